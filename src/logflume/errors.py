@@ -1,0 +1,487 @@
+"""Every error logflume raises on purpose: one tree, fields kept as attributes.
+
+Kafka's error code stands in brackets where Kafka has one; all others have -1.
+
+::
+
+    LogflumeError
+    ├── StorageError(path)
+    │   ├── CorruptRecord(path, position, reason, offset=None)          [2]
+    │   ├── UnsupportedFormat(path, reason, position=None)              [43]
+    │   ├── DiskFull(path)                                              [56]
+    │   ├── ReadOnlyDirectory(path)                                     [56]
+    │   ├── SyncFailed(path, reason=None)                               [56]
+    │   ├── NetworkFilesystem(path, kind)
+    │   ├── DirectoryLocked(path, reason)                               retriable
+    │   └── RecoveryFailed(path, reason)
+    ├── TopicExists(topic)                                              [36]
+    ├── UnknownTopicOrPartition(topic, partition=None)                  [3]
+    ├── InvalidTopicName(topic, reason)                                 [17]
+    ├── InvalidPartitions(topic, partitions, reason)                    [37]
+    ├── OffsetOutOfRange(topic, partition, offset, start_offset, end_offset)   [1]
+    ├── NoOffsetForPartition(topic, partition, group=None)
+    ├── RecordTooLarge(size, limit, property="max.message.bytes")       [10]
+    ├── InvalidTimestamp(timestamp, reason)                             [32]
+    ├── InvalidRecord(reason)                                           [87]
+    ├── UnsupportedCompression(codec, reason=None)                      [76]
+    ├── DecompressionTooLarge(size, limit, path=None)
+    ├── InvalidConfig(name, value, reason, suggestion=None)             [40], also ValueError
+    │   └── UnknownConfig(name, value=None, table=None, suggestion=None)
+    ├── ConcurrentAccess(what)
+    ├── Closed(what)
+    ├── Timeout(what, seconds)                                          [7] retriable, also TimeoutError
+    │   └── LockTimeout(what, seconds)
+    ├── CommitFailed(group, reason)                                     [22]
+    ├── UnknownMember(group, member)                                    [25]
+    ├── FencedInstance(group, instance)                                 [82]
+    ├── GroupNotEmpty(group)                                            [68]
+    ├── GroupNotFound(group)                                            [69]
+    ├── InvalidGroup(group, reason)                                     [24]
+    └── UnsupportedByEngine(what, instead=None)
+
+Fields are keyword-only. The message is composed from them when it is asked for,
+so raising is cheap and no message can disagree with its fields.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # `typing` is not imported at run time: it alone costs milliseconds.
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, ClassVar, dataclass_transform
+else:
+
+    def dataclass_transform(**_options: object) -> object:
+        """Stand in for typing's decorator, which does nothing at run time either."""
+        return lambda cls: cls
+
+
+__all__ = [
+    "Closed",
+    "CommitFailed",
+    "ConcurrentAccess",
+    "CorruptRecord",
+    "DecompressionTooLarge",
+    "DirectoryLocked",
+    "DiskFull",
+    "FencedInstance",
+    "GroupNotEmpty",
+    "GroupNotFound",
+    "InvalidConfig",
+    "InvalidGroup",
+    "InvalidPartitions",
+    "InvalidRecord",
+    "InvalidTimestamp",
+    "InvalidTopicName",
+    "LockTimeout",
+    "LogflumeError",
+    "NetworkFilesystem",
+    "NoOffsetForPartition",
+    "OffsetOutOfRange",
+    "ReadOnlyDirectory",
+    "RecordTooLarge",
+    "RecoveryFailed",
+    "StorageError",
+    "SyncFailed",
+    "Timeout",
+    "TopicExists",
+    "UnknownConfig",
+    "UnknownMember",
+    "UnknownTopicOrPartition",
+    "UnsupportedByEngine",
+    "UnsupportedCompression",
+    "UnsupportedFormat",
+    "code_of",
+]
+
+_CODES: dict[str, int] = {}
+
+
+@dataclass_transform(kw_only_default=True, eq_default=False)
+class LogflumeError(Exception):
+    """Base of all errors of logflume.
+
+    A subclass declares its fields as annotations (a value makes one optional) and
+    a `template` that names them; a part of the template in square brackets is left
+    out when a field in it is None.
+    """
+
+    code: ClassVar[int] = -1
+    """Kafka's error code, or -1 where Kafka has none."""
+    retriable: ClassVar[bool] = False
+    """True when the same call may succeed later without any change by the caller."""
+    template: ClassVar[str] = ""
+    field_names: ClassVar[tuple[str, ...]] = ()
+    """Names of all fields, inherited ones first."""
+
+    def __init_subclass__(cls) -> None:
+        own = [
+            name
+            for name, annotation in cls.__annotations__.items()
+            if not str(annotation).startswith("ClassVar") and name not in cls.field_names
+        ]
+        cls.field_names = (*cls.field_names, *own)
+        _CODES[cls.__name__] = cls.code
+
+    if not TYPE_CHECKING:  # for the type checker the annotations make the signature
+
+        def __init__(self, **fields: object) -> None:
+            unknown = [name for name in fields if name not in self.field_names]
+            # A field with a default has it as a class attribute.
+            missing = [n for n in self.field_names if n not in fields and not hasattr(self, n)]
+            if unknown or missing:
+                raise TypeError(
+                    f"{type(self).__name__} takes the fields {', '.join(self.field_names)};"
+                    f" unknown: {unknown}, missing: {missing}"
+                )
+            self.__dict__.update(fields)
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """All fields by name, defaults included."""
+        return {name: getattr(self, name) for name in self.field_names}
+
+    def __str__(self) -> str:
+        return _compose(self.template, self.fields)
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{name}={value!r}" for name, value in self.fields.items())
+        return f"{type(self).__name__}({shown})"
+
+    def __reduce__(self) -> tuple[Callable[..., LogflumeError], tuple[Any, ...], dict[str, Any]]:
+        # Exception's own way calls the class with `args`, and ours takes keywords only.
+        return _rebuild, (type(self),), dict(self.__dict__)
+
+
+def _rebuild(cls: type[LogflumeError]) -> LogflumeError:
+    """Make an error without fields; pickle and copy then restore its attributes."""
+    return cls.__new__(cls)
+
+
+def _compose(template: str, fields: dict[str, Any]) -> str:
+    """Fill the template; a bracketed part counts only if no field in it is None."""
+    head, *optional = template.split("[")
+    parts = [head]
+    for piece in optional:
+        inside, _, outside = piece.partition("]")
+        if not any(value is None and f"{{{name}" in inside for name, value in fields.items()):
+            parts.append(inside)
+        parts.append(outside)
+    return "".join(parts).format_map(fields)
+
+
+def code_of(name: str) -> int:
+    """Kafka's error code (or -1) of the error class with this name.
+
+    Raises LookupError when there is no such class.
+    """
+    try:
+        return _CODES[name]
+    except KeyError:
+        raise LookupError(f"logflume.errors has no class {name!r}") from None
+
+
+# Files and directories
+
+
+class StorageError(LogflumeError):
+    """Something about a file or directory; `path` says which."""
+
+    template = "{path}: storage error"
+    path: str
+
+
+class CorruptRecord(StorageError):
+    """The bytes at `position` (byte in the file, or line of a text file) are not what was written."""
+
+    code = 2
+    template = "{path}: corrupt at position {position}[, offset {offset}]: {reason}"
+    position: int
+    reason: str
+    offset: int | None = None
+
+
+class UnsupportedFormat(StorageError):
+    """Written by a newer logflume, or in Kafka's message formats 0 and 1, which ended with 0.11."""
+
+    code = 43
+    template = "{path}[ at position {position}]: unsupported format: {reason}"
+    reason: str
+    position: int | None = None
+
+
+class DiskFull(StorageError):
+    """The file system has no space left (ENOSPC) or the quota is used up (EDQUOT)."""
+
+    code = 56
+    template = "{path}: no space left on the file system"
+
+
+class ReadOnlyDirectory(StorageError):
+    """The directory can be read but not written."""
+
+    code = 56
+    template = "{path}: not writable"
+
+
+class SyncFailed(StorageError):
+    """The kernel reported that data did not reach the disk; the partition refuses writes from here on."""
+
+    code = 56
+    template = "{path}: sync to disk failed[ ({reason})]; re-open the log to recover"
+    reason: str | None = None
+
+
+class NetworkFilesystem(StorageError):
+    """The directory is on a network file system, where locks and maps keep no promises."""
+
+    template = "{path}: is on a network file system ({kind}); use a local disk"
+    kind: str
+
+
+class DirectoryLocked(StorageError):
+    """Another program (a running Kafka, say) holds the directory."""
+
+    retriable = True
+    template = "{path}: is in use: {reason}"
+    reason: str
+
+
+class RecoveryFailed(StorageError):
+    """Recovery after an unclean stop could not finish; nothing was cut."""
+
+    template = "{path}: recovery failed: {reason}"
+    reason: str
+
+
+# Topics and partitions
+
+
+class TopicExists(LogflumeError):
+    """A topic of this name is there already."""
+
+    code = 36
+    template = "topic {topic!r} already exists"
+    topic: str
+
+
+class UnknownTopicOrPartition(LogflumeError):
+    """No such topic, or (when `partition` is given) no such partition of it."""
+
+    code = 3
+    template = "unknown topic {topic!r}[, partition {partition}]"
+    topic: str
+    partition: int | None = None
+
+
+class InvalidTopicName(LogflumeError):
+    """Kafka would refuse this name, or it collides with an existing one."""
+
+    code = 17
+    template = "invalid topic name {topic!r}: {reason}"
+    topic: str
+    reason: str
+
+
+class InvalidPartitions(LogflumeError):
+    """A number of partitions that the topic cannot have."""
+
+    code = 37
+    template = "topic {topic!r} cannot have {partitions} partitions: {reason}"
+    topic: str
+    partitions: int
+    reason: str
+
+
+class OffsetOutOfRange(LogflumeError):
+    """The offset is outside start_offset (inclusive) to end_offset (exclusive)."""
+
+    code = 1
+    template = (
+        "offset {offset} of {topic}-{partition} is out of range:"
+        " it holds {start_offset} up to, not including, {end_offset}"
+    )
+    topic: str
+    partition: int
+    offset: int
+    start_offset: int
+    end_offset: int
+
+
+class NoOffsetForPartition(LogflumeError):
+    """No committed offset, and auto.offset.reset is `none`."""
+
+    template = (
+        "no committed offset for {topic}-{partition}[ in group {group!r}],"
+        " and auto.offset.reset is 'none'"
+    )
+    topic: str
+    partition: int
+    group: str | None = None
+
+
+# Records
+
+
+class RecordTooLarge(LogflumeError):
+    """A record or batch of `size` bytes is over `limit`, set by the option `property`."""
+
+    code = 10
+    template = "{size} bytes are more than {property} allows ({limit})"
+    size: int
+    limit: int
+    property: str = "max.message.bytes"
+
+
+class InvalidTimestamp(LogflumeError):
+    """A timestamp (ms since 1970) that the topic does not accept."""
+
+    code = 32
+    template = "invalid timestamp {timestamp}: {reason}"
+    timestamp: int
+    reason: str
+
+
+class InvalidRecord(LogflumeError):
+    """A record or batch that cannot be appended as it is."""
+
+    code = 87
+    template = "invalid record: {reason}"
+    reason: str
+
+
+class UnsupportedCompression(LogflumeError):
+    """A compression codec this build or this topic does not know."""
+
+    code = 76
+    template = "unsupported compression {codec!r}[: {reason}]"
+    codec: str | int
+    reason: str | None = None
+
+
+class DecompressionTooLarge(LogflumeError):
+    """A batch would unpack to `size` bytes (or more), over the cap of `limit`."""
+
+    template = "[{path}: ]batch unpacks to {size} bytes or more, over the cap of {limit}"
+    size: int
+    limit: int
+    path: str | None = None
+
+
+# Configuration
+
+
+class InvalidConfig(LogflumeError, ValueError):
+    """An option has a value it cannot have."""
+
+    code = 40
+    template = "{name}={value!r}: {reason}[; did you mean {suggestion!r}?]"
+    name: str
+    value: object
+    reason: str
+    suggestion: str | None = None
+
+
+class UnknownConfig(InvalidConfig):
+    """No option of this name; `suggestion` is the nearest one there is."""
+
+    template = "unknown[ {table}] option {name!r}[; did you mean {suggestion!r}?]"
+    value: object = None
+    reason: str = "unknown option"
+    table: str | None = None
+
+
+# Use of objects
+
+
+class ConcurrentAccess(LogflumeError):
+    """Two threads used an object that belongs to one at a time."""
+
+    template = "{what} is in use by another thread"
+    what: str
+
+
+class Closed(LogflumeError):
+    """The object was closed."""
+
+    template = "{what} is closed"
+    what: str
+
+
+class Timeout(LogflumeError, TimeoutError):
+    """`what` did not come about within `seconds`."""
+
+    code = 7
+    retriable = True
+    template = "{what}: not within {seconds} s"
+    what: str
+    seconds: float
+
+
+class LockTimeout(Timeout):
+    """A lock that another process holds did not become free."""
+
+    template = "{what}: lock not free within {seconds} s"
+
+
+class UnsupportedByEngine(LogflumeError):
+    """The engine behind this log (directory or cluster) cannot do `what`."""
+
+    template = "{what} is not supported by this engine[; use {instead}]"
+    what: str
+    instead: str | None = None
+
+
+# Groups
+
+
+class CommitFailed(LogflumeError):
+    """The group moved on (Kafka's ILLEGAL_GENERATION); the partition belongs to another member."""
+
+    code = 22
+    template = "commit for group {group!r} failed: {reason}"
+    group: str
+    reason: str
+
+
+class UnknownMember(LogflumeError):
+    """The member is not, or no longer, in the group."""
+
+    code = 25
+    template = "group {group!r} has no member {member!r}"
+    group: str
+    member: str
+
+
+class FencedInstance(LogflumeError):
+    """Another consumer joined with the same group.instance.id."""
+
+    code = 82
+    template = "instance {instance!r} of group {group!r} was replaced by another consumer"
+    group: str
+    instance: str
+
+
+class GroupNotEmpty(LogflumeError):
+    """The group has members, and the operation needs it to have none."""
+
+    code = 68
+    template = "group {group!r} has members"
+    group: str
+
+
+class GroupNotFound(LogflumeError):
+    """No such group."""
+
+    code = 69
+    template = "unknown group {group!r}"
+    group: str
+
+
+class InvalidGroup(LogflumeError):
+    """A group id that cannot be used."""
+
+    code = 24
+    template = "invalid group {group!r}: {reason}"
+    group: str
+    reason: str
