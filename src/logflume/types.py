@@ -1,0 +1,130 @@
+"""Small values that every layer passes around. They know nothing of files, locks or sockets.
+
+All are named tuples: immutable, hashable, comparable, picklable, and a plain tuple
+serves wherever one is taken.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # `typing` is not imported at run time: it costs seven milliseconds.
+if TYPE_CHECKING:
+    from typing import NamedTuple
+else:
+    from collections import namedtuple
+
+    class _NamedTupleType(type):
+        """Makes a named tuple of a class body, as typing.NamedTuple does."""
+
+        def __new__(cls, name, bases, body):
+            if not bases:
+                return super().__new__(cls, name, bases, body)
+            names = list(body.pop("__annotations__"))
+            defaults = [body.pop(field) for field in names if field in body]
+            fields = namedtuple(name, names, defaults=defaults, module=body["__module__"])
+            return type(name, (fields,), {**body, "__slots__": ()})
+
+    class NamedTuple(metaclass=_NamedTupleType):
+        """Stands in for typing.NamedTuple at run time."""
+
+
+__all__ = [
+    "Cut",
+    "OffsetAndMetadata",
+    "OffsetAndTimestamp",
+    "PartitionReport",
+    "RecordMetadata",
+    "RecoveryReport",
+    "SegmentInfo",
+    "TopicPartition",
+]
+
+
+class TopicPartition(NamedTuple):
+    """One partition of one topic; prints as its directory is called."""
+
+    topic: str
+    partition: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}-{self.partition}"
+
+
+class OffsetAndMetadata(NamedTuple):
+    """A committed position: the offset of the next record to read, and a note of the committer's."""
+
+    offset: int
+    metadata: str = ""
+    leader_epoch: int | None = None
+
+
+class OffsetAndTimestamp(NamedTuple):
+    """The first record at or after a time: its offset and its own timestamp (ms since 1970)."""
+
+    offset: int
+    timestamp: int
+    leader_epoch: int | None = None
+
+
+class RecordMetadata(NamedTuple):
+    """Where an acknowledged record went; `offset` is -1 when acks was 0 and none is known."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+
+
+class SegmentInfo(NamedTuple):
+    """One segment of a partition; `end_offset` is exclusive, `size` is of the records, in bytes."""
+
+    path: str
+    base_offset: int
+    end_offset: int
+    size: int
+    max_timestamp: int
+    """The largest timestamp in it (ms since 1970), -1 when it holds no record."""
+    sealed: bool
+    """True once no more will be appended."""
+
+
+class Cut(NamedTuple):
+    """Bytes that recovery took off the end of a segment, because they were no whole batch."""
+
+    path: str
+    position: int
+    """The file is kept up to here (byte)."""
+    size: int
+    """Bytes cut; a preallocated tail of zeroes does not count."""
+    reason: str
+
+
+class PartitionReport(NamedTuple):
+    """What recovery did to one partition."""
+
+    topic: str
+    partition: int
+    start_offset: int
+    end_offset: int
+    clean: bool
+    """True when it was closed properly and nothing was scanned."""
+    bytes_scanned: int = 0
+    indexes_rebuilt: int = 0
+    cuts: tuple[Cut, ...] = ()
+
+
+class RecoveryReport(NamedTuple):
+    """What opening a directory found and did."""
+
+    path: str
+    seconds: float
+    partitions: tuple[PartitionReport, ...] = ()
+
+    @property
+    def clean(self) -> bool:
+        """True when every partition had been closed properly."""
+        return all(partition.clean for partition in self.partitions)
+
+    @property
+    def cuts(self) -> tuple[Cut, ...]:
+        """Everything that was cut, in all partitions."""
+        return tuple(cut for partition in self.partitions for cut in partition.cuts)
