@@ -234,7 +234,7 @@ class BuildNative(build_ext):
         source = Path(ext.sources[0])
         c_file = self.objects / f"{source.stem}.c"
         command = [*self.cython, "--module-name", ext.name, str(source), "-o", str(c_file)]
-        self.steps.run(c_file, [source, *interfaces_of(source)], command)
+        self.steps.run(c_file, cython_inputs(source), command)
         output = c_file.with_suffix(".o")
         self._compile(c_file, output, self.cc_python)
         built = self.objects / Path(self.get_ext_filename(ext.name)).name
@@ -264,8 +264,8 @@ class BuildNative(build_ext):
 CIMPORT = re.compile(r"^\s*(?:from\s+([\w.]+)\s+cimport|cimport\s+([\w.]+))", re.MULTILINE)
 
 
-def interfaces_of(source: Path) -> list[Path]:
-    """The .pxd files a .pyx depends on: its own (Cython's depfile leaves that out) and what these cimport."""
+def cython_inputs(source: Path) -> list[Path]:
+    """A .pyx and the .pxd files it depends on: its own (Cython's depfile leaves that out) and what these cimport."""
     found: list[Path] = []
     waiting = [source, Path("src/logflume/_native") / f"{source.stem}.pxd"]
     while waiting:
@@ -275,7 +275,7 @@ def interfaces_of(source: Path) -> list[Path]:
         found.append(path)
         named = ("".join(groups).split(".") for groups in CIMPORT.findall(path.read_text()))
         waiting += [Path("src", *parts).with_suffix(".pxd") for parts in named]
-    return found[1:]
+    return found
 
 
 def replace_when_changed(source: Path, target: Path) -> None:
