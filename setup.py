@@ -30,6 +30,11 @@ from setuptools.command.build_ext import build_ext
 ROOT = Path(__file__).resolve().parent
 
 CORE_SOURCES: list[str] = [  # native/csrc/
+    "codec_gzip.c",
+    "codec_lz4.c",
+    "codec_snappy.c",
+    "codec_zstd.c",
+    "codecs.c",
 ]
 MODULES: list[str] = [  # native/<name>.pyx -> logflume._native.<name>
 ]
@@ -65,7 +70,14 @@ DIRECTIVES: dict[str, object] = {
 
 def compile_flags() -> list[str]:
     """Flags of every C file. No -march: isa-l and the codecs choose their code at run time (decision 002)."""
-    flags = ["-std=gnu11", "-fPIC", "-pthread", "-fvisibility=hidden", "-fno-strict-aliasing", "-D_GNU_SOURCE"]
+    flags = [
+        "-std=gnu11",
+        "-fPIC",
+        "-pthread",
+        "-fvisibility=hidden",
+        "-fno-strict-aliasing",
+        "-D_GNU_SOURCE",
+    ]
     flags += ["-Inative/include"]
     if DEBUG:
         flags += ["-O0", "-g", "-UNDEBUG", "-DLF_DEBUG=1"]
@@ -74,12 +86,21 @@ def compile_flags() -> list[str]:
     else:
         flags += ["-O3", "-g0", "-ffunction-sections", "-fdata-sections"]
     if SANITIZE:
-        flags += [f"-fsanitize={SANITIZE}", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"]
+        flags += [
+            f"-fsanitize={SANITIZE}",
+            "-fno-sanitize-recover=undefined",
+            "-fno-omit-frame-pointer",
+        ]
     return flags
 
 
 # What Cython's output cannot help; our own C is held to -Wall -Wextra.
-CYTHON_WARNINGS = ["-Wall", "-Wno-unused-function", "-Wno-unused-variable", "-Wno-maybe-uninitialized"]
+CYTHON_WARNINGS = [
+    "-Wall",
+    "-Wno-unused-function",
+    "-Wno-unused-variable",
+    "-Wno-maybe-uninitialized",
+]
 CORE_WARNINGS = ["-Wall", "-Wextra", "-Wshadow", "-Wvla", *(["-Werror"] if WERROR else [])]
 
 
@@ -92,6 +113,7 @@ def link_flags() -> list[str]:
 
 
 def require_linux() -> None:
+    """Stops with the reason on any other system."""
     if not sys.platform.startswith("linux"):
         raise SystemExit(
             f"logflume needs Linux, this is {sys.platform}: a partition is shared between processes by robust futexes "
@@ -107,16 +129,24 @@ def library_flags() -> tuple[list[str], list[str]]:
             "logflume: pkg-config is missing, which finds the C libraries. Install it: "
             "Debian/Ubuntu pkg-config, Fedora/RHEL pkgconf-pkg-config, Alpine pkgconf, Homebrew pkgconf"
         )
-    missing = [name for name in LIBRARIES if subprocess.run([pkg_config, "--exists", name]).returncode]
+    missing = [
+        name
+        for name in LIBRARIES
+        if subprocess.run([pkg_config, "--exists", name], check=False).returncode
+    ]
     if missing:
         lines = ["logflume: C libraries are missing (with their headers). Install:"]
         for column, system in enumerate(("Debian/Ubuntu: apt-get install", "Fedora/RHEL:   dnf install",
                                          "Alpine:        apk add", "Homebrew:      brew install")):  # fmt: skip
             lines.append(f"  {system} " + " ".join(LIBRARIES[name][column] for name in missing))
-        raise SystemExit("\n".join([*lines, "  (not found by pkg-config: " + ", ".join(missing) + ")"]))
+        raise SystemExit(
+            "\n".join([*lines, "  (not found by pkg-config: " + ", ".join(missing) + ")"])
+        )
 
     def ask(flag: str) -> list[str]:
-        answer = subprocess.run([pkg_config, flag, *LIBRARIES], check=True, capture_output=True, text=True)
+        answer = subprocess.run(
+            [pkg_config, flag, *LIBRARIES], check=True, capture_output=True, text=True
+        )
         return shlex.split(answer.stdout)
 
     return ask("--cflags"), ask("--libs")
@@ -132,7 +162,9 @@ class Steps:
     def __init__(self, *, force: bool) -> None:
         self.force = force
 
-    def run(self, output: Path, inputs: list[Path], command: list[str], depfile: Path | None = None) -> bool:
+    def run(
+        self, output: Path, inputs: list[Path], command: list[str], depfile: Path | None = None
+    ) -> bool:
         """Returns whether the command ran. Raises BuildFailed when it fails."""
         record = output.with_name(output.name + ".cmd")
         line = shlex.join(command)
@@ -142,7 +174,9 @@ class Steps:
         record.unlink(missing_ok=True)
         output.unlink(missing_ok=True)  # `ar` would keep the members of an old archive
         print(f"  {Path(command[0]).name:>8}  {output.name}", flush=True)
-        result = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        result = subprocess.run(
+            command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
         if result.stdout.strip():
             print(result.stdout, end="", flush=True)
         if result.returncode:
@@ -152,7 +186,9 @@ class Steps:
         return True
 
     @staticmethod
-    def _fresh(output: Path, inputs: list[Path], depfile: Path | None, record: Path, line: str) -> bool:
+    def _fresh(
+        output: Path, inputs: list[Path], depfile: Path | None, record: Path, line: str
+    ) -> bool:
         if not output.exists() or not record.exists() or record.read_text() != line:
             return False
         needed = list(inputs)
@@ -178,7 +214,9 @@ class BuildNative(build_ext):
             super().run()
 
     def build_extensions(self) -> None:
-        missing = [f"native/csrc/{name}" for name in CORE_SOURCES] + [f"native/{name}.pyx" for name in MODULES]
+        missing = [f"native/csrc/{name}" for name in CORE_SOURCES] + [
+            f"native/{name}.pyx" for name in MODULES
+        ]
         missing = [name for name in missing if not Path(name).is_file()]
         if missing:
             raise SystemExit("logflume: listed in setup.py but not there: " + ", ".join(missing))
@@ -189,10 +227,15 @@ class BuildNative(build_ext):
         self.cc_python = [*self.cc, *python, *CYTHON_WARNINGS]
         self.cython = [sys.executable, "-m", "cython", "-3", "-Isrc", *directives]
         # One folder per interpreter and set of flags: switching LOGFLUME_DEBUG back and forth rebuilds nothing.
-        kind = "-".join(filter(None, ["debug" if DEBUG else "", SANITIZE.replace(",", "-")])) or "release"
+        kind = (
+            "-".join(filter(None, ["debug" if DEBUG else "", SANITIZE.replace(",", "-")]))
+            or "release"
+        )
         flags = repr((self.cc_python, self.cython)).encode()
-        self.objects = Path("build") / f"native-{kind}-{sys.implementation.cache_tag}{sys.abiflags}" / (
-            hashlib.sha256(flags).hexdigest()[:8]
+        self.objects = (
+            Path("build")
+            / f"native-{kind}-{sys.implementation.cache_tag}{sys.abiflags}"
+            / (hashlib.sha256(flags).hexdigest()[:8])
         )
         self.steps = Steps(force=bool(self.force))
         failures: list[str] = []
@@ -239,7 +282,14 @@ class BuildNative(build_ext):
         self._compile(c_file, output, self.cc_python)
         built = self.objects / Path(self.get_ext_filename(ext.name)).name
         parts = [output, *core]
-        link = [*self.compiler.linker_so, "-o", str(built), *map(str, parts), *link_flags(), *self.link_libraries]
+        link = [
+            *self.compiler.linker_so,
+            "-o",
+            str(built),
+            *map(str, parts),
+            *link_flags(),
+            *self.link_libraries,
+        ]
         if self.steps.run(built, parts, link):
             self._check_symbols(built)
         replace_when_changed(built, Path(self.get_ext_fullpath(ext.name)))
@@ -247,7 +297,9 @@ class BuildNative(build_ext):
     @staticmethod
     def _check_symbols(built: Path) -> None:
         """A core function that no listed source defines would show only at import, as a missing symbol."""
-        names = subprocess.run(["nm", "-D", "--undefined-only", str(built)], capture_output=True, text=True, check=True)
+        names = subprocess.run(
+            ["nm", "-D", "--undefined-only", str(built)], capture_output=True, text=True, check=True
+        )
         unknown = [word for word in names.stdout.split() if word.startswith("lf_")]
         if unknown:
             built.unlink()
@@ -290,6 +342,8 @@ def replace_when_changed(source: Path, target: Path) -> None:
 
 if __name__ == "__main__":
     setup(
-        ext_modules=[Extension(f"logflume._native.{name}", [f"native/{name}.pyx"]) for name in MODULES],
+        ext_modules=[
+            Extension(f"logflume._native.{name}", [f"native/{name}.pyx"]) for name in MODULES
+        ],
         cmdclass={"build_ext": BuildNative},
     )
