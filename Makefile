@@ -1,0 +1,57 @@
+# Every target sets up what it needs by itself (tools/setup) and leaves a .venv that can import logflume.
+#
+#   make demo [FILE=any.log]   the main job on real data       make test         all tests (JVM peers apart)
+#   make check                 lint, types, unit tests          make test-peers   against a real Kafka
+#   make bench, bench-quick    benchmarks                       make wheel        wheel, repaired and tried
+#   make sanitize              tests under ASan and UBSan       make clean        build products, not .venv
+
+PY := .venv/bin/python
+PYTEST := $(PY) -m pytest
+ARGS ?=
+
+.PHONY: demo test check bench bench-quick wheel test-peers sanitize setup clean distclean
+
+demo:
+	@tools/setup cli $(if $(FILE),,demo)
+	$(PY) examples/flights_demo.py $(if $(FILE),--file "$(FILE)") $(ARGS)
+
+test:
+	@tools/setup test check
+	$(PYTEST) -m "not peers" $(ARGS)
+
+check:
+	@tools/setup test check
+	$(PYTEST) -m "not peers and not slow" tests/static tests/unit tests/test_rooms.py $(ARGS)
+
+test-peers:
+	@tools/setup test
+	timeout --signal=INT --kill-after=30 1200 $(PYTEST) -m peers $(ARGS)
+
+bench:
+	@tools/setup test bench
+	$(PYTEST) bench --benchmark-only --benchmark-json=build/bench.json $(ARGS)
+	$(PY) bench/import_time.py
+
+bench-quick:
+	@tools/setup test bench
+	$(PYTEST) bench --benchmark-only --benchmark-max-time=0.2 --benchmark-min-rounds=3 $(ARGS)
+	$(PY) bench/import_time.py
+
+wheel:
+	@tools/setup wheel
+	$(PY) tools/try_wheel.py $(ARGS)
+
+# A build of its own beside the usual one; the usual modules are put back afterwards.
+sanitize:
+	@tools/setup test
+	tools/sanitize $(ARGS)
+
+setup:
+	@tools/setup test check bench wheel
+
+clean:
+	rm -rf build dist wheelhouse .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks
+	find src tests -name '*.so' -delete -o -name '__pycache__' -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf .venv
