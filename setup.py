@@ -45,6 +45,8 @@ CORE_SOURCES: list[str] = [  # native/csrc/
     "codecs.c",
 ]
 MODULES: list[str] = [  # native/<name>.pyx -> logflume._native.<name>
+    "codecs",
+    "hashing",
 ]
 
 # pkg-config name -> the package that brings it: Debian and Ubuntu, Fedora and RHEL, Alpine, Homebrew.
