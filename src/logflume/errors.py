@@ -26,7 +26,7 @@ Kafka's error code stands in brackets where Kafka has one; all others have -1.
     ├── UnsupportedCompression(codec, reason=None)                      [76]
     ├── DecompressionTooLarge(size, limit, path=None)
     ├── InvalidConfig(name, value, reason, suggestion=None)             [40], also ValueError
-    │   └── UnknownConfig(name, value=None, table=None, suggestion=None)
+    │   └── UnknownConfig(name, table=None, hint=None, suggestion=None)
     ├── ConcurrentAccess(what)
     ├── Closed(what)
     ├── Timeout(what, seconds)                                          [7] retriable, also TimeoutError
@@ -385,10 +385,11 @@ class InvalidConfig(LogflumeError, ValueError):
 class UnknownConfig(InvalidConfig):
     """No option of this name; `suggestion` is the nearest one there is."""
 
-    template = "unknown[ {table}] option {name!r}[; did you mean {suggestion!r}?]"
+    template = "unknown[ {table}] option {name!r}[: {hint}][; did you mean {suggestion!r}?]"
     value: object = None
     reason: str = "unknown option"
     table: str | None = None
+    hint: str | None = None
 
 
 # Use of objects

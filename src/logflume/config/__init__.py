@@ -1,0 +1,40 @@
+"""Options, declared once: parser, documentation and lint in one.
+
+What lives here: the tables of options for topics, producers, consumers and the directory
+(one file each), the kinds of values they have, the rules for names of topics and groups.
+Enters: Kafka's option names (or keyword names, with underscores for dots) and values as
+Python objects or as Kafka's strings. Leaves: read-only typed config objects, or an
+InvalidConfig that names the option and the nearest right one.
+It does not know: files, what an option does, where options come from.
+"""
+
+from logflume.config.consumer import ConsumerConfig
+from logflume.config.describe import describe
+from logflume.config.directory import DirectoryConfig
+from logflume.config.kinds import by_duration_ms
+from logflume.config.names import check_group, check_partitions, check_topic, collides
+from logflume.config.option import Config, Option, option
+from logflume.config.parser import parse, update
+from logflume.config.producer import ProducerConfig
+from logflume.config.topic import TopicConfig
+
+TABLES: tuple[type[Config], ...] = (TopicConfig, ProducerConfig, ConsumerConfig, DirectoryConfig)
+
+__all__ = [
+    "TABLES",
+    "Config",
+    "ConsumerConfig",
+    "DirectoryConfig",
+    "Option",
+    "ProducerConfig",
+    "TopicConfig",
+    "by_duration_ms",
+    "check_group",
+    "check_partitions",
+    "check_topic",
+    "collides",
+    "describe",
+    "option",
+    "parse",
+    "update",
+]

@@ -1,0 +1,87 @@
+"""Options of a directory as a whole: what Kafka keeps in server.properties."""
+
+from __future__ import annotations
+
+from logflume.config.kinds import INT_MAX, LONG_MAX, Bool, Duration, Int, Size
+from logflume.config.option import Config, option
+
+__all__ = ["DirectoryConfig"]
+
+_PER_TOPIC = "is set for each topic, without the prefix log."
+_NO_EXPIRY = "Committed offsets stay until their group is deleted."
+
+
+class DirectoryConfig(Config, table="directory"):
+    """Defaults for new topics, the internal topic of offsets, limits, locks."""
+
+    allow_network_filesystem: bool = option(
+        False,
+        Bool(),
+        doc="Open a directory on a network file system, where locks and maps keep no promises and"
+        " a crash may lose or tear what was acknowledged.",
+        origin="logflume",
+    )
+    auto_create_topics_enable: bool = option(
+        False,
+        Bool(),
+        doc="Create a topic when a record is first sent to it. Kafka's default is true.",
+        refused="topics are created by create_topic",
+    )
+    lock_timeout_ms: int = option(
+        10_000,
+        Duration(max=INT_MAX),
+        doc="How long opening waits for a lock on the directory that another process holds.",
+        origin="logflume",
+    )
+    log_retention_check_interval_ms: int = option(
+        300_000, Duration(min=1), doc="Time between two looks for segments to delete."
+    )
+    max_decompressed_bytes: int = option(
+        256 << 20,
+        Size(min=1024, max=LONG_MAX),
+        doc="Cap on what one batch may unpack to, else DecompressionTooLarge.",
+        origin="logflume",
+    )
+    num_partitions: int = option(
+        1, Int(min=1), doc="Partitions of a topic that is created without saying how many."
+    )
+    offset_metadata_max_bytes: int = option(
+        4096, Size(), doc="Longest note that a commit may carry with an offset."
+    )
+    offsets_retention_minutes: int = option(
+        10_080,
+        Int(min=1),
+        doc="Time after which offsets of an empty group are forgotten.",
+        no_effect=_NO_EXPIRY,
+    )
+    offsets_topic_num_partitions: int = option(
+        4,
+        Int(min=1, max=1024),
+        doc="Partitions of the internal topic of committed offsets, when it is made."
+        " Kafka's default is 50.",
+    )
+    offsets_topic_segment_bytes: int = option(
+        104_857_600, Size(min=1024), doc="Segment size of the internal topic of committed offsets."
+    )
+
+    foreign = {
+        "log.dir": "the directory is logflume.open's argument",
+        "log.dirs": "the directory is logflume.open's argument",
+        **{
+            f"log.{name}": _PER_TOPIC
+            for name in (
+                "cleanup.policy",
+                "index.interval.bytes",
+                "index.size.max.bytes",
+                "message.timestamp.type",
+                "retention.bytes",
+                "retention.ms",
+                "segment.bytes",
+            )
+        },
+        "log.retention.hours": "is set for each topic, as retention.ms",
+        "log.retention.minutes": "is set for each topic, as retention.ms",
+        "log.roll.hours": "is set for each topic, as segment.ms",
+        "log.roll.ms": "is set for each topic, as segment.ms",
+        "message.max.bytes": "is set for each topic, as max.message.bytes",
+    }

@@ -1,0 +1,100 @@
+"""What topics, partitions and groups may be called: Kafka's rules, which also keep paths safe.
+
+A topic's name becomes part of a directory's name, so the alphabet admits no separator,
+and "." and ".." are refused.
+"""
+
+from __future__ import annotations
+
+from logflume.errors import InvalidGroup, InvalidPartitions, InvalidTopicName
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = [
+    "INTERNAL_TOPICS",
+    "PARTITIONS_MAX",
+    "TOPIC_LENGTH_MAX",
+    "check_group",
+    "check_partitions",
+    "check_topic",
+    "collides",
+]
+
+TOPIC_LENGTH_MAX = 249
+"""Leaves room in a file name's 255 bytes for "-", a partition number and a suffix, as in Kafka."""
+PARTITIONS_MAX = 10_000
+"""Most partitions of a topic; with five digits at most, every directory name fits."""
+INTERNAL_TOPICS = frozenset({"__consumer_offsets", "__transaction_state", "__share_group_state"})
+"""Kafka's own topics; only logflume itself creates them."""
+
+_ALLOWED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+_GROUP_BYTES_MAX = 32767  # Kafka's protocol gives a string's length 15 bits.
+
+
+def check_topic(topic: str, existing: Iterable[str] = ()) -> str:
+    """Return the name if Kafka would take it, else raise InvalidTopicName.
+
+    With `existing` names it also raises when the new one collides with one of them.
+    """
+    reason = _topic_fault(topic)
+    if reason is not None:
+        raise InvalidTopicName(topic=str(topic), reason=reason)
+    for other in existing:
+        if topic != other and collides(topic, other):
+            raise InvalidTopicName(
+                topic=topic,
+                reason=f"collides with {other!r}: '.' and '_' count as one in names of metrics",
+            )
+    return topic
+
+
+def _topic_fault(topic: object) -> str | None:
+    if not isinstance(topic, str):
+        return f"must be str, not {type(topic).__name__}"
+    if not topic:
+        return "must not be empty"
+    if topic in (".", ".."):
+        return "must not be '.' or '..'"
+    if len(topic) > TOPIC_LENGTH_MAX:
+        return f"has {len(topic)} characters, more than {TOPIC_LENGTH_MAX}"
+    strange = sorted(set(topic) - _ALLOWED)
+    if strange:
+        return f"has {strange[0]!r}; only ASCII letters, digits, '.', '_' and '-' are allowed"
+    return None
+
+
+def collides(topic: str, other: str) -> bool:
+    """True when the two names differ at most in '.' against '_'."""
+    return topic.replace(".", "_") == other.replace(".", "_")
+
+
+def check_partitions(topic: str, partitions: int) -> int:
+    """Return the number of partitions if a topic can have it, else raise InvalidPartitions."""
+    given: object = partitions  # callers without a type checker pass anything
+    if not isinstance(given, int) or isinstance(given, bool):
+        raise InvalidPartitions(topic=topic, partitions=partitions, reason="must be a whole number")
+    if not 1 <= partitions <= PARTITIONS_MAX:
+        raise InvalidPartitions(
+            topic=topic, partitions=partitions, reason=f"must be 1 to {PARTITIONS_MAX}"
+        )
+    return partitions
+
+
+def check_group(group: str) -> str:
+    """Return the group id if it can be used, else raise InvalidGroup.
+
+    Kafka takes almost any text. A group's name never becomes a file name as it is (see
+    `logflume.log.layout`), so slashes are fine; control characters, which could forge
+    lines in logs and terminals, are not.
+    """
+    if not isinstance(group, str):
+        raise InvalidGroup(group=str(group), reason=f"must be str, not {type(group).__name__}")
+    if not group.strip():
+        raise InvalidGroup(group=group, reason="must not be empty")
+    if not group.isprintable():
+        raise InvalidGroup(group=group, reason="has control characters")
+    if len(group.encode("utf-8", "surrogatepass")) > _GROUP_BYTES_MAX:
+        raise InvalidGroup(group=group[:64], reason=f"has more than {_GROUP_BYTES_MAX} bytes")
+    return group

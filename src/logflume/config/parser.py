@@ -1,0 +1,89 @@
+"""From names and values to a typed config object, with errors that name the nearest."""
+
+from __future__ import annotations
+
+from logflume.config.option import dotted
+from logflume.errors import InvalidConfig, UnknownConfig
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any, TypeVar
+
+    from logflume.config.option import Config, Option
+
+    C = TypeVar("C", bound=Config)
+
+__all__ = ["parse", "update"]
+
+
+def parse(table: type[C], values: Mapping[str, object]) -> C:
+    """Parse options of a table, named as Kafka does or with underscores for dots.
+
+    A value of None means the default. Raises UnknownConfig for a name that is not in the
+    table and InvalidConfig for a value that cannot be, or for two options that contradict.
+    """
+    parsed: dict[str, Any] = {}
+    for given, value in values.items():
+        item = _find(table, given, value)
+        if item.name in parsed:
+            raise InvalidConfig(name=given, value=value, reason="is given twice")
+        if value is not None:
+            parsed[item.name] = _value(item, given, value)
+    config = table(parsed)
+    config.check()
+    return config
+
+
+def update(config: C, changes: Mapping[str, object]) -> C:
+    """The config with some options changed; a value of None sets one back to its default."""
+    merged: dict[str, object] = config.explicit()
+    changed = parse(type(config), changes)  # so that errors name what was given
+    merged.update(changed.explicit())
+    for given, value in changes.items():
+        if value is None:
+            merged.pop(_find(type(config), given, value).name, None)
+    return parse(type(config), merged)
+
+
+def _find(table: type[Config], given: str, value: object) -> Option:
+    if not isinstance(given, str):
+        raise InvalidConfig(name=str(given), value=given, reason="an option's name must be text")
+    name = dotted(given)
+    found = table.names.get(name)
+    if found is not None:
+        return found
+    if name in table.foreign:
+        secret = name.startswith(("sasl.", "ssl."))
+        shown = "(not shown)" if secret else value
+        raise InvalidConfig(name=given, value=shown, reason=table.foreign[name])
+    hint = _elsewhere(name)
+    nearest = None if hint else _nearest(name, table.names)
+    raise UnknownConfig(name=given, table=table.table, hint=hint, suggestion=nearest)
+
+
+def _value(item: Option, given: str, value: object) -> Any:
+    try:
+        parsed = item.kind.parse(value)
+    except ValueError as error:
+        nearest = _nearest(value, item.kind.choices) if isinstance(value, str) else None
+        raise InvalidConfig(
+            name=given, value=value, reason=str(error), suggestion=nearest
+        ) from None
+    if item.refused is not None and parsed != item.default:
+        raise InvalidConfig(name=given, value=value, reason=item.refused)
+    return parsed
+
+
+def _nearest(word: str, words: Iterable[str]) -> str | None:
+    import difflib  # imported on errors only: it costs more than all of this package
+
+    return next(iter(difflib.get_close_matches(word.lower(), list(words), n=1)), None)
+
+
+def _elsewhere(name: str) -> str | None:
+    """Says which other table has the option, if one does."""
+    from logflume.config import TABLES
+
+    tables = [table.table for table in TABLES if name in table.names]
+    return f"it is an option of a {' and a '.join(tables)}" if tables else None
