@@ -160,7 +160,9 @@ def varint(value: int) -> bytes:
     return bytes([*out, value])
 
 
-def encode_control_batch(kind: int, *, timestamp: int, coordinator_epoch: int = 0, **fields: int) -> bytes:
+def encode_control_batch(
+    kind: int, *, timestamp: int, coordinator_epoch: int = 0, **fields: int
+) -> bytes:
     """A commit or abort marker as the transaction coordinator writes it."""
     key = struct.pack(">hh", 0, kind)
     value = struct.pack(">hi", 0, coordinator_epoch)
