@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from model import batch_twin
 from model.batch_twin import Batch, Record, decode_batches
 
