@@ -1,14 +1,14 @@
 """Small values that every layer passes around. They know nothing of files, locks or sockets.
 
 All are named tuples: immutable, hashable, comparable, picklable, and a plain tuple
-serves wherever one is taken.
+serves wherever one is taken. Other rooms build theirs on the `NamedTuple` made here.
 """
 
 from __future__ import annotations
 
 TYPE_CHECKING = False  # `typing` is not imported at run time: it costs seven milliseconds.
 if TYPE_CHECKING:
-    from typing import NamedTuple
+    from typing import NamedTuple as NamedTuple
 else:
     from collections import namedtuple
 

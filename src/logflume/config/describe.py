@@ -3,32 +3,28 @@
 from __future__ import annotations
 
 from logflume.config.kinds import INT_MAX, LONG_MAX, Duration, Int, Size
+from logflume.types import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NamedTuple
-
     from logflume.config.kinds import Kind
     from logflume.config.option import Config, Option
 
-    class OptionDoc(NamedTuple):
-        """One option in words: all fields are text as a reader should see it."""
-
-        name: str
-        keyword: str
-        also: tuple[str, ...]
-        kind: str
-        default: str
-        valid: str
-        doc: str
-        effect: str
-        origin: str
-else:
-    from collections import namedtuple
-
-    OptionDoc = namedtuple("OptionDoc", "name keyword also kind default valid doc effect origin")
-
 __all__ = ["OptionDoc", "describe"]
+
+
+class OptionDoc(NamedTuple):
+    """One option in words: all fields are text as a reader should see it."""
+
+    name: str
+    keyword: str
+    also: tuple[str, ...]
+    kind: str
+    default: str
+    valid: str
+    doc: str
+    effect: str
+    origin: str
 
 
 def describe(table: type[Config]) -> list[OptionDoc]:

@@ -1,0 +1,84 @@
+"""Small files that are read whole and replaced whole, so that a crash leaves the old or the new one."""
+
+from __future__ import annotations
+
+import itertools
+import os
+
+from logflume.errors import CorruptRecord
+from logflume.log.filesystem import raise_typed, sync_directory
+
+__all__ = ["read_small", "remove_temporaries", "write_atomic"]
+
+TEMPORARY_SUFFIX = ".logflume-tmp"
+
+_temporary_numbers = itertools.count()
+
+
+def write_atomic(path: str, data: bytes) -> None:
+    """Replace a file's content so that after a crash it is the old or the new one, whole, on disk.
+
+    Several processes may do it at once: the last one stays. Raises DiskFull,
+    ReadOnlyDirectory or SyncFailed; then the old content is still there (after SyncFailed
+    of the directory it may be either).
+    """
+    temporary = f"{path}.{os.getpid()}-{next(_temporary_numbers)}{TEMPORARY_SUFFIX}"
+    try:
+        _write_synced(temporary, data, path)
+        os.replace(temporary, path)
+    except BaseException as error:
+        _remove_if_there(temporary)
+        if isinstance(error, OSError):
+            raise_typed(error, path)
+        raise
+    sync_directory(os.path.dirname(path) or ".")
+
+
+def _write_synced(temporary: str, data: bytes, path: str) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(temporary, flags, 0o644)
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            raise_typed(error, path, syncing=True)
+    finally:
+        os.close(descriptor)
+
+
+def remove_temporaries(path: str) -> int:
+    """Remove what `write_atomic` left in a directory when its process was killed; returns how many.
+
+    Only under a lock that keeps others from writing there.
+    """
+    names = [name for name in os.listdir(path) if name.endswith(TEMPORARY_SUFFIX)]
+    for name in names:
+        _remove_if_there(os.path.join(path, name))
+    return len(names)
+
+
+def _remove_if_there(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+def read_small(path: str, *, size_max: int = 16 << 20) -> bytes | None:
+    """The content of a small file; None when there is no such file.
+
+    Raises CorruptRecord when it is larger than `size_max` bytes.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    with open(descriptor, "rb") as file:
+        data = file.read(size_max + 1)
+    if len(data) > size_max:
+        reason = f"has more than {size_max} bytes, so it is not what its name says"
+        raise CorruptRecord(path=path, position=size_max, reason=reason)
+    return data
