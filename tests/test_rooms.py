@@ -128,9 +128,11 @@ def exports(path: Path) -> tuple[set[str], list[str] | None]:
             defined.update(names)
         elif isinstance(node, ast.ImportFrom) and is_own(path, node):
             defined.update(alias.asname or alias.name for alias in node.names)
-    return {
-        name for name in defined if not name.startswith("_") and name != "TYPE_CHECKING"
-    }, listed
+    if path.name != "__init__.py":
+        # A module's constants may serve its neighbours without being exports.
+        defined = {name for name in defined if not name.isupper()}
+    public = {name for name in defined if not name.startswith("_")} - {"TYPE_CHECKING"}
+    return public, listed
 
 
 @pytest.mark.parametrize("path", MODULES, ids=module_name)
