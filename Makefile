@@ -51,7 +51,8 @@ setup:
 
 clean:
 	rm -rf build dist wheelhouse .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks
-	find src tests -name '*.so' -delete -o -name '__pycache__' -prune -exec rm -rf {} +
+	find src tests bench tools -name __pycache__ -prune -exec rm -rf {} +
+	rm -f src/logflume/_native/*.so
 
 distclean: clean
 	rm -rf .venv
