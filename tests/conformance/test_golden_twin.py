@@ -113,7 +113,7 @@ def encoded_again(batch: Batch) -> bytes:
     records = list(batch.records)
     if batch.append_time:
         # The producer's deltas are in the bytes but not in what a reader sees.
-        offsets = {0: (0, 1, 2, 2, 3), 5: (0, 65_000, 65_001)}.get(batch.base_offset, range(40))
+        offsets = {0: (0, 1, 2, 2, 3), 5: (0, 80_000, 65_001)}.get(batch.base_offset, range(40))
         records = [
             Record(r.value, r.key, batch.base_timestamp + at, r.headers)
             for r, at in zip(records, offsets, strict=True)
@@ -154,8 +154,8 @@ def test_compaction_left_gaps_and_a_delete_horizon() -> None:
 
 
 @pytest.mark.parametrize("topic", TOPICS)
-def test_index_entries_point_at_batches(topic: str) -> None:
-    """.index and .timeindex as docs/FORMAT.md describes them."""
+def test_index_entries_are_as_described(topic: str) -> None:
+    """.index: a batch's last offset and its position. .timeindex: the largest time so far, and where."""
     for name, data in segments(topic).items():
         base = int(name.removesuffix(".log"))
         where = GOLDEN / "kafka" / f"{topic}-0" / name
@@ -164,13 +164,24 @@ def test_index_entries_point_at_batches(topic: str) -> None:
             starts[position] = batch
             position += batch.size
         for relative, at in struct.iter_unpack(">ii", where.with_suffix(".index").read_bytes()):
-            assert starts[at].base_offset <= base + relative <= starts[at].last_offset
-        times = {record.timestamp for batch in starts.values() for record in batch.records}
-        for timestamp, relative in struct.iter_unpack(
-            ">qi", where.with_suffix(".timeindex").read_bytes()
-        ):
-            assert timestamp in times
-            assert base <= base + relative < base + 1000
+            assert base + relative == starts[at].last_offset
+        times = {(batch.max_timestamp, batch.last_offset - base) for batch in starts.values()}
+        entries = list(struct.iter_unpack(">qi", where.with_suffix(".timeindex").read_bytes()))
+        assert set(entries) <= times
+        assert entries == sorted(set(entries))
+        assert entries[-1][0] == max(batch.max_timestamp for batch in starts.values())
+
+
+def test_transaction_index_lists_what_was_aborted() -> None:
+    path = GOLDEN / "kafka" / "transactions-0" / "00000000000000000004.txnindex"
+    first, second = struct.iter_unpack(">hqqqq", path.read_bytes())
+    batches = [
+        batch for data in segments("transactions").values() for batch in decode_batches(data)
+    ]
+    one, two = batches[1].producer_id, batches[0].producer_id
+    # version, producer id, first offset, last offset (the marker's), last stable offset
+    assert first == (0, one, 5, 8, 0)
+    assert second == (0, two, 0, 13, 14)
 
 
 @pytest.mark.parametrize("magic", [0, 1])

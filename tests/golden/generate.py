@@ -59,7 +59,7 @@ def groups(*, long_value: bool) -> list[list[Row]]:
     ]
     second: list[Row] = [
         (b"late", b"earlier than the one before", [], -5000),
-        (None, None, [("only", b"a header"), ("only", b"twice")], 60_000),
+        (None, None, [("only", b"a header"), ("only", b"twice")], 75_000),
         ("schlüssel".encode(), "grün ✓".encode(), [("naïve", "ö".encode())], 60_001),
     ]
     third: list[Row] = [
