@@ -4,12 +4,13 @@
 #   make check                 lint, types, unit tests          make test-peers   against a real Kafka
 #   make bench, bench-quick    benchmarks                       make wheel        wheel, repaired and tried
 #   make sanitize              tests under ASan and UBSan       make clean        build products, not .venv
+#   make tidy                  format, imports, MANIFEST.in
 
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
 ARGS ?=
 
-.PHONY: demo test check bench bench-quick wheel test-peers sanitize setup clean distclean
+.PHONY: demo test check bench bench-quick wheel test-peers sanitize setup tidy clean distclean
 
 demo:
 	@tools/setup cli $(if $(FILE),,demo)
@@ -48,6 +49,13 @@ sanitize:
 
 setup:
 	@tools/setup test check bench wheel
+
+# What a machine can mend: format, imports, the list of native files.
+tidy:
+	@tools/setup check
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+	tools/manifest
 
 clean:
 	rm -rf build dist wheelhouse .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks
