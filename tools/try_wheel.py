@@ -180,6 +180,18 @@ def without_system_libraries() -> list[str] | None:
     return [*prefix, "sh", "-ec", "\n".join([*hide, 'exec "$@"']), "hidden"]
 
 
+def check_hidden(python: Path, empty: Path, hidden: list[str]) -> None:
+    """The hiding hides: otherwise the second run would show nothing."""
+    load = "import ctypes, sys; ctypes.CDLL(sys.argv[1])"
+    listed = subprocess.run(["ldconfig", "-p"], capture_output=True, text=True, check=False).stdout
+    for name in {
+        line.split()[0] for line in listed.splitlines() if line.strip().startswith(BUNDLED)
+    }:
+        command = [*hidden, str(python), "-c", load, name]
+        if not subprocess.run(command, cwd=empty, capture_output=True, check=False).returncode:
+            raise Failed(f"{name} of the system can still be loaded where it should be hidden")
+
+
 def main() -> int:
     """Everything in order; 1 and the reason when a step says no."""
     try:
