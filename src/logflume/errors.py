@@ -5,11 +5,11 @@ Kafka's error code stands in brackets where Kafka has one; all others have -1.
 ::
 
     LogflumeError
-    ├── StorageError(path)
+    ├── StorageError(path, reason=None)
     │   ├── CorruptRecord(path, position, reason, offset=None)          [2]
     │   ├── UnsupportedFormat(path, reason, position=None)              [43]
-    │   ├── DiskFull(path)                                              [56]
-    │   ├── ReadOnlyDirectory(path)                                     [56]
+    │   ├── DiskFull(path, reason=None)                                 [56]
+    │   ├── ReadOnlyDirectory(path, reason=None)                        [56]
     │   ├── SyncFailed(path, reason=None)                               [56]
     │   ├── NetworkFilesystem(path, kind)
     │   ├── DirectoryLocked(path, reason)                               retriable
@@ -24,7 +24,7 @@ Kafka's error code stands in brackets where Kafka has one; all others have -1.
     ├── InvalidTimestamp(timestamp, reason)                             [32]
     ├── InvalidRecord(reason)                                           [87]
     ├── UnsupportedCompression(codec, reason=None)                      [76]
-    ├── DecompressionTooLarge(size, limit, path=None)
+    ├── DecompressionTooLarge(limit, size=None, path=None)
     ├── InvalidConfig(name, value, reason, suggestion=None)             [40], also ValueError
     │   └── UnknownConfig(name, table=None, hint=None, suggestion=None)
     ├── ConcurrentAccess(what)
@@ -113,26 +113,25 @@ class LogflumeError(Exception):
     template: ClassVar[str] = ""
     field_names: ClassVar[tuple[str, ...]] = ()
     """Names of all fields, inherited ones first."""
+    required: ClassVar[frozenset[str]] = frozenset()
+    """The fields without a default."""
 
     def __init_subclass__(cls) -> None:
-        own = [
-            name
-            for name, annotation in cls.__annotations__.items()
-            if not str(annotation).startswith("ClassVar") and name not in cls.field_names
-        ]
-        cls.field_names = (*cls.field_names, *own)
+        own = [n for n, a in cls.__annotations__.items() if not str(a).startswith("ClassVar")]
+        cls.field_names = tuple(dict.fromkeys([*cls.field_names, *own]))
+        # A default is a class attribute; a field declared anew may gain or lose it.
+        cls.required = cls.required.difference(own).union(n for n in own if n not in vars(cls))
         _CODES[cls.__name__] = cls.code
 
     if not TYPE_CHECKING:  # for the type checker the annotations make the signature
 
         def __init__(self, **fields: object) -> None:
             unknown = [name for name in fields if name not in self.field_names]
-            # A field with a default has it as a class attribute.
-            missing = [n for n in self.field_names if n not in fields and not hasattr(self, n)]
+            missing = [name for name in self.required if name not in fields]
             if unknown or missing:
                 raise TypeError(
                     f"{type(self).__name__} takes the fields {', '.join(self.field_names)};"
-                    f" unknown: {unknown}, missing: {missing}"
+                    f" unknown: {unknown}, missing: {sorted(missing)}"
                 )
             self.__dict__.update(fields)
 
@@ -185,10 +184,14 @@ def code_of(name: str) -> int:
 
 
 class StorageError(LogflumeError):
-    """Something about a file or directory; `path` says which."""
+    """Something about a file or directory; `path` says which.
 
-    template = "{path}: storage error"
+    Itself raised for what the kernel refused in a way that no subclass names.
+    """
+
+    template = "{path}: storage error[: {reason}]"
     path: str
+    reason: str | None = None
 
 
 class CorruptRecord(StorageError):
@@ -214,14 +217,14 @@ class DiskFull(StorageError):
     """The file system has no space left (ENOSPC) or the quota is used up (EDQUOT)."""
 
     code = 56
-    template = "{path}: no space left on the file system"
+    template = "{path}: no space left on the file system[ ({reason})]"
 
 
 class ReadOnlyDirectory(StorageError):
     """The directory can be read but not written."""
 
     code = 56
-    template = "{path}: not writable"
+    template = "{path}: not writable[ ({reason})]"
 
 
 class SyncFailed(StorageError):
@@ -229,13 +232,12 @@ class SyncFailed(StorageError):
 
     code = 56
     template = "{path}: sync to disk failed[ ({reason})]; re-open the log to recover"
-    reason: str | None = None
 
 
 class NetworkFilesystem(StorageError):
     """The directory is on a network file system, where locks and maps keep no promises."""
 
-    template = "{path}: is on a network file system ({kind}); use a local disk"
+    template = "{path}: is on a network file system ({kind})[: {reason}]; use a local disk"
     kind: str
 
 
@@ -360,11 +362,11 @@ class UnsupportedCompression(LogflumeError):
 
 
 class DecompressionTooLarge(LogflumeError):
-    """A batch would unpack to `size` bytes (or more), over the cap of `limit`."""
+    """A batch would unpack to more than `limit` bytes; to `size`, where that can be told."""
 
-    template = "[{path}: ]batch unpacks to {size} bytes or more, over the cap of {limit}"
-    size: int
+    template = "[{path}: ]batch unpacks to more than the cap of {limit} bytes[ ({size} or more)]"
     limit: int
+    size: int | None = None
     path: str | None = None
 
 

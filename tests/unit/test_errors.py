@@ -39,7 +39,7 @@ def test_every_field_is_in_the_message_and_an_attribute(cls: type[errors.Logflum
 
 @pytest.mark.parametrize("cls", CLASSES)
 def test_optional_fields_leave_no_trace_when_none(cls: type[errors.LogflumeError]) -> None:
-    required = {n: SAMPLES.get(n, f"<{n}>") for n in cls.field_names if not hasattr(cls, n)}
+    required = {n: SAMPLES.get(n, f"<{n}>") for n in cls.required}
     message = str(cls(**required))
     assert not any(mark in message for mark in ("None", "[", "]", "{", "}"))
 
@@ -66,8 +66,15 @@ def test_message_does_not_interpret_values() -> None:
     "fields", [{}, {"path": "a"}, {"path": "a", "position": 1, "reason": "r", "colour": "red"}]
 )
 def test_wrong_fields_are_a_type_error(fields: dict[str, object]) -> None:
-    with pytest.raises(TypeError, match="CorruptRecord takes the fields path, position, reason"):
+    with pytest.raises(TypeError, match="CorruptRecord takes the fields path, reason, position"):
         errors.CorruptRecord(**fields)
+
+
+def test_a_field_declared_anew_without_default_is_required() -> None:
+    assert errors.StorageError(path="a").reason is None
+    assert "reason" in errors.RecoveryFailed.required
+    with pytest.raises(TypeError, match=r"missing: \['reason'\]"):
+        errors.RecoveryFailed(path="a")
 
 
 def test_fields_are_keyword_only() -> None:

@@ -45,7 +45,7 @@ class EpochStart(NamedTuple):
 
 
 def read_offsets(path: str) -> dict[TopicPartition, int]:
-    """Offsets by partition; none when there is no such file.
+    """Offsets by partition; none when there is no such file or it is empty.
 
     Raises CorruptRecord (its position is the line) or UnsupportedFormat.
     """
@@ -71,7 +71,7 @@ def write_offsets(path: str, offsets: Mapping[TopicPartition, int]) -> None:
 
 
 def read_epochs(path: str) -> list[EpochStart]:
-    """Leader epochs in order; none when there is no such file.
+    """Leader epochs in order; none when there is no such file or it is empty.
 
     Raises CorruptRecord (its position is the line) or UnsupportedFormat.
     """
@@ -101,9 +101,9 @@ def write_epochs(path: str, epochs: Iterable[EpochStart]) -> None:
 def _read_entries(path: str, names: str) -> list[tuple[int, list[str]]]:
     """The entries with their line numbers, each with as many fields as there are names."""
     lines = read_lines(path)
-    if lines is None:
+    if not lines:  # Kafka makes its checkpoints empty first
         return []
-    version = whole_number(lines[0].strip(), maximum=_INT_MAX) if lines else None
+    version = whole_number(lines[0].strip(), maximum=_INT_MAX)
     if version is None:
         corrupt_line(path, 1, "has no version")
     if version != VERSION:

@@ -78,7 +78,8 @@ def is_writable(path: str) -> bool:
 
 
 def require_writable(path: str) -> None:
-    """Raise ReadOnlyDirectory unless this process may make files in the directory."""
+    """Raise ReadOnlyDirectory unless this process may make files in the directory, which must exist."""
+    os.stat(path)
     if not is_writable(path):
         raise ReadOnlyDirectory(path=path)
 

@@ -9,14 +9,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["decode_id", "encode_id", "is_id", "new_id"]
+__all__ = ["CLUSTER_METADATA_ID", "NO_ID", "decode_id", "encode_id", "is_id", "new_id"]
 
 _BYTES = 16
 _LENGTH = 22
 _TO_URL = str.maketrans("+/", "-_")
 _FROM_URL = str.maketrans("-_", "+/")
-# Kafka keeps these for itself: no id, and its metadata topic's.
-_RESERVED = frozenset({bytes(_BYTES), bytes(_BYTES - 1) + b"\x01"})
+NO_ID = "A" * _LENGTH
+"""All zeroes: Kafka's way of saying that there is no id."""
+CLUSTER_METADATA_ID = "A" * (_LENGTH - 1) + "Q"
+"""The id of `__cluster_metadata`, the same in every cluster."""
 
 
 def new_id(random: Callable[[int], bytes] = os.urandom) -> str:
@@ -55,6 +57,7 @@ def decode_id(text: str) -> bytes:
 def is_id(text: str) -> bool:
     """Whether a text is an id that a topic or directory can have."""
     try:
-        return decode_id(text) not in _RESERVED
+        decode_id(text)
     except ValueError:
         return False
+    return text not in (NO_ID, CLUSTER_METADATA_ID)

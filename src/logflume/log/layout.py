@@ -13,6 +13,7 @@ from logflume.types import NamedTuple
 __all__ = [
     "CLEANED_SUFFIX",
     "CLEAN_SHUTDOWN_FILE",
+    "CLUSTER_METADATA_TOPIC",
     "DELETED_SUFFIX",
     "INDEX_SUFFIX",
     "LEADER_EPOCH_FILE",
@@ -39,6 +40,8 @@ __all__ = [
 ]
 
 # At the top level
+CLUSTER_METADATA_TOPIC = "__cluster_metadata"
+"""Not a topic: the log of Kafka's controller, which nobody else writes to."""
 LOCK_FILE = ".lock"
 CLEAN_SHUTDOWN_FILE = ".kafka_cleanshutdown"
 META_FILE = "meta.properties"

@@ -7,7 +7,7 @@ directory's id; `partition.metadata` in each partition's directory the topic's i
 from __future__ import annotations
 
 from logflume.errors import UnsupportedFormat
-from logflume.log.ids import is_id
+from logflume.log.ids import CLUSTER_METADATA_ID, is_id
 from logflume.log.small_file import write_atomic
 from logflume.log.text_file import corrupt_line, read_lines, whole_number
 from logflume.types import NamedTuple
@@ -86,7 +86,7 @@ def read_topic_id(path: str) -> str | None:
     if version != TOPIC_ID_VERSION:
         raise UnsupportedFormat(path=path, reason=f"version {version} of partition.metadata")
     topic_id = values.get("topic_id", "")
-    if not is_id(topic_id):
+    if not is_id(topic_id) and topic_id != CLUSTER_METADATA_ID:
         corrupt_line(path, 2, "has no topic id")
     return topic_id
 
