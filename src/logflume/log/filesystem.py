@@ -11,6 +11,7 @@ from logflume.errors import (
     ReadOnlyDirectory,
     SyncFailed,
 )
+from logflume.observe import get_logger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ _NETWORK_FUSE = (
     "s3ql", "seaweedfs", "smbnetfs", "sshfs", "vmhgfs",
 )
 # fmt: on
+
+_logger = get_logger(__name__)
 
 
 def raise_typed(error: OSError, path: str, *, syncing: bool = False) -> NoReturn:
@@ -125,7 +128,9 @@ def is_network_kind(kind: str) -> bool:
 
 
 def refuse_network(path: str, *, mounts: str = MOUNTS_FILE) -> None:
-    """Raise NetworkFilesystem when the path is on one; where it cannot be told, it passes."""
+    """Raise NetworkFilesystem when the path is on one; where it cannot be told, a warning is logged."""
     kind = filesystem_kind(path, mounts=mounts)
-    if kind is not None and is_network_kind(kind):
+    if kind is None:
+        _logger.warning("file system not known to be local", path=path, mounts=mounts)
+    elif is_network_kind(kind):
         raise NetworkFilesystem(path=path, kind=kind)

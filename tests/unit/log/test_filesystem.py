@@ -67,9 +67,14 @@ def test_links_are_followed(tmp_path: Path, mounts: str) -> None:
     refuse_network(str(tmp_path / "sharemore"), mounts=mounts)
 
 
-def test_without_a_mount_table_the_kind_is_unknown(tmp_path: Path) -> None:
+def test_without_a_mount_table_the_kind_is_unknown_and_said_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     assert filesystem_kind(str(tmp_path), mounts=str(tmp_path / "none")) is None
     refuse_network(str(tmp_path), mounts=str(tmp_path / "none"))
+    assert [r.getMessage().split(" path=")[0] for r in caplog.records] == [
+        "file system not known to be local"
+    ]
 
 
 def test_this_machines_table_is_understood() -> None:
