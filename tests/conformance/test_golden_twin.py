@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from logflume._native import codecs
 from model import batch_twin
 from model.batch_twin import Batch, Record, decode_batches
 
@@ -69,6 +70,16 @@ def test_headers_are_what_kafkas_dump_tool_printed(topic: str) -> None:
             assert header_of(batch) == {field: dumped[field] for field in header_of(batch)}
             position += batch.size
         assert position == len(data)
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_native_codecs_unpack_what_java_and_librdkafka_packed(topic: str) -> None:
+    for data in segments(topic).values():
+        position = 0
+        while position < len(data):
+            twin, _ = batch_twin.decode_batch(data, position)
+            batch, position = batch_twin.decode_batch(data, position, decompress=codecs.decompress)
+            assert batch == twin
 
 
 def header_of(batch: Batch) -> dict[str, Any]:
