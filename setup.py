@@ -38,15 +38,36 @@ from build_steps import (  # noqa: E402 - a build front end does not put this fo
 )
 
 CORE_SOURCES: list[str] = [  # native/csrc/
+    "builder.c",
     "codec_gzip.c",
     "codec_lz4.c",
     "codec_snappy.c",
     "codec_zstd.c",
     "codecs.c",
+    "failpoint.c",
+    "index.c",
+    "log_append.c",
+    "log_info.c",
+    "log_open.c",
+    "log_read.c",
+    "log_recover.c",
+    "log_retain.c",
+    "log_roll.c",
+    "log_sync.c",
+    "records.c",
+    "segment.c",
+    "state.c",
 ]
 MODULES: list[str] = [  # native/<name>.pyx -> logflume._native.<name>
     "codecs",
+    "columns",
+    "failures",
     "hashing",
+    "input_columns",
+    "partition",
+    "partition_log",
+    "partition_reader",
+    "staging",
 ]
 
 # pkg-config name -> the package that brings it: Debian and Ubuntu, Fedora and RHEL, Alpine, Homebrew.

@@ -20,7 +20,11 @@ typedef enum lf_status {
     LF_E_READ_ONLY,       /* the directory or the handle is read-only */
     LF_E_NO_SPACE,        /* the disk or the quota is full */
     LF_E_FAILPOINT,       /* a failpoint with the action "raise" was hit (tests only) */
-    LF_E_END              /* nothing more to read: not an error */
+    LF_E_END,             /* nothing more to read: not an error */
+    LF_E_OWNER_DIED,      /* the lock is held now, and its last owner died holding it: repair first */
+    LF_E_INTERRUPTED,     /* woken early (a signal, another's news): look again */
+    LF_E_LOCKED,          /* another program holds the directory */
+    LF_E_FORMAT           /* a file of a newer or foreign format */
 } lf_status;
 
 #endif

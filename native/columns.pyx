@@ -1,0 +1,452 @@
+"""Rows read from a log, without an object per row until one is asked for.
+
+A RecordBatch holds arrays of offsets, timestamps, and the places of keys and values; the bytes stay where
+they are, in the mapped segment or the buffer a batch was decompressed to, both kept alive by the batch.
+"""
+
+from cpython.buffer cimport PyBUF_FORMAT, PyBUF_ND, PyBUF_STRIDES, PyBUF_WRITABLE
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.mem cimport PyMem_Free
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
+from libc.stdlib cimport free, realloc
+from libc.string cimport memcmp, memcpy
+
+cimport cython
+
+from logflume._native.core cimport (
+    lf_columns_free,
+    lf_get_varint,
+    lf_heap_ref,
+    lf_heap_unref,
+    lf_segment_ref,
+    lf_segment_unref,
+)
+
+__all__ = ["ColumnView", "Record", "RecordBatch"]
+
+
+cdef extern from "Python.h":
+    object PyMemoryView_FromObject(object)
+
+
+@cython.final
+@cython.internal
+cdef class _Bytes:
+    """Read-only buffer over one part of a batch; memoryviews of it keep the batch, so the mapping, alive."""
+
+    cdef RecordBatch batch
+    cdef const uint8_t *base
+    cdef Py_ssize_t length, itemsize
+    cdef Py_ssize_t shape
+    cdef const char *format
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        if flags & PyBUF_WRITABLE == PyBUF_WRITABLE:
+            raise BufferError("records are read-only")
+        self.shape = self.length // self.itemsize
+        view.buf = <void *>self.base
+        view.len = self.length
+        view.itemsize = self.itemsize
+        view.readonly = 1
+        view.ndim = 1
+        view.format = <char *>self.format if flags & PyBUF_FORMAT else NULL
+        view.shape = &self.shape if flags & PyBUF_ND else NULL
+        view.strides = &view.itemsize if flags & PyBUF_STRIDES == PyBUF_STRIDES else NULL
+        view.suboffsets = NULL
+        view.internal = NULL
+        view.obj = self
+
+
+cdef _Bytes _exporter(RecordBatch batch, const void *base, Py_ssize_t length, Py_ssize_t itemsize, const char *format):
+    cdef _Bytes out = _Bytes.__new__(_Bytes)
+    out.batch = batch
+    out.base = <const uint8_t *>base
+    out.length = length
+    out.itemsize = itemsize
+    out.format = format
+    return out
+
+
+cdef object _array(RecordBatch batch, const void *base, Py_ssize_t length, Py_ssize_t itemsize, const char *format):
+    """A read-only numpy array over the batch's own memory."""
+    import numpy
+    if length == 0:
+        return numpy.empty(0, dtype=format.decode())
+    return numpy.asarray(PyMemoryView_FromObject(_exporter(batch, base, length * itemsize, itemsize, format)))
+
+
+@cython.final
+cdef class RecordBatch:
+    """Records of one or several partitions as columns.
+
+    Rows of one partition are in offset order. Arrays and views point into the batch's memory and into the
+    mapped segments; they stay valid as long as any of them lives, also after the log is closed.
+    Immutable once handed out, so safe to share between threads.
+    """
+
+    def __cinit__(self):
+        self.topics = []
+
+    def __dealloc__(self):
+        cdef int32_t i
+        for i in range(self.n_parts):
+            lf_segment_unref(self.parts[i].segment)
+            lf_heap_unref(self.parts[i].heap)
+        free(self.parts)
+        lf_columns_free(&self.c)
+
+    cdef int add_part(self, str topic, int32_t partition, const uint8_t *base, size_t length,
+                      lf_segment *segment, lf_heap *heap) except -1:
+        cdef lf_part *p
+        cdef int32_t cap
+        cdef void *more
+        if self.n_parts:
+            p = &self.parts[self.n_parts - 1]
+            if p.base == base and p.partition == partition and self.topics[p.topic] is topic:
+                if length > p.len:
+                    p.len = length
+                return 0
+        if self.n_parts == self.cap_parts:
+            cap = self.cap_parts * 2 if self.cap_parts else 4
+            more = realloc(self.parts, cap * sizeof(lf_part))
+            if more == NULL:
+                raise MemoryError
+            self.parts = <lf_part *>more
+            self.cap_parts = cap
+        if not self.topics or self.topics[len(self.topics) - 1] is not topic:
+            self.topics.append(topic)
+        p = &self.parts[self.n_parts]
+        p.base = base
+        p.len = length
+        p.segment = lf_segment_ref(segment) if segment != NULL else NULL
+        p.heap = lf_heap_ref(heap) if heap != NULL else NULL
+        p.first_row = self.c.n
+        p.partition = partition
+        p.topic = <int32_t>len(self.topics) - 1
+        self.n_parts += 1
+        return 0
+
+    cdef lf_part *part_of(self, int32_t row) noexcept nogil:
+        cdef int32_t low = 0, high = self.n_parts, mid
+        while low < high:
+            mid = (low + high) // 2
+            if self.parts[mid].first_row <= row:
+                low = mid + 1
+            else:
+                high = mid
+        return &self.parts[low - 1]
+
+    cdef Record record(self, int32_t row):
+        cdef Record out = Record.__new__(Record)
+        out.batch = self
+        out.row = row
+        out.part = self.part_of(row)
+        return out
+
+    cdef object bytes_at(self, int32_t row, bint key):
+        cdef int32_t n = self.c.key_len[row] if key else self.c.value_len[row]
+        if n < 0:
+            return None
+        cdef const uint8_t *base = self.part_of(row).base
+        return PyBytes_FromStringAndSize(<const char *>base + (self.c.key_at[row] if key else self.c.value_at[row]), n)
+
+    def __len__(self):
+        return self.c.n
+
+    def __getitem__(self, index):
+        """The record in row `index` (negative from the end), or a list of records for a slice."""
+        if isinstance(index, slice):
+            return [self.record(i) for i in range(*index.indices(self.c.n))]
+        cdef Py_ssize_t row = index
+        if row < 0:
+            row += self.c.n
+        if row < 0 or row >= self.c.n:
+            raise IndexError(f"row {index} of a batch of {self.c.n}")
+        return self.record(<int32_t>row)
+
+    def __iter__(self):
+        cdef int32_t i
+        for i in range(self.c.n):
+            yield self.record(i)
+
+    def records(self):
+        """All rows as a list of Record objects."""
+        cdef list out = [None] * self.c.n
+        cdef int32_t i, k = 0
+        cdef Record r
+        for i in range(self.c.n):
+            while k + 1 < self.n_parts and self.parts[k + 1].first_row <= i:
+                k += 1
+            r = Record.__new__(Record)
+            r.batch = self
+            r.row = i
+            r.part = &self.parts[k]
+            out[i] = r
+        return out
+
+    @property
+    def offsets(self):
+        """numpy int64: offset of each row."""
+        return _array(self, self.c.offsets, self.c.n, sizeof(int64_t), b"q")
+
+    @property
+    def timestamps(self):
+        """numpy int64: milliseconds since 1970 of each row; -1 where none was given."""
+        return _array(self, self.c.timestamps, self.c.n, sizeof(int64_t), b"q")
+
+    @property
+    def partitions(self):
+        """numpy int32: partition of each row."""
+        import numpy
+        cdef int32_t i
+        out = numpy.empty(self.c.n, dtype=numpy.int32)
+        for i in range(self.n_parts):
+            out[self.parts[i].first_row:] = self.parts[i].partition
+        return out
+
+    @property
+    def topic(self):
+        """The topic when all rows are of one, else None."""
+        names = set(self.topics)
+        return names.pop() if len(names) == 1 else None
+
+    @property
+    def row_topics(self):
+        """list[str]: topic of each row."""
+        cdef int32_t i, k = 0
+        cdef list out = []
+        for i in range(self.c.n):
+            while k + 1 < self.n_parts and self.parts[k + 1].first_row <= i:
+                k += 1
+            out.append(self.topics[self.parts[k].topic])
+        return out
+
+    @property
+    def values(self):
+        """Sequence of memoryviews into the segments (None for null values), without a copy."""
+        return _view(self, False)
+
+    @property
+    def keys(self):
+        """Sequence of memoryviews into the segments (None for null keys), without a copy."""
+        return _view(self, True)
+
+    @property
+    def value_lengths(self):
+        """numpy int32: bytes of each value, -1 for null."""
+        return _array(self, self.c.value_len, self.c.n, sizeof(int32_t), b"i")
+
+    @property
+    def nbytes(self):
+        """Bytes of all keys and values."""
+        cdef int64_t total = 0
+        cdef int32_t i
+        for i in range(self.c.n):
+            total += max(self.c.value_len[i], 0) + max(self.c.key_len[i], 0)
+        return total
+
+    def to_numpy(self):
+        """The columns as numpy arrays: `{"partition", "offset", "timestamp", "key", "value"}`.
+
+        Keys and values are object arrays of bytes (None for null): one copy each. For values of one
+        width, `batch.values.to_numpy(dtype)` gives a typed array instead.
+        """
+        return {
+            "partition": self.partitions,
+            "offset": self.offsets,
+            "timestamp": self.timestamps,
+            "key": self.keys.to_numpy(),
+            "value": self.values.to_numpy(),
+        }
+
+    def to_arrow(self):
+        """A pyarrow.Table over the same memory (needs pyarrow; `__arrow_c_stream__` does not)."""
+        import pyarrow
+        return pyarrow.table(self)
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        """Arrow PyCapsule interface: Polars, DuckDB, pandas and pyarrow read the batch through this."""
+        from logflume._native.arrow_stream import export_stream
+        return export_stream(self)
+
+    def __repr__(self):
+        if not self.c.n:
+            return "RecordBatch(0 records)"
+        where = ", ".join(sorted({f"{self.topics[self.parts[i].topic]}-{self.parts[i].partition}"
+                                  for i in range(self.n_parts)}))
+        return f"RecordBatch({self.c.n} records of {where})"
+
+
+cdef ColumnView _view(RecordBatch batch, bint is_key):
+    cdef ColumnView out = ColumnView.__new__(ColumnView)
+    out.batch = batch
+    out.is_key = is_key
+    return out
+
+
+cdef object _slice_of(_Bytes whole, object view, uint32_t at, int32_t n):
+    return view[at:at + n]
+
+
+@cython.final
+cdef class ColumnView:
+    """The values or the keys of a batch: a sequence of read-only memoryviews, None for null."""
+
+    def __len__(self):
+        return self.batch.c.n
+
+    cdef object _memory(self, int32_t row):
+        cdef RecordBatch b = self.batch
+        cdef int32_t n = b.c.key_len[row] if self.is_key else b.c.value_len[row]
+        if n < 0:
+            return None
+        cdef uint32_t at = b.c.key_at[row] if self.is_key else b.c.value_at[row]
+        return PyMemoryView_FromObject(_exporter(b, b.part_of(row).base + at, n, 1, b"B"))
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return [self._memory(i) for i in range(*index.indices(self.batch.c.n))]
+        cdef Py_ssize_t row = index
+        if row < 0:
+            row += self.batch.c.n
+        if row < 0 or row >= self.batch.c.n:
+            raise IndexError(f"row {index} of a batch of {self.batch.c.n}")
+        return self._memory(<int32_t>row)
+
+    def __iter__(self):
+        cdef int32_t i
+        for i in range(self.batch.c.n):
+            yield self._memory(i)
+
+    def tolist(self):
+        """list[bytes | None]: a copy of each, the fastest way to Python bytes."""
+        cdef RecordBatch b = self.batch
+        cdef list out = [None] * b.c.n
+        cdef int32_t i, k = 0
+        cdef int32_t *length = b.c.key_len if self.is_key else b.c.value_len
+        cdef uint32_t *at = b.c.key_at if self.is_key else b.c.value_at
+        for i in range(b.c.n):
+            while k + 1 < b.n_parts and b.parts[k + 1].first_row <= i:
+                k += 1
+            if length[i] >= 0:
+                out[i] = PyBytes_FromStringAndSize(<const char *>b.parts[k].base + at[i], length[i])
+        return out
+
+    def to_numpy(self, dtype=None):
+        """An object array of bytes; with `dtype`, each value is one item of it (all must have its size).
+
+        Raises ValueError naming the first row of another size.
+        """
+        import numpy
+        cdef RecordBatch b = self.batch
+        cdef int32_t i, k = 0
+        if dtype is None:
+            out = numpy.empty(b.c.n, dtype=object)
+            out[:] = self.tolist()
+            return out
+        wanted = numpy.dtype(dtype)
+        if wanted.hasobject:
+            raise ValueError(f"dtype {wanted} does not describe plain bytes")
+        cdef int32_t size = wanted.itemsize
+        typed = numpy.empty(b.c.n, dtype=wanted)
+        cdef const uint8_t[::1] check
+        cdef uint8_t *to = <uint8_t *><size_t>typed.ctypes.data
+        cdef int32_t *length = b.c.key_len if self.is_key else b.c.value_len
+        cdef uint32_t *at = b.c.key_at if self.is_key else b.c.value_at
+        cdef int32_t bad = -1
+        with nogil:
+            for i in range(b.c.n):
+                while k + 1 < b.n_parts and b.parts[k + 1].first_row <= i:
+                    k += 1
+                if length[i] != size:
+                    bad = i
+                    break
+                memcpy(to + <size_t>i * size, b.parts[k].base + at[i], size)
+        if bad >= 0:
+            raise ValueError(f"row {bad} has {length[bad]} bytes, dtype {wanted} has {size}")
+        return typed
+
+    def __eq__(self, other):
+        if isinstance(other, (ColumnView, list, tuple)):
+            return len(self) == len(other) and all(a == b for a, b in zip(self, other))
+        return NotImplemented
+
+    def __repr__(self):
+        return f"<{'keys' if self.is_key else 'values'} of {self.batch!r}>"
+
+
+@cython.final
+@cython.freelist(512)
+@cython.no_gc
+cdef class Record:
+    """One record. Its bytes are read from the batch when asked for; it keeps that batch alive."""
+
+    @property
+    def topic(self):
+        """str: the topic's name."""
+        return self.batch.topics[self.part.topic]
+
+    @property
+    def partition(self):
+        """int: the partition's number."""
+        return self.part.partition
+
+    @property
+    def offset(self):
+        """int: place in the partition."""
+        return self.batch.c.offsets[self.row]
+
+    @property
+    def timestamp(self):
+        """int: milliseconds since 1970, -1 when none."""
+        return self.batch.c.timestamps[self.row]
+
+    @property
+    def value(self):
+        """bytes, or None for a null value (a tombstone)."""
+        cdef int32_t n = self.batch.c.value_len[self.row]
+        if n < 0:
+            return None
+        return PyBytes_FromStringAndSize(<const char *>self.part.base + self.batch.c.value_at[self.row], n)
+
+    @property
+    def key(self):
+        """bytes, or None."""
+        cdef int32_t n = self.batch.c.key_len[self.row]
+        if n < 0:
+            return None
+        return PyBytes_FromStringAndSize(<const char *>self.part.base + self.batch.c.key_at[self.row], n)
+
+    @property
+    def headers(self):
+        """list[tuple[str, bytes | None]], in the order written."""
+        cdef int32_t n = self.batch.c.value_len[self.row], count, length
+        cdef const uint8_t *p = self.part.base + self.batch.c.value_at[self.row] + (n if n > 0 else 0)
+        cdef const uint8_t *end = self.part.base + self.part.len
+        cdef list out = []
+        # The decoder has walked these bytes: no length can lead outside.
+        p = lf_get_varint(p, end, &count)
+        while count > 0:
+            count -= 1
+            p = lf_get_varint(p, end, &length)
+            name = PyBytes_FromStringAndSize(<const char *>p, length).decode("utf-8", "surrogateescape")
+            p = lf_get_varint(p + length, end, &length)
+            if length < 0:
+                out.append((name, None))
+            else:
+                out.append((name, PyBytes_FromStringAndSize(<const char *>p, length)))
+                p += length
+        return out
+
+    def __eq__(self, other):
+        if not isinstance(other, Record):
+            return NotImplemented
+        return ((self.topic, self.partition, self.offset, self.timestamp, self.key, self.value, self.headers)
+                == (other.topic, other.partition, other.offset, other.timestamp, other.key, other.value, other.headers))
+
+    def __hash__(self):
+        return hash((self.topic, self.partition, self.offset))
+
+    def __repr__(self):
+        return (f"Record(topic={self.topic!r}, partition={self.partition}, offset={self.offset}, "
+                f"timestamp={self.timestamp}, key={self.key!r}, value={self.value!r}, headers={self.headers!r})")

@@ -1,0 +1,238 @@
+/* Sparse indexes: arrays in memory, Kafka's files beside the segment. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lf/log.h"
+
+void lf_index_drop(lf_segment *s) {
+    free(s->entries);
+    free(s->times);
+    s->entries = NULL;
+    s->times = NULL;
+    s->n_entries = s->cap_entries = s->n_times = s->cap_times = 0;
+    s->indexed_position = s->bytes_since_entry = 0;
+    s->indexed_offset = s->max_timestamp_offset = s->base_offset;
+    s->max_timestamp = LF_NO_TIMESTAMP;
+    s->index_ready = false;
+}
+
+static void *grown(void *array, int32_t *cap, size_t item) {
+    int32_t more = *cap ? *cap * 2 : 64;
+    void *p = realloc(array, (size_t)more * item);
+    if (p) *cap = more;
+    return p;
+}
+
+static void push_entry(lf_segment *s, int64_t offset, int64_t position) {
+    if (s->n_entries == s->cap_entries) {
+        void *p = grown(s->entries, &s->cap_entries, sizeof *s->entries);
+        if (!p) return; /* a sparse index may skip an entry: look-ups walk a little further */
+        s->entries = p;
+    }
+    s->entries[s->n_entries++] = (lf_index_entry){offset, (int32_t)position};
+}
+
+static void push_time(lf_segment *s, int64_t timestamp, int64_t offset) {
+    if (s->n_times && (timestamp <= s->times[s->n_times - 1].timestamp || offset <= s->times[s->n_times - 1].offset)) return;
+    if (s->n_times == s->cap_times) {
+        void *p = grown(s->times, &s->cap_times, sizeof *s->times);
+        if (!p) return;
+        s->times = p;
+    }
+    s->times[s->n_times++] = (lf_time_entry){timestamp, offset};
+}
+
+void lf_index_note(const lf_log *log, lf_segment *s, int64_t position, int32_t size, int64_t last_offset, int64_t max_timestamp) {
+    if (max_timestamp > s->max_timestamp) {
+        s->max_timestamp = max_timestamp;
+        s->max_timestamp_offset = last_offset;
+    }
+    if (s->bytes_since_entry > log->config.index_interval_bytes) {
+        push_entry(s, last_offset, position);
+        push_time(s, s->max_timestamp, s->max_timestamp_offset);
+        s->bytes_since_entry = 0;
+    }
+    s->bytes_since_entry += size;
+    s->indexed_position = position + size;
+    s->indexed_offset = last_offset + 1;
+}
+
+/* Walks batch headers from indexed_position to `end` bytes, and in the active segment not past what is
+ * published: a batch written, but never published, is cut when its writer died. */
+static int walk(lf_log *log, lf_segment *s, int64_t end, lf_error *e) {
+    lf_batch b;
+    const char *reason;
+    int64_t published = s->sealed ? INT64_MAX : atomic_load_explicit(&log->state->end_offset, memory_order_acquire);
+    int rc = lf_segment_map(log, s, (size_t)end, e);
+    while (!rc && s->indexed_position < end && s->indexed_offset < published) {
+        int64_t at = s->indexed_position;
+        rc = lf_batch_check(s->map + at, end - at, at, false, &b, &reason);
+        if (!rc && b.base_offset < s->indexed_offset) rc = LF_E_CORRUPT, reason = "offsets go backwards";
+        if (rc == LF_OK) {
+            lf_index_note(log, s, at, b.size, b.last_offset, b.max_timestamp);
+            continue;
+        }
+        /* Damage in the middle: index what lies behind it, so that it stays readable. */
+        int64_t next = lf_batch_resync(s->map, at + 1, end, s->indexed_offset);
+        if (next < 0) {
+            char path[LF_PATH_MAX];
+            lf_segment_path(log, s->base_offset, ".log", path);
+            return lf_fail(e, rc, 0, path, at, reason);
+        }
+        lf_batch_parse(s->map + next, next, &b);
+        s->indexed_offset = b.base_offset;
+        s->indexed_position = next;
+        rc = LF_OK;
+    }
+    return rc;
+}
+
+static uint8_t *read_file(const char *path, size_t *size) {
+    struct stat info;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return NULL;
+    uint8_t *data = NULL;
+    if (!fstat(fd, &info) && info.st_size > 0 && info.st_size <= INT_MAX) {
+        data = malloc((size_t)info.st_size);
+        if (data && read(fd, data, (size_t)info.st_size) != info.st_size) {
+            free(data);
+            data = NULL;
+        }
+        *size = (size_t)info.st_size;
+    }
+    close(fd);
+    return data;
+}
+
+/* Kafka preallocates with zeroes: the entries end where they stop growing. */
+static int load_entries(lf_segment *s, const uint8_t *data, size_t size, int64_t end) {
+    if (size % LF_INDEX_ENTRY_BYTES) return -1;
+    int64_t last_offset = s->base_offset - 1, last_position = -1;
+    for (size_t i = 0; i < size; i += LF_INDEX_ENTRY_BYTES) {
+        int64_t offset = s->base_offset + (int32_t)lf_get32(data + i), position = (int32_t)lf_get32(data + i + 4);
+        if (i && !lf_get64(data + i)) break;
+        if (offset <= last_offset || position <= last_position || position >= end) return -1;
+        push_entry(s, offset, position);
+        last_offset = offset;
+        last_position = position;
+    }
+    return 0;
+}
+
+static int load_times(lf_segment *s, const uint8_t *data, size_t size) {
+    if (size % LF_TIME_ENTRY_BYTES) return -1;
+    for (size_t i = 0; i < size; i += LF_TIME_ENTRY_BYTES) {
+        int64_t timestamp = (int64_t)lf_get64(data + i), offset = s->base_offset + (int32_t)lf_get32(data + i + 8);
+        if (i && !timestamp && offset == s->base_offset) break;
+        const lf_time_entry *last = s->n_times ? &s->times[s->n_times - 1] : NULL;
+        if (offset < s->base_offset || (last && (timestamp < last->timestamp || offset < last->offset))) return -1;
+        push_time(s, timestamp, offset);
+    }
+    return 0;
+}
+
+/* True when the files gave entries that fit the segment. Anything odd: false, and the log is walked. */
+static bool load(lf_log *log, lf_segment *s, int64_t end, lf_error *e) {
+    char path[LF_PATH_MAX];
+    size_t n_index = 0, n_time = 0;
+    lf_batch b;
+    const char *reason;
+    lf_segment_path(log, s->base_offset, ".index", path);
+    uint8_t *index = read_file(path, &n_index);
+    lf_segment_path(log, s->base_offset, ".timeindex", path);
+    uint8_t *time = read_file(path, &n_time);
+    bool ok = index && time && !load_entries(s, index, n_index, end) && !load_times(s, time, n_time) && s->n_entries;
+    free(index);
+    free(time);
+    if (!ok || lf_segment_map(log, s, (size_t)end, e)) return false;
+    lf_index_entry last = s->entries[s->n_entries - 1];
+    if (lf_batch_check(s->map + last.position, end - last.position, last.position, false, &b, &reason)) return false;
+    if (b.last_offset != last.offset) return false; /* an index of another log */
+    if (s->n_times) {
+        s->max_timestamp = s->times[s->n_times - 1].timestamp;
+        s->max_timestamp_offset = s->times[s->n_times - 1].offset;
+        if (s->max_timestamp_offset > b.last_offset && !s->sealed) return false;
+    }
+    /* The last entry's batch is walked again for the timestamps behind it; it must not make a second entry. */
+    s->indexed_position = last.position;
+    s->indexed_offset = b.base_offset;
+    s->bytes_since_entry = 0;
+    return true;
+}
+
+int lf_index_ready(lf_log *log, lf_segment *s, int64_t end, lf_error *e) {
+    if (s->index_ready && s->indexed_position >= end) return LF_OK;
+    if (!s->index_ready && end > 0) {
+        if (!load(log, s, end, e)) lf_index_drop(s);
+    }
+    int rc = walk(log, s, end, e);
+    if (!rc) s->index_ready = true;
+    return rc;
+}
+
+int64_t lf_index_floor(const lf_segment *s, int64_t offset) {
+    int32_t low = 0, high = s->n_entries;
+    while (low < high) {
+        int32_t mid = (low + high) / 2;
+        if (s->entries[mid].offset <= offset) low = mid + 1;
+        else high = mid;
+    }
+    return low ? s->entries[low - 1].position : 0;
+}
+
+int64_t lf_index_time_floor(const lf_segment *s, int64_t timestamp) {
+    int32_t low = 0, high = s->n_times;
+    while (low < high) {
+        int32_t mid = (low + high) / 2;
+        if (s->times[mid].timestamp < timestamp) low = mid + 1;
+        else high = mid;
+    }
+    return low ? s->times[low - 1].offset : s->base_offset;
+}
+
+static int write_file(const char *path, const uint8_t *data, size_t n, bool sync, lf_log *log, lf_error *e) {
+    char temporary[LF_PATH_MAX + 8];
+    snprintf(temporary, sizeof temporary, "%s.tmp", path);
+    LF_FAILPOINT_RAISE("index.before_write", log, e);
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0) return lf_fail(e, LF_E_IO, errno, path, -1, "create index");
+    size_t want = LF_FAILPOINT("index.write") == LF_FP_TORN ? n / 2 : n;
+    ssize_t done = write(fd, data, want);
+    int rc = LF_OK;
+    if (done != (ssize_t)n) rc = lf_fail(e, LF_E_IO, done < 0 ? errno : ENOSPC, path, -1, "write index");
+    else if (sync && fdatasync(fd)) rc = lf_fail(e, LF_E_SYNC_FAILED, errno, path, -1, "fdatasync of the index");
+    close(fd);
+    if (!rc && LF_FAILPOINT("index.before_rename") == LF_FP_RAISE) rc = lf_fail(e, LF_E_FAILPOINT, 0, path, -1, "index.before_rename");
+    if (!rc && rename(temporary, path)) rc = lf_fail(e, LF_E_IO, errno, path, -1, "rename index");
+    if (rc) unlink(temporary);
+    return rc;
+}
+
+int lf_index_write(lf_log *log, lf_segment *s, bool sync, lf_error *e) {
+    char path[LF_PATH_MAX];
+    /* As Kafka does when a segment becomes inactive: the largest timestamp is the last entry. */
+    if (s->max_timestamp > LF_NO_TIMESTAMP) push_time(s, s->max_timestamp, s->max_timestamp_offset);
+    size_t n_index = (size_t)s->n_entries * LF_INDEX_ENTRY_BYTES, n_time = (size_t)s->n_times * LF_TIME_ENTRY_BYTES;
+    uint8_t *buf = malloc((n_index > n_time ? n_index : n_time) + 1);
+    if (!buf) return lf_fail(e, LF_E_NOMEM, 0, log->dir, -1, "index");
+    for (int32_t i = 0; i < s->n_entries; i++) {
+        lf_put32(buf + i * LF_INDEX_ENTRY_BYTES, (uint32_t)(s->entries[i].offset - s->base_offset));
+        lf_put32(buf + i * LF_INDEX_ENTRY_BYTES + 4, (uint32_t)s->entries[i].position);
+    }
+    lf_segment_path(log, s->base_offset, ".index", path);
+    int rc = write_file(path, buf, n_index, sync, log, e);
+    for (int32_t i = 0; i < s->n_times; i++) {
+        lf_put64(buf + i * LF_TIME_ENTRY_BYTES, (uint64_t)s->times[i].timestamp);
+        lf_put32(buf + i * LF_TIME_ENTRY_BYTES + 8, (uint32_t)(s->times[i].offset - s->base_offset));
+    }
+    lf_segment_path(log, s->base_offset, ".timeindex", path);
+    if (!rc) rc = write_file(path, buf, n_time, sync, log, e);
+    free(buf);
+    return rc;
+}

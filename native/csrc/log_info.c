@@ -1,0 +1,15 @@
+#include "lf/log.h"
+
+int lf_log_segments(lf_log *log, lf_segment_info *out, int32_t cap, int32_t *count, lf_error *e) {
+    pthread_mutex_lock(&log->mu);
+    int rc = lf_segments_refresh(log, e);
+    *count = rc ? 0 : log->n_segments;
+    for (int32_t i = 0; !rc && i < log->n_segments && i < cap; i++) {
+        lf_segment *s = log->segments[i];
+        int64_t end = lf_segment_end(log, s);
+        rc = lf_index_ready(log, s, end < 0 ? 0 : end, e);
+        out[i] = (lf_segment_info){s->base_offset, s->indexed_offset, end < 0 ? 0 : end, s->max_timestamp, s->sealed};
+    }
+    pthread_mutex_unlock(&log->mu);
+    return rc;
+}

@@ -1,0 +1,199 @@
+/* Opening and closing: who is first recovers, who is last leaves the directory clean. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lf/log.h"
+
+/* Two bytes of the directory's lock file belong to each partition, found by its inode: one is held while
+ * opening or closing, the other (shared) as long as the partition is open. The first 64 are the directory's. */
+#define LOCK_OPENING 0
+#define LOCK_PRESENT 1
+
+static int lock_byte(int fd, int64_t byte, short type, bool wait) {
+    struct flock l = {.l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
+    for (;;) {
+        if (!fcntl(fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &l)) return 0;
+        if (errno != EINTR) return errno;
+    }
+}
+
+static int map_state(lf_log *log, lf_error *e) {
+    char path[LF_PATH_MAX + 32];
+    struct stat info;
+    snprintf(path, sizeof path, "%s/logflume.state", log->dir);
+    if (log->config.read_only) {
+        /* Nothing may be written here, not even the state: a private one, good for a stopped log. */
+        log->state = mmap(NULL, LF_STATE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        log->state_private = true;
+        return log->state == MAP_FAILED ? (log->state = NULL, lf_fail(e, LF_E_NOMEM, 0, log->dir, -1, "state")) : LF_OK;
+    }
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0) return lf_fail(e, LF_E_IO, errno, path, -1, "open state");
+    int rc = LF_OK;
+    if (fstat(fd, &info)) rc = lf_fail(e, LF_E_IO, errno, path, -1, "stat");
+    else if (info.st_size < LF_STATE_BYTES) {
+        /* Written, not truncated to size: a full disk must fail here, not in a store through the map. */
+        static const uint8_t zeroes[LF_STATE_BYTES];
+        ssize_t done = pwrite(fd, zeroes, sizeof zeroes, 0);
+        if (done != (ssize_t)sizeof zeroes) rc = lf_fail(e, LF_E_IO, done < 0 ? errno : ENOSPC, path, -1, "create state");
+    }
+    if (!rc) {
+        void *map = mmap(NULL, LF_STATE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        if (map == MAP_FAILED) rc = lf_fail(e, LF_E_IO, errno, path, -1, "mmap");
+        else log->state = map;
+    }
+    close(fd);
+    return rc;
+}
+
+/* The clean mark counts only if the files still look as they did: any later write made the last one longer. */
+static bool is_clean(lf_log *log) {
+    const lf_state *st = log->state;
+    char path[LF_PATH_MAX];
+    struct stat info;
+    if (st->magic != LF_STATE_MAGIC || st->phase != LF_STATE_CLEAN || st->crc != lf_state_clean_crc(st)) return false;
+    if (!log->n_segments || lf_segment_active(log)->base_offset != st->active_base) return false;
+    lf_segment_path(log, st->active_base, ".log", path);
+    return !stat(path, &info) && info.st_size == st->end_position;
+}
+
+static int first_open(lf_log *log, lf_error *e) {
+    int rc = lf_segments_scan(log, e);
+    if (rc) return rc;
+    if (is_clean(log)) {
+        lf_state kept = *log->state;
+        rc = lf_state_reset(log->state);
+        lf_state *st = log->state;
+        st->end_offset = st->durable_offset = kept.end_offset;
+        st->start_offset = kept.start_offset;
+        st->active_base = kept.active_base;
+        st->end_position = st->prepared_position = kept.end_position;
+        st->first_timestamp = kept.first_timestamp;
+        st->created_ms = kept.created_ms;
+    } else rc = lf_log_recover(log, e);
+    if (rc) return rc;
+    log->segments_version = log->state->segments_version = 1;
+    LF_FAILPOINT("recover.before_live");
+    log->state->phase = LF_STATE_LIVE;
+    return LF_OK;
+}
+
+static int attach(lf_log *log, lf_error *e) {
+    const lf_state *st = log->state;
+    if (st->magic != LF_STATE_MAGIC || st->phase != LF_STATE_LIVE)
+        return lf_fail(e, LF_E_FORMAT, 0, log->dir, -1, "another process has the partition open, but its shared state is gone");
+    return lf_segments_refresh(log, e);
+}
+
+static int open_shared(lf_log *log, lf_error *e) {
+    int err = lock_byte(log->lock_fd, log->lock_byte + LOCK_OPENING, F_WRLCK, true);
+    if (err) return lf_fail(e, LF_E_LOCKED, err, log->dir, -1, "lock");
+    int rc = map_state(log, e);
+    if (!rc) {
+        bool alone = !lock_byte(log->lock_fd, log->lock_byte + LOCK_PRESENT, F_WRLCK, false);
+        rc = alone ? first_open(log, e) : LF_OK;
+        err = lock_byte(log->lock_fd, log->lock_byte + LOCK_PRESENT, rc ? F_UNLCK : F_RDLCK, false);
+        if (!rc && err) rc = lf_fail(e, LF_E_LOCKED, err, log->dir, -1, "lock");
+        if (!rc && !alone) rc = attach(log, e);
+    }
+    lock_byte(log->lock_fd, log->lock_byte + LOCK_OPENING, F_UNLCK, false);
+    return rc;
+}
+
+static void free_log(lf_log *log) {
+    for (int32_t i = 0; i < log->n_segments; i++) lf_segment_unref(log->segments[i]);
+    free(log->segments);
+    if (log->state) munmap(log->state, LF_STATE_BYTES);
+    pthread_mutex_destroy(&log->mu);
+    pthread_mutex_destroy(&log->sync_mu);
+    free(log);
+}
+
+int lf_log_open(lf_log **out, const char *dir, int lock_fd, const lf_log_config *config, lf_error *e) {
+    struct stat info;
+    *out = NULL;
+    if (strlen(dir) + 40 > LF_PATH_MAX) return lf_fail(e, LF_E_IO, ENAMETOOLONG, dir, -1, "path");
+    if (stat(dir, &info)) return lf_fail(e, LF_E_IO, errno, dir, -1, "stat");
+    lf_log *log = calloc(1, sizeof *log);
+    if (!log) return lf_fail(e, LF_E_NOMEM, 0, dir, -1, "log");
+    snprintf(log->dir, sizeof log->dir, "%s", dir);
+    log->config = *config;
+    log->lock_fd = lock_fd;
+    log->lock_byte = 64 + (int64_t)(info.st_ino & 0xfffffffffffff) * 2;
+    pthread_mutex_init(&log->mu, NULL);
+    pthread_mutex_init(&log->sync_mu, NULL);
+    int rc;
+    if (config->read_only) {
+        rc = map_state(log, e);
+        if (!rc) rc = first_open(log, e);
+    } else rc = open_shared(log, e);
+    if (rc) {
+        free_log(log);
+        return rc;
+    }
+    *out = log;
+    return LF_OK;
+}
+
+/* Trim, index, sync, mark: in this order, so that a crash between leaves a log that recovers. */
+static int leave_clean(lf_log *log, lf_error *e) {
+    lf_state *st = log->state;
+    if (atomic_load(&st->failed)) return LF_OK; /* recovery decides */
+    int rc = lf_log_lock(log, e);
+    if (rc) return rc;
+    lf_segment *s = lf_segment_active(log);
+    int64_t end = atomic_load(&st->end_position);
+    LF_FAILPOINT("close.before_trim");
+    if (st->prepared_position != end && ftruncate(s->fd, end)) rc = lf_fail(e, LF_E_IO, errno, log->dir, end, "trim");
+    LF_FAILPOINT("close.before_index");
+    pthread_mutex_lock(&log->mu);
+    if (!rc) rc = lf_index_ready(log, s, end, e);
+    if (!rc) rc = lf_index_write(log, s, false, e);
+    pthread_mutex_unlock(&log->mu);
+    lf_log_unlock(log);
+    if (!rc) rc = lf_log_sync(log, atomic_load(&st->end_offset), e);
+    return rc;
+}
+
+int lf_log_close(lf_log *log, lf_error *e) {
+    int rc = LF_OK;
+    lf_state *st = log->state;
+    if (!log->config.read_only) {
+        lock_byte(log->lock_fd, log->lock_byte + LOCK_OPENING, F_WRLCK, true);
+        bool last = !lock_byte(log->lock_fd, log->lock_byte + LOCK_PRESENT, F_WRLCK, false);
+        if (last) {
+            char path[LF_PATH_MAX];
+            struct stat info;
+            lf_segment_path(log, atomic_load(&st->active_base), ".log", path);
+            /* Untouched since it was opened clean: nothing to write, nothing to sync. */
+            bool touched = log->wrote || log->recovery.ran || stat(path, &info) || info.st_size != atomic_load(&st->end_position) ||
+                           atomic_load(&st->durable_offset) < atomic_load(&st->end_offset);
+            if (touched) rc = leave_clean(log, e);
+            LF_FAILPOINT("close.before_mark");
+            if (!rc && !atomic_load(&st->failed)) {
+                st->crc = lf_state_clean_crc(st);
+                st->phase = LF_STATE_CLEAN;
+            }
+            LF_FAILPOINT("close.after_mark");
+        }
+        lock_byte(log->lock_fd, log->lock_byte + LOCK_PRESENT, F_UNLCK, false);
+        lock_byte(log->lock_fd, log->lock_byte + LOCK_OPENING, F_UNLCK, false);
+    }
+    free_log(log);
+    return rc;
+}
+
+void lf_log_abandon(lf_log *log) {
+    /* The mutexes may be held by a thread that does not exist here, so nothing is locked or destroyed; maps
+     * that views still use are counted and stay. */
+    for (int32_t i = 0; i < log->n_segments; i++) lf_segment_unref(log->segments[i]);
+    free(log->segments);
+    munmap(log->state, LF_STATE_BYTES);
+    free(log);
+}

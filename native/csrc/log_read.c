@@ -1,0 +1,262 @@
+/* Cursors over the mapped segments. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "lf/crc32c.h"
+#include "lf/log.h"
+
+int lf_batch_check(const uint8_t *p, int64_t available, int64_t position, bool check_crc, lf_batch *b, const char **reason) {
+    if (available <= LF_BATCH_MAGIC_AT) {
+        *reason = "the batch header is cut off";
+        return LF_E_TRUNCATED;
+    }
+    int8_t magic = (int8_t)p[LF_BATCH_MAGIC_AT];
+    if (magic == 0 || magic == 1) {
+        *reason = magic ? "message format v1 (magic 1), written before Kafka 0.11" : "message format v0 (magic 0)";
+        /* A run of zeroes is an unwritten tail, no old message. */
+        if (!magic && !lf_get32(p + LF_BATCH_LENGTH_AT)) {
+            *reason = "zeroes where a batch should be";
+            return LF_E_CORRUPT;
+        }
+        return LF_E_MAGIC;
+    }
+    if (magic != 2) {
+        *reason = "unknown magic";
+        return LF_E_CORRUPT;
+    }
+    if (available < LF_BATCH_RECORDS_AT) {
+        *reason = "the batch header is cut off";
+        return LF_E_TRUNCATED;
+    }
+    uint32_t length = lf_get32(p + LF_BATCH_LENGTH_AT);
+    if (length < LF_BATCH_MIN_LENGTH || length > LF_BATCH_MAX_BYTES) {
+        *reason = "impossible batch length";
+        return LF_E_CORRUPT;
+    }
+    if ((int64_t)length + LF_BATCH_LENGTH_OVERHEAD > available) {
+        *reason = "the batch is cut off";
+        return LF_E_TRUNCATED;
+    }
+    lf_batch_parse(p, position, b);
+    if (b->base_offset < 0 || b->last_offset < b->base_offset || b->count < 0 ||
+        b->count > b->last_offset - b->base_offset + 1) {
+        *reason = "impossible offsets or count in the batch header";
+        return LF_E_CORRUPT;
+    }
+    if (check_crc && lf_crc32c(0, p + LF_BATCH_ATTRIBUTES_AT, (size_t)(b->size - LF_BATCH_ATTRIBUTES_AT)) != b->crc) {
+        *reason = "crc mismatch";
+        return LF_E_CORRUPT;
+    }
+    return LF_OK;
+}
+
+int64_t lf_batch_resync(const uint8_t *map, int64_t from, int64_t end, int64_t offset) {
+    lf_batch b;
+    const char *reason;
+    for (int64_t at = from; at + LF_BATCH_RECORDS_AT <= end; at++) {
+        if (map[at + LF_BATCH_MAGIC_AT] != 2) continue;
+        if (lf_batch_check(map + at, end - at, at, false, &b, &reason)) continue;
+        if (b.base_offset < offset || b.base_offset - offset > INT32_MAX) continue;
+        if (!lf_batch_check(map + at, end - at, at, true, &b, &reason)) return at;
+    }
+    return -1;
+}
+
+static int fail_in(const lf_log *log, const lf_segment *s, int status, int64_t position, int64_t offset, const char *reason, lf_error *e) {
+    char path[LF_PATH_MAX];
+    lf_segment_path(log, s->base_offset, ".log", path);
+    lf_fail(e, status, 0, path, position, reason);
+    e->offset = offset;
+    return status;
+}
+
+static int out_of_range(const lf_log *log, int64_t offset, lf_error *e) {
+    lf_fail(e, LF_E_OUT_OF_RANGE, 0, log->dir, -1, "offset out of range");
+    e->offset = offset;
+    return LF_E_OUT_OF_RANGE;
+}
+
+static void stand_in(lf_cursor *c, lf_segment *s, int64_t position) {
+    if (c->segment != s) {
+        lf_segment_ref(s);
+        lf_segment_unref(c->segment);
+        c->segment = s;
+    }
+    c->map = s->map;
+    c->map_len = (int64_t)s->map_len;
+    c->position = position;
+}
+
+void lf_cursor_release(lf_cursor *c) {
+    lf_segment_unref(c->segment);
+    memset(c, 0, sizeof *c);
+}
+
+/* Refreshes the list until the published end of its last segment is known. log->mu held. */
+static int settle(lf_log *log, int64_t *end, lf_segment **s, int64_t offset, lf_error *e) {
+    for (int tries = 0; tries < 64; tries++) {
+        int rc = lf_segments_refresh(log, e);
+        if (rc) return rc;
+        int32_t i = lf_segment_find(log, offset);
+        if (i < 0) return out_of_range(log, offset, e);
+        *s = log->segments[i];
+        *end = lf_segment_end(log, *s);
+        if (*end >= 0) return LF_OK;
+        log->segments_version = 0; /* the roll's version is on its way: list again */
+    }
+    return lf_fail(e, LF_E_TIMEOUT, 0, log->dir, -1, "the segment list kept changing");
+}
+
+static int seek_locked(lf_log *log, lf_cursor *c, int64_t offset, lf_error *e) {
+    lf_segment *s;
+    lf_batch b;
+    const char *reason;
+    int64_t end;
+    int rc = settle(log, &end, &s, offset, e);
+    if (!rc) rc = lf_index_ready(log, s, end, e);
+    if (!rc) rc = lf_segment_map(log, s, (size_t)end, e);
+    if (rc) return rc;
+    int64_t at = lf_index_floor(s, offset);
+    for (bool rebuilt = false; at < end;) {
+        rc = lf_batch_check(s->map + at, end - at, at, false, &b, &reason);
+        if ((rc || b.base_offset > offset) && !rebuilt && s->sealed && at == lf_index_floor(s, offset)) {
+            /* The index points astray: build it from the log, once. */
+            lf_index_drop(s);
+            s->index_ready = true;
+            rc = lf_index_ready(log, s, end, e);
+            if (rc) return rc;
+            rebuilt = true;
+            at = lf_index_floor(s, offset);
+            continue;
+        }
+        if (rc) {
+            /* Damage: what lies behind it stays reachable; the read that meets it reports it. */
+            int64_t next = lf_batch_resync(s->map, at + 1, end, s->base_offset);
+            if (next < 0) break;
+            lf_batch_parse(s->map + next, next, &b);
+            if (b.base_offset > offset) break;
+            at = next;
+            rc = LF_OK;
+            continue;
+        }
+        if (b.last_offset >= offset) break;
+        at += b.size;
+    }
+    stand_in(c, s, at);
+    c->next_offset = offset;
+    return LF_OK;
+}
+
+int lf_cursor_seek(lf_log *log, lf_cursor *c, int64_t offset, lf_error *e) {
+    int64_t start = atomic_load(&log->state->start_offset);
+    int64_t end = atomic_load_explicit(&log->state->end_offset, memory_order_acquire);
+    if (offset < start || offset > end) return out_of_range(log, offset, e);
+    pthread_mutex_lock(&log->mu);
+    int rc = seek_locked(log, c, offset, e);
+    pthread_mutex_unlock(&log->mu);
+    return rc;
+}
+
+static inline bool is_verified(const lf_segment *s, int64_t from, int64_t to) {
+    uint64_t v = atomic_load_explicit(&((lf_segment *)s)->verified, memory_order_relaxed);
+    return from >= (int64_t)(v >> 32) && to <= (int64_t)(v & 0xffffffffu);
+}
+
+static inline void note_verified(lf_segment *s, int64_t from, int64_t to) {
+    uint64_t v = atomic_load_explicit(&s->verified, memory_order_relaxed);
+    int64_t low = (int64_t)(v >> 32), high = (int64_t)(v & 0xffffffffu);
+    if (from == high) from = low;
+    else if (to == low) to = high;
+    atomic_store_explicit(&s->verified, (uint64_t)from << 32 | (uint64_t)to, memory_order_relaxed);
+}
+
+/* Moves the cursor on where its segment is read to the end, or outgrew its map. */
+static int step(lf_log *log, lf_cursor *c, int64_t *end, lf_error *e) {
+    lf_segment *s = c->segment;
+    pthread_mutex_lock(&log->mu);
+    int rc = LF_OK;
+    *end = s->sealed ? s->size : -1;
+    if (*end < 0 || c->position >= *end) {
+        lf_segment *now;
+        rc = settle(log, end, &now, c->next_offset, e);
+        if (!rc) rc = lf_segment_map(log, now, (size_t)*end, e);
+        if (!rc && now == s && s->sealed && c->position >= s->size) {
+            /* The segment's last offsets are gone (compaction): its successor begins behind a gap. */
+            int32_t i = lf_segment_find(log, s->base_offset) + 1;
+            now = log->segments[i < log->n_segments ? i : log->n_segments - 1];
+            stand_in(c, now, now == s ? c->position : 0);
+        } else if (!rc && now == s) stand_in(c, now, c->position);
+        else if (!rc && now->base_offset == c->next_offset) stand_in(c, now, 0);
+        else if (!rc) rc = seek_locked(log, c, c->next_offset, e);
+        if (!rc && !c->map) rc = lf_segment_map(log, c->segment, 1, e), c->map = c->segment->map, c->map_len = (int64_t)c->segment->map_len;
+    } else {
+        rc = lf_segment_map(log, s, (size_t)*end, e);
+        if (!rc) stand_in(c, s, c->position);
+    }
+    pthread_mutex_unlock(&log->mu);
+    return rc;
+}
+
+int lf_cursor_peek(lf_log *log, lf_cursor *c, bool check_crc, lf_batch *b, lf_error *e) {
+    const char *reason = "";
+    int64_t end = -1;
+    for (int tries = 0; tries < 1000; tries++) {
+        if (c->next_offset >= atomic_load_explicit(&log->state->end_offset, memory_order_acquire)) return LF_E_END;
+        if (!c->segment) {
+            int rc = lf_cursor_seek(log, c, c->next_offset, e);
+            if (rc) return rc;
+        }
+        end = lf_segment_end(log, c->segment);
+        if (end < 0 || c->position >= end || end > c->map_len) {
+            int rc = step(log, c, &end, e);
+            if (rc) return rc;
+            continue;
+        }
+        lf_segment *s = c->segment;
+        int rc = lf_batch_check(c->map + c->position, end - c->position, c->position, false, b, &reason);
+        if (!rc && b->last_offset < c->next_offset) {
+            c->position += b->size;
+            continue;
+        }
+        if (!rc && b->base_offset > c->next_offset && !log->config.allow_gaps) {
+            rc = LF_E_CORRUPT;
+            reason = "offsets are missing before this batch";
+        }
+        if (!rc && check_crc && !is_verified(s, c->position, c->position + b->size)) {
+            rc = lf_batch_check(c->map + c->position, end - c->position, c->position, true, b, &reason);
+            if (!rc) note_verified(s, c->position, c->position + b->size);
+        }
+        if (rc) return fail_in(log, s, rc == LF_E_TRUNCATED ? LF_E_CORRUPT : rc, c->position, c->next_offset, reason, e);
+        return LF_OK;
+    }
+    return fail_in(log, c->segment, LF_E_CORRUPT, c->position, c->next_offset, "the log's published end is not in its segments", e);
+}
+
+void lf_cursor_advance(lf_cursor *c, const lf_batch *b) {
+    c->position += b->size;
+    c->next_offset = b->last_offset + 1;
+}
+
+int lf_cursor_seek_time(lf_log *log, lf_cursor *c, int64_t timestamp, lf_error *e) {
+    lf_batch b;
+    int64_t start = atomic_load(&log->state->start_offset), from = -1;
+    pthread_mutex_lock(&log->mu);
+    int rc = lf_segments_refresh(log, e);
+    for (int32_t i = 0; !rc && i < log->n_segments && from < 0; i++) {
+        lf_segment *s = log->segments[i];
+        int64_t end = lf_segment_end(log, s);
+        if (end < 0) end = 0;
+        rc = lf_index_ready(log, s, end, e);
+        if (!rc && s->max_timestamp >= timestamp) from = lf_index_time_floor(s, timestamp);
+    }
+    pthread_mutex_unlock(&log->mu);
+    if (rc) return rc;
+    if (from < 0) return LF_E_END;
+    rc = lf_cursor_seek(log, c, from < start ? start : from, e);
+    while (!rc && !(rc = lf_cursor_peek(log, c, false, &b, e))) {
+        if (b.max_timestamp >= timestamp) return LF_OK;
+        lf_cursor_advance(c, &b);
+    }
+    return rc;
+}

@@ -1,0 +1,133 @@
+#include "lf/records.h"
+
+#include <stdlib.h>
+
+#include "lf/varint.h"
+
+#define GROW(field)                                                                     \
+    do {                                                                                \
+        void *p = realloc(c->field, (size_t)cap * sizeof *c->field);                    \
+        if (!p) return LF_E_NOMEM;                                                      \
+        c->field = p;                                                                   \
+    } while (0)
+
+int lf_columns_reserve(lf_columns *c, int32_t more) {
+    int64_t cap = c->cap ? c->cap : 64;
+    if ((int64_t)c->n + more <= c->cap) return LF_OK;
+    while (cap < (int64_t)c->n + more) cap *= 2;
+    if (cap > INT32_MAX) return LF_E_TOO_LARGE;
+    GROW(offsets);
+    GROW(timestamps);
+    GROW(value_at);
+    GROW(value_len);
+    GROW(key_at);
+    GROW(key_len);
+    c->cap = (int32_t)cap;
+    return LF_OK;
+}
+
+void lf_columns_free(lf_columns *c) {
+    free(c->offsets);
+    free(c->timestamps);
+    free(c->value_at);
+    free(c->value_len);
+    free(c->key_at);
+    free(c->key_len);
+    memset(c, 0, sizeof *c);
+}
+
+void lf_records_begin(lf_records *r, const lf_batch *b, const uint8_t *base, uint32_t at, uint32_t end) {
+    *r = (lf_records){
+        .base = base, .at = at, .end = end, .count = b->count, .base_offset = b->base_offset, .last_offset = b->last_offset,
+        .base_timestamp = b->base_timestamp,
+        .append_time = b->attributes & LF_ATTR_APPEND_TIME ? b->max_timestamp : LF_NO_TIMESTAMP,
+    };
+}
+
+const uint8_t *lf_headers_skip(const uint8_t *p, const uint8_t *end) {
+    int32_t count, n;
+    p = lf_get_varint(p, end, &count);
+    if (!p || count < 0) return NULL;
+    while (count--) {
+        p = lf_get_varint(p, end, &n);
+        if (!p || n < 0 || n > end - p) return NULL;
+        p = lf_get_varint(p + n, end, &n);
+        if (!p || n < -1 || n > end - p) return NULL;
+        if (n > 0) p += n;
+    }
+    return p;
+}
+
+/* A varint of up to five bytes, all readable; one- and two-byte forms are nearly all there are. */
+static inline const uint8_t *get_near(const uint8_t *p, int32_t *out) {
+    uint32_t u = p[0];
+    if (__builtin_expect(u < 0x80, 1)) {
+        *out = (int32_t)lf_unzigzag(u);
+        return p + 1;
+    }
+    if (p[1] < 0x80) {
+        *out = (int32_t)lf_unzigzag((u & 0x7f) | (uint32_t)p[1] << 7);
+        return p + 2;
+    }
+    return lf_get_varint(p, p + 5, out);
+}
+
+/* Bytes before the key, at most: length, attributes, two deltas, key length. */
+#define FRONT_MAX (5 + 1 + 10 + 5 + 5)
+
+static const char *const SHAPE = "a record's lengths do not fit its batch";
+
+int lf_records_decode(lf_records *r, int64_t from, int32_t limit, lf_columns *c, const char **reason) {
+    const uint8_t *base = r->base, *p = base + r->at, *end = base + r->end;
+    int32_t left = r->count - r->index, n = c->n;
+    int rc = lf_columns_reserve(c, left < limit ? left : limit);
+    if (rc) return rc;
+    int32_t stop = n + limit;
+    for (; left > 0 && n < stop; left--) {
+        int32_t length, offset_delta, key_len, value_len;
+        int64_t timestamp_delta;
+        const uint8_t *record_end;
+        *reason = SHAPE;
+        if (__builtin_expect(end - p >= FRONT_MAX, 1)) {
+            if (!(p = get_near(p, &length)) || length < 0 || length > end - p) return LF_E_CORRUPT;
+            record_end = p + length;
+            if (!(p = lf_get_varlong(p + 1, record_end, &timestamp_delta))) return LF_E_CORRUPT;
+            if (record_end - p < 2 + 2) return LF_E_CORRUPT;
+        } else {
+            if (!(p = lf_get_varint(p, end, &length)) || length < 7 - 1 || length > end - p) return LF_E_CORRUPT;
+            record_end = p + length;
+            if (!(p = lf_get_varlong(p + 1, record_end, &timestamp_delta))) return LF_E_CORRUPT;
+        }
+        if (!(p = lf_get_varint(p, record_end, &offset_delta))) return LF_E_CORRUPT;
+        if (!(p = lf_get_varint(p, record_end, &key_len)) || key_len < -1 || key_len > record_end - p) return LF_E_CORRUPT;
+        const uint8_t *key = p;
+        if (key_len > 0) p += key_len;
+        if (!(p = lf_get_varint(p, record_end, &value_len)) || value_len < -1 || value_len > record_end - p) return LF_E_CORRUPT;
+        const uint8_t *value = p;
+        if (value_len > 0) p += value_len;
+        if (p < record_end && *p == 0) p++; /* no headers */
+        else p = lf_headers_skip(p, record_end);
+        if (p != record_end) return LF_E_CORRUPT;
+        int64_t offset = r->base_offset + offset_delta;
+        if (offset_delta < 0 || offset > r->last_offset) {
+            *reason = "a record's offset lies outside its batch";
+            return LF_E_CORRUPT;
+        }
+        if (offset < from) continue;
+        c->offsets[n] = offset;
+        c->timestamps[n] = r->append_time != LF_NO_TIMESTAMP ? r->append_time : r->base_timestamp + timestamp_delta;
+        c->value_at[n] = (uint32_t)(value - base);
+        c->value_len[n] = value_len;
+        c->key_at[n] = (uint32_t)(key - base);
+        c->key_len[n] = key_len;
+        n++;
+    }
+    c->n = n;
+    r->index = r->count - left;
+    r->at = (uint32_t)(p - base);
+    if (!left && p != end) {
+        *reason = "bytes are left behind the batch's last record";
+        return LF_E_CORRUPT;
+    }
+    return LF_OK;
+}

@@ -1,0 +1,82 @@
+/* Building one record batch in a heap buffer: records are put behind room for the header, then finished.
+ * Not thread-safe: its owner has a lock. */
+#ifndef LF_BUILDER_H
+#define LF_BUILDER_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "lf/batch_layout.h"
+#include "lf/codecs.h"
+#include "lf/crc32c.h"
+#include "lf/status.h"
+#include "lf/varint.h"
+
+typedef struct lf_builder {
+    uint8_t *buf;           /* finished batches first, then the open one */
+    size_t cap;
+    size_t start;           /* of the open batch's header */
+    size_t len;             /* end of the open batch's records */
+    int64_t base_timestamp;
+    int64_t max_timestamp;
+    int32_t count;          /* records in the open batch */
+} lf_builder;
+
+static inline void lf_builder_reset(lf_builder *b) {
+    b->start = 0;
+    b->len = LF_BATCH_RECORDS_AT;
+    b->count = 0;
+}
+
+/* Room for `more` bytes behind `len`. */
+static inline int lf_builder_reserve(lf_builder *b, size_t more) {
+    if (__builtin_expect(b->len + more <= b->cap, 1)) return LF_OK;
+    size_t cap = b->cap ? b->cap : 16384;
+    while (cap < b->len + more) cap *= 2;
+    uint8_t *p = (uint8_t *)realloc(b->buf, cap);
+    if (!p) return LF_E_NOMEM;
+    b->buf = p;
+    b->cap = cap;
+    return LF_OK;
+}
+
+/* Most bytes that a record takes in a batch beside its key, value and headers: six varints and the attributes. */
+#define LF_RECORD_OVERHEAD_MAX 36
+
+/* Bytes the open batch would have as a whole, were this record put (an upper bound). */
+static inline size_t lf_builder_size_with(const lf_builder *b, size_t payload) {
+    return b->len - b->start + payload + LF_RECORD_OVERHEAD_MAX;
+}
+
+/* `headers`: encoded header records behind their count, `headers_len` bytes; NULL for none. Lengths of -1 are nulls. */
+static inline int lf_builder_put(lf_builder *b, int64_t timestamp, const uint8_t *key, int32_t key_len, const uint8_t *value,
+                                 int32_t value_len, const uint8_t *headers, size_t headers_len, int32_t headers_count) {
+    size_t k = key_len > 0 ? (size_t)key_len : 0, v = value_len > 0 ? (size_t)value_len : 0;
+    int rc = lf_builder_reserve(b, k + v + headers_len + LF_RECORD_OVERHEAD_MAX);
+    if (rc) return rc;
+    if (!b->count) b->base_timestamp = b->max_timestamp = timestamp;
+    else if (timestamp > b->max_timestamp) b->max_timestamp = timestamp;
+    int64_t delta = timestamp - b->base_timestamp;
+    size_t body = 1 + (size_t)lf_varint_size(delta) + (size_t)lf_varint_size(b->count) + (size_t)lf_varint_size(key_len) + k +
+                  (size_t)lf_varint_size(value_len) + v + (size_t)lf_varint_size(headers_count) + headers_len;
+    uint8_t *p = lf_put_varint(b->buf + b->len, (int64_t)body);
+    *p++ = 0; /* attributes: unused in v2 */
+    p = lf_put_varint(p, delta);
+    p = lf_put_varint(p, b->count);
+    p = lf_put_varint(p, key_len);
+    if (k) memcpy(p, key, k), p += k;
+    p = lf_put_varint(p, value_len);
+    memcpy(p, value, v);
+    p = lf_put_varint(p + v, headers_count);
+    if (headers_len) memcpy(p, headers, headers_len), p += headers_len;
+    b->len = (size_t)(p - b->buf);
+    b->count++;
+    return LF_OK;
+}
+
+/* Fills the open batch's header but for its base offset, compressing first where `codec` says so; the next
+ * batch may then be put behind it. A batch that compression would make larger stays as it is, as Kafka's does not. */
+int lf_builder_finish(lf_builder *b, lf_codec_ctx *codecs, int codec, int level);
+
+#endif

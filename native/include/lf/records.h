@@ -1,0 +1,38 @@
+/* Decoding the records of a batch into columns. Positions are relative to `base`: a segment's map, or the
+ * buffer into which the batch was decompressed. */
+#ifndef LF_RECORDS_H
+#define LF_RECORDS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lf/batch_layout.h"
+#include "lf/status.h"
+
+typedef struct lf_columns {
+    int64_t *offsets;
+    int64_t *timestamps;
+    uint32_t *value_at;     /* of a null value: where it would begin */
+    int32_t *value_len;     /* -1: null */
+    uint32_t *key_at;
+    int32_t *key_len;
+    int32_t n, cap;
+} lf_columns;
+
+/* Where decoding of a batch stands: records are decoded in order, some calls may share one batch. */
+typedef struct lf_records {
+    const uint8_t *base;
+    uint32_t at, end;       /* bytes not decoded yet */
+    int32_t index, count;   /* records decoded; records in all */
+    int64_t base_offset, last_offset, base_timestamp, append_time;
+} lf_records;
+
+int lf_columns_reserve(lf_columns *c, int32_t more);
+void lf_columns_free(lf_columns *c);
+void lf_records_begin(lf_records *r, const lf_batch *b, const uint8_t *base, uint32_t at, uint32_t end);
+/* Appends up to `limit` records with offsets >= `from`. LF_OK, or LF_E_CORRUPT with *reason. */
+int lf_records_decode(lf_records *r, int64_t from, int32_t limit, lf_columns *c, const char **reason);
+/* Walks one record's headers, `p` at their count: calls nothing, checks everything; end or NULL. */
+const uint8_t *lf_headers_skip(const uint8_t *p, const uint8_t *end);
+
+#endif

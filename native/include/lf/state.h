@@ -1,0 +1,62 @@
+/* Shared state of one partition: a 4 KiB file that every process with the partition open has mapped.
+ * A hint: all of it can be rebuilt from the segments, and is, when the first process opens after an
+ * unclean stop. While any process lives it is exact. */
+#ifndef LF_STATE_H
+#define LF_STATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "lf/status.h"
+
+#define LF_STATE_MAGIC 0x3130534c464cULL /* "LFLS01" */
+#define LF_STATE_BYTES 4096
+
+enum { LF_STATE_NEW = 0, LF_STATE_LIVE = 1, LF_STATE_CLEAN = 2 };
+
+typedef struct lf_state {
+    uint64_t magic;
+    uint32_t phase;               /* LF_STATE_*; changed under the open lock only */
+    _Atomic int32_t failed;       /* errno of a failed sync or write-back: sticky until recovery */
+    uint8_t boot_id[16];          /* which boot of the machine wrote this */
+    uint32_t crc;                 /* over the clean mark, see lf_state_clean_crc */
+
+    /* Published: readers poll these. */
+    _Alignas(64) _Atomic int64_t end_offset;      /* next offset to be written; a record is visible below it */
+    _Atomic int64_t start_offset;
+    _Atomic int64_t durable_offset;               /* everything below is on disk */
+    _Atomic uint64_t segments_version;            /* raised at each roll and each deletion */
+    _Atomic uint64_t directory_version;           /* raised at each directory change ... */
+    _Atomic uint64_t directory_synced;            /* ... and this when it is on disk */
+
+    _Alignas(64) _Atomic uint32_t wake_word;      /* futex */
+    _Atomic uint32_t waiting;                     /* somebody sleeps, or is about to */
+
+    /* Owned by the holder of the writer lock. */
+    _Alignas(64) pthread_mutex_t writer;
+    _Atomic int64_t active_base;  /* base offset of the active segment */
+    _Atomic int64_t end_position; /* bytes of batches in the active segment; stored before end_offset */
+    int64_t prepared_position;    /* size of its file: zeroes behind end_position */
+    int64_t first_timestamp;      /* of the active segment's first batch; LF_NO_TIMESTAMP when empty */
+    int64_t created_ms;           /* when the active segment was created */
+} lf_state;
+
+_Static_assert(sizeof(lf_state) <= LF_STATE_BYTES, "the state must fit its page");
+
+/* The kernel's id of the running boot, 16 bytes; zeroes where there is none. */
+void lf_boot_id(uint8_t out[16]);
+/* Makes the state live with an empty log's values. Only while no other process has it open. */
+int lf_state_reset(lf_state *st);
+/* Writer lock. LF_OK; LF_E_OWNER_DIED: held now, and the last owner died with it; LF_E_TIMEOUT. */
+int lf_state_lock(lf_state *st, double timeout_s);
+void lf_state_unlock(lf_state *st);
+/* Publishes a new end and wakes those who wait. */
+void lf_state_publish(lf_state *st, int64_t end_offset);
+void lf_state_wake(lf_state *st);
+/* Sleeps until one of the logs has its end above `after[i]`, or the deadline passes.
+ * LF_OK or LF_E_TIMEOUT. At most `seconds`; spins `spin_us` first. */
+int lf_state_wait(lf_state *const *st, const int64_t *after, int n, double seconds, int spin_us);
+uint32_t lf_state_clean_crc(const lf_state *st);
+
+#endif

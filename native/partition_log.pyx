@@ -1,0 +1,512 @@
+"""One partition on disk, for Python: thin over the C core.
+
+Lifetime: `close()` waits for calls under way in other threads, then every further call raises Closed; batches
+and views already handed out stay valid. Threads: any number may use one object. Fork: a child opens the
+partition anew at its first call.
+"""
+
+import os
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
+from cpython.exc cimport PyErr_CheckSignals
+from libc.stdint cimport INT32_MAX, INT64_MAX, int32_t, int64_t, uint8_t
+from libc.stdlib cimport free, malloc
+
+cimport cython
+
+from logflume import errors
+from logflume.types import Cut, PartitionReport, SegmentInfo
+
+from logflume._native.core cimport *
+from logflume._native.failures cimport fail
+from logflume._native.input_columns cimport InputColumn, as_column
+from logflume._native.staging cimport Stage
+
+__all__ = ["PartitionLog", "arm_failpoints", "failpoint_names", "wait_any"]
+
+cdef int fork_generation = 0
+
+
+cdef int _same_length(str what, int64_t got, int64_t wanted) except -1:
+    if got != wanted:
+        raise ValueError(f"{got} {what} for {wanted} values")
+    return 0
+
+
+def _after_fork_in_child():
+    global fork_generation
+    fork_generation += 1
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def arm_failpoints(text):
+    """Arm failpoints from `name:nth:action[,...]`; actions kill, raise, torn, sleep[=seconds]. "" disarms."""
+    if lf_failpoints_parse((text or "").encode()):
+        raise errors.InvalidConfig(name="LOGFLUME_FAILPOINT", value=text,
+                                   reason="expected name:nth:action of a known failpoint (logflume doctor --failpoints)")
+
+
+def failpoint_names():
+    """list[str]: every failpoint compiled into the core."""
+    cdef const char *const *names = lf_failpoint_names()
+    cdef list out = []
+    cdef int i = 0
+    while names[i] != NULL:
+        out.append((<bytes>names[i]).decode())
+        i += 1
+    return out
+
+
+arm_failpoints(os.environ.get("LOGFLUME_FAILPOINT"))
+
+
+cdef class PartitionLog:
+    """A partition's segments, open for reading and writing.
+
+    Parameters: `path`, the partition's directory (it exists); `topic` and `partition`, for error messages and
+    records; `lock_fd`, an open descriptor of the log directory's lock file, which outlives this object. Sizes
+    are bytes, times milliseconds. `recovery_offset`: below it a stopped Kafka had synced. `start_offset`: from
+    Kafka's checkpoint, -1 when there is none. `compression`: codec of what append() writes, 0..4.
+    Raises the errors of logflume.errors that say what is wrong with the directory.
+    """
+
+    def __init__(self, path, str topic, int32_t partition, int lock_fd, *, int64_t segment_bytes=1 << 30,
+                 int64_t segment_ms=7 * 86_400_000, int64_t index_interval_bytes=4096,
+                 int64_t segment_index_bytes=10 << 20, int64_t max_message_bytes=1_048_588, bint append_time=False,
+                 bint allow_gaps=False, bint read_only=False, int64_t recovery_offset=0, int64_t start_offset=-1,
+                 int compression=0, int level=-2147483648, int64_t max_decompressed_bytes=1 << 28, double lock_timeout=30.0):
+        self.path = os.fsdecode(path)
+        self.topic = topic
+        self.partition = partition
+        self.lock_fd = lock_fd
+        self.config.recovery_offset = recovery_offset
+        self.config.start_offset = start_offset
+        self.config.lock_timeout_s = lock_timeout
+        self.config.read_only = read_only
+        self.max_decompressed_bytes = max_decompressed_bytes
+        self.configure(segment_bytes=segment_bytes, segment_ms=segment_ms, index_interval_bytes=index_interval_bytes,
+                       segment_index_bytes=segment_index_bytes, max_message_bytes=max_message_bytes,
+                       append_time=append_time, allow_gaps=allow_gaps, compression=compression, level=level)
+        self._open()
+
+    def __dealloc__(self):
+        cdef lf_error e
+        if self.log != NULL:
+            if self.generation == fork_generation:
+                lf_log_close(self.log, &e)
+            else:
+                lf_log_abandon(self.log)
+
+    def configure(self, *, int64_t segment_bytes, int64_t segment_ms, int64_t index_interval_bytes,
+                  int64_t segment_index_bytes, int64_t max_message_bytes, bint append_time, bint allow_gaps,
+                  int compression, int level):
+        """Take new settings; they hold from the next append on."""
+        # Positions in indexes are 32-bit.
+        self.config.segment_bytes = min(segment_bytes, <int64_t>INT32_MAX)
+        self.config.segment_ms = segment_ms
+        self.config.index_interval_bytes = index_interval_bytes
+        self.config.segment_index_bytes = segment_index_bytes
+        self.config.append_time = append_time
+        self.config.allow_gaps = allow_gaps
+        self.max_message_bytes = max_message_bytes
+        self.codec = compression
+        self.level = level
+        if self.log != NULL:
+            self.log.config = self.config
+
+    def _open(self):
+        cdef lf_error e
+        cdef lf_log *log = NULL
+        cdef int rc
+        path = os.fsencode(self.path)
+        cdef const char *c_path = path
+        with nogil:
+            rc = lf_log_open(&log, c_path, self.lock_fd, &self.config, &e)
+        if rc:
+            fail(&e, self.topic, self.partition, -1, -1)
+        self.log = log
+        self.generation = fork_generation
+
+    def reopen_after_fork(self, int lock_fd):
+        """In a forked child: forget the parent's handle, open with the child's own lock descriptor."""
+        if self.log != NULL and self.generation != fork_generation:
+            lf_log_abandon(self.log)
+            self.log = NULL
+            self.users = 0
+            self.lock_fd = lock_fd
+            self._open()
+
+    cdef lf_log *enter(self) except NULL:
+        if self.log == NULL or self.closing:
+            raise errors.Closed(what=f"{self.topic}-{self.partition}")
+        if self.generation != fork_generation:
+            raise errors.Closed(what=f"{self.topic}-{self.partition} (opened before fork)")
+        self.users += 1
+        return self.log
+
+    cdef void leave(self) noexcept:
+        self.users -= 1
+
+    cdef int raise_error(self, lf_error *e) except -1:
+        cdef int64_t limit = self.config.segment_bytes if e.status == LF_E_TOO_LARGE else -1
+        if self.log == NULL:
+            return fail(e, self.topic, self.partition, -1, -1)
+        if e.status == LF_E_TOO_LARGE:
+            return fail(e, self.topic, self.partition, -1, limit)
+        return fail(e, self.topic, self.partition, self.log.state.start_offset, self.log.state.end_offset)
+
+    def close(self):
+        """Close. The last process to close trims, syncs and marks the partition clean. Idempotent.
+
+        Raises StorageError when that fails; the partition is closed all the same, and recovered when next opened.
+        """
+        import time
+        cdef lf_error e
+        cdef lf_log *log
+        cdef int rc
+        if self.log == NULL or self.closing:
+            return
+        self.closing = True
+        lf_state_wake(self.log.state)
+        while self.users > 0:
+            time.sleep(0.0005)
+        log, self.log = self.log, NULL
+        self.closing = False
+        if self.generation != fork_generation:
+            lf_log_abandon(log)
+            return
+        with nogil:
+            rc = lf_log_close(log, &e)
+        if rc:
+            fail(&e, self.topic, self.partition, -1, -1)
+
+    @property
+    def closed(self):
+        """bool: close() was called."""
+        return self.log == NULL or self.closing
+
+    @property
+    def start_offset(self):
+        """int: first offset that can be read."""
+        self.enter()
+        self.leave()
+        return self.log.state.start_offset
+
+    @property
+    def end_offset(self):
+        """int: offset of the next record to be written; all below it are visible."""
+        self.enter()
+        self.leave()
+        return self.log.state.end_offset
+
+    @property
+    def durable_offset(self):
+        """int: everything below is on disk."""
+        self.enter()
+        self.leave()
+        return self.log.state.durable_offset
+
+    @property
+    def recovery(self):
+        """PartitionReport: what opening found and did."""
+        cdef lf_recovery *r = &self.enter().recovery
+        self.leave()
+        cuts = ()
+        if r.cut_bytes:
+            cuts = (Cut(path=os.fsdecode(<bytes>r.cut_path), position=r.cut_position, size=r.cut_bytes,
+                        reason=(<bytes>r.reason).decode()),)
+        return PartitionReport(topic=self.topic, partition=self.partition, start_offset=self.start_offset,
+                               end_offset=self.end_offset, clean=not r.ran, bytes_scanned=r.scanned_bytes, cuts=cuts)
+
+    # ---- writing
+
+    cdef int append_batches(self, uint8_t *batches, size_t length, bint prepare, lf_append_info *info) except -1:
+        cdef lf_error e
+        cdef int rc
+        cdef lf_log *log = self.enter()
+        with nogil:
+            rc = lf_log_append(log, batches, length, prepare, info, &e)
+        self.leave()
+        return self.raise_error(&e) if rc else 0
+
+    cdef int sync_to(self, int64_t offset) except -1:
+        cdef lf_error e
+        cdef int rc
+        cdef lf_log *log = self.enter()
+        if log.state.durable_offset >= offset:
+            self.leave()
+            return 0
+        with nogil:
+            rc = lf_log_sync(log, offset, &e)
+        self.leave()
+        return self.raise_error(&e) if rc else 0
+
+    def append(self, value, key=None, headers=None, timestamp=None):
+        """Append one record and return its offset.
+
+        When it returns, readers in all processes see the record and it survives kill -9; `sync()` makes it
+        survive a power loss. `value` and `key`: bytes-like or None; `timestamp`: ms, now when None.
+        Raises RecordTooLarge, DiskFull, SyncFailed, Closed.
+        """
+        cdef lf_error e
+        cdef int64_t offset
+        cdef int rc
+        cdef lf_log *log
+        if headers is not None or self.codec or not PyBytes_CheckExact(value) or (key is not None and not PyBytes_CheckExact(key)):
+            return self.append_many((value,), keys=(key,), headers=(headers,), timestamps=(timestamp,))
+        cdef int32_t key_len = -1
+        cdef const uint8_t *key_at = NULL
+        if PyBytes_GET_SIZE(value) > self.max_message_bytes - 128:
+            raise errors.RecordTooLarge(size=PyBytes_GET_SIZE(value), limit=self.max_message_bytes)
+        if key is not None:
+            if PyBytes_GET_SIZE(key) + PyBytes_GET_SIZE(value) > self.max_message_bytes - 128:
+                raise errors.RecordTooLarge(size=PyBytes_GET_SIZE(key) + PyBytes_GET_SIZE(value), limit=self.max_message_bytes)
+            key_len = <int32_t>PyBytes_GET_SIZE(key)
+            key_at = <const uint8_t *>PyBytes_AS_STRING(key)
+        cdef int64_t when = lf_now_ms() if timestamp is None else timestamp
+        log = self.enter()
+        # Held GIL: the writer lock is free but for other processes and long rolls, and releasing costs as much as the append.
+        rc = lf_log_append_one(log, key_at, key_len, <const uint8_t *>PyBytes_AS_STRING(value),
+                               <int32_t>PyBytes_GET_SIZE(value), when, &offset, &e)
+        self.leave()
+        if rc:
+            self.raise_error(&e)
+        return offset
+
+    def append_many(self, values, keys=None, timestamps=None, headers=None, *, int64_t batch_bytes=65536):
+        """Append records in whole batches; returns the offset of the first (their offsets are consecutive
+        unless other writers append meanwhile). Published and safe from kill -9 when it returns.
+
+        `values`, `keys`: sequences of bytes-like or None, numpy arrays, or anything with the Arrow C data
+        interface; `timestamps`: ints in ms or None; `headers`: a list of (str, bytes) pairs, or None, a record.
+        """
+        cdef Stage stage = self.take_stage(batch_bytes)
+        try:
+            return self._append_staged(stage, values, keys, timestamps, headers)
+        finally:
+            self.give_stage(stage)
+
+    cdef Stage take_stage(self, int64_t batch_bytes):
+        """The spare staging buffer, or a new one when another thread has it."""
+        cdef Stage stage = self.spare
+        self.spare = None
+        if stage is None:
+            stage = Stage.__new__(Stage)
+        stage.codec = self.codec
+        stage.level = self.level
+        stage.max_message_bytes = self.max_message_bytes
+        stage.batch_bytes = min(batch_bytes, self.max_message_bytes, <int64_t>self.config.segment_bytes)
+        stage.reset()
+        return stage
+
+    cdef void give_stage(self, Stage stage) noexcept:
+        self.spare = stage
+
+    cdef int64_t _write_stage(self, Stage stage) except -1:
+        """Appends what is finished; the first offset, or the end offset when there was nothing."""
+        cdef lf_append_info info
+        stage.finish()
+        if not stage.records:
+            return self.end_offset
+        self.append_batches(stage.b.buf, stage.b.start, False, &info)
+        stage.reset()
+        return info.base_offset
+
+    cdef int64_t _append_staged(self, Stage stage, object values, object keys, object timestamps, object headers) except -1:
+        cdef int64_t first = -1, base, at = 0, n, now = lf_now_ms()
+        cdef InputColumn column = as_column(values), key_column = None
+        cdef const int64_t[::1] stamps
+        cdef const int64_t *stamps_at = NULL
+        if column is not None and headers is None:
+            n = column.length
+            if keys is not None:
+                key_column = as_column(keys)
+                if key_column is None:
+                    column = None
+            if column is not None and timestamps is not None:
+                import numpy
+                stamps = numpy.ascontiguousarray(timestamps, dtype=numpy.int64)
+                _same_length("timestamps", stamps.shape[0], n)
+                if n:
+                    stamps_at = &stamps[0]
+        if column is None:
+            values = values if isinstance(values, (list, tuple)) else list(values)
+            n = len(values)
+            if keys is not None and not isinstance(keys, (list, tuple)):
+                keys = list(keys)
+            if timestamps is not None and not isinstance(timestamps, (list, tuple)):
+                timestamps = [int(t) for t in timestamps]
+        if keys is not None:
+            _same_length("keys", len(keys) if key_column is None else key_column.length, n)
+        if headers is not None:
+            _same_length("headers", len(headers), n)
+        if column is None and timestamps is not None:
+            _same_length("timestamps", len(timestamps), n)
+        while at < n:
+            if column is not None:
+                at = stage.fill_columns(column, key_column, stamps_at, now, at)
+            else:
+                at = stage.fill_objects(values, keys, timestamps, headers, now, at, n)
+            base = self._write_stage(stage)
+            if first < 0:
+                first = base
+        return first if first >= 0 else self.end_offset
+
+    def append_raw(self, batches):
+        """Append whole record batches v2 as they are (checked; base offsets are set). Returns the first offset."""
+        cdef bytearray copy = bytearray(batches)
+        cdef uint8_t *p = <uint8_t *><char *>copy
+        cdef size_t n = len(copy), at = 0
+        cdef lf_batch b
+        cdef lf_append_info info
+        cdef const char *reason = b""
+        if not n:
+            raise errors.InvalidRecord(reason="no batches")
+        while at < n:
+            if lf_batch_check(p + at, n - at, at, True, &b, &reason):
+                raise errors.InvalidRecord(reason=f"batch at byte {at}: {reason.decode()}")
+            if b.size > self.max_message_bytes:
+                raise errors.RecordTooLarge(size=b.size, limit=self.max_message_bytes)
+            at += b.size
+        self.append_batches(p, n, False, &info)
+        return info.base_offset
+
+    def sync(self, offset=None):
+        """Return when everything below `offset` (default: all published) is on disk. One sync serves all waiters.
+
+        Raises SyncFailed; the partition then refuses writes until it is closed and opened again.
+        """
+        cdef int64_t upto = self.end_offset if offset is None else offset
+        self.sync_to(min(upto, <int64_t>self.end_offset))
+
+    def roll(self):
+        """Seal the active segment and begin the next, when it holds anything."""
+        cdef lf_error e
+        cdef int rc
+        cdef lf_log *log = self.enter()
+        with nogil:
+            rc = lf_log_roll(log, &e)
+        self.leave()
+        if rc:
+            self.raise_error(&e)
+
+    # ---- retention
+
+    def set_start_offset(self, int64_t offset):
+        """Make `offset` the first that can be read; raises OffsetOutOfRange beyond the end."""
+        cdef lf_error e
+        cdef int rc
+        cdef lf_log *log = self.enter()
+        with nogil:
+            rc = lf_log_set_start(log, offset, &e)
+        self.leave()
+        if rc:
+            self.raise_error(&e)
+
+    def delete_old_segments(self):
+        """Delete segments that lie wholly below start_offset; returns (segments, bytes) removed."""
+        cdef lf_error e
+        cdef int64_t removed_bytes = 0
+        cdef int32_t removed = 0
+        cdef int rc
+        cdef lf_log *log = self.enter()
+        with nogil:
+            rc = lf_log_truncate_front(log, &removed_bytes, &removed, &e)
+        self.leave()
+        if rc:
+            self.raise_error(&e)
+        return removed, removed_bytes
+
+    def expire(self, int64_t now_ms, int64_t retention_ms, int64_t retention_bytes):
+        """Apply retention (-1: without limit); returns (segments, bytes) removed."""
+        cdef lf_error e
+        cdef int64_t removed_bytes = 0
+        cdef int32_t removed = 0
+        cdef int rc
+        cdef lf_log *log = self.enter()
+        with nogil:
+            rc = lf_log_expire(log, now_ms, retention_ms, retention_bytes, &removed_bytes, &removed, &e)
+        self.leave()
+        if rc:
+            self.raise_error(&e)
+        return removed, removed_bytes
+
+    def segments(self):
+        """list[SegmentInfo], oldest first."""
+        cdef lf_error e
+        cdef int32_t count = 0, cap = 64, i
+        cdef lf_segment_info *out
+        cdef int rc
+        cdef lf_log *log
+        while True:
+            out = <lf_segment_info *>malloc(cap * sizeof(lf_segment_info))
+            if out == NULL:
+                raise MemoryError
+            log = self.enter()
+            with nogil:
+                rc = lf_log_segments(log, out, cap, &count, &e)
+            self.leave()
+            if rc:
+                free(out)
+                self.raise_error(&e)
+            if count <= cap:
+                break
+            free(out)
+            cap = count + 16
+        try:
+            return [SegmentInfo(path=f"{self.path}/{out[i].base_offset:020d}.log", base_offset=out[i].base_offset,
+                                end_offset=out[i].end_offset, size=out[i].size, max_timestamp=out[i].max_timestamp,
+                                sealed=bool(out[i].sealed)) for i in range(count)]
+        finally:
+            free(out)
+
+    # ---- waiting
+
+    def wait(self, int64_t offset, double timeout):
+        """Block until end_offset > `offset`; False when `timeout` seconds have passed."""
+        return wait_any([(self, offset)], timeout)
+
+
+def wait_any(list pairs, double timeout, int spin_us=0):
+    """Block until one of the (PartitionLog, offset) pairs has end_offset > offset.
+
+    Returns False after `timeout` seconds. Wakes for signals. Raises Closed when one is closed meanwhile.
+    """
+    import time
+    cdef int n = len(pairs), i, rc
+    cdef double deadline, left = timeout
+    cdef PartitionLog p
+    cdef lf_state **states = <lf_state **>malloc((n + 1) * sizeof(lf_state *))
+    cdef int64_t *after = <int64_t *>malloc((n + 1) * sizeof(int64_t))
+    cdef int entered = 0
+    if states == NULL or after == NULL:
+        free(states)
+        free(after)
+        raise MemoryError
+    try:
+        deadline = time.monotonic() + timeout
+        for i in range(n):
+            p = pairs[i][0]
+            states[i] = p.enter().state
+            entered += 1
+            after[i] = pairs[i][1]
+        while True:
+            with nogil:
+                rc = lf_state_wait(states, after, n, left, spin_us)
+            if rc == LF_OK:
+                return True
+            PyErr_CheckSignals()
+            for i in range(n):
+                if (<PartitionLog>pairs[i][0]).closing:
+                    raise errors.Closed(what="the log")
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+    finally:
+        for i in range(entered):
+            (<PartitionLog>pairs[i][0]).leave()
+        free(states)
+        free(after)

@@ -1,0 +1,258 @@
+"""Records become finished batches in one buffer, ready to be written.
+
+The buffer is reused: encoding, compression and CRC happen while the bytes are in the cache, and one write
+takes them to the file.
+"""
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
+from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint8_t
+from libc.stdlib cimport free
+
+cimport cython
+
+from logflume import errors
+
+from logflume._native.core cimport *
+from logflume._native.input_columns cimport InputColumn, lf_in_column, lf_in_get
+
+__all__ = ["Stage"]
+
+cdef extern from "Python.h":
+    PyObject **PySequence_Fast_ITEMS(object o)
+
+
+cdef int raise_status(int status, int64_t size, int64_t limit) except -1:
+    """Raises for a status of the builder or a codec."""
+    if status == LF_E_NOMEM:
+        raise MemoryError
+    if status == LF_E_TOO_LARGE:
+        raise errors.RecordTooLarge(size=size, limit=limit)
+    if status == LF_E_CODEC:
+        raise errors.UnsupportedCompression(codec="of this batch")
+    raise errors.InvalidRecord(reason=f"status {status} of the compressor")
+
+
+cdef bytes encode_headers(object headers, int32_t *count):
+    """Kafka's header records, without their count. `headers`: (str, bytes | None) pairs."""
+    cdef bytearray out = bytearray()
+    cdef uint8_t scratch[16]
+    cdef uint8_t *end
+    count[0] = 0
+    if hasattr(headers, "items"):
+        headers = headers.items()
+    for pair in headers:
+        try:
+            name, value = pair
+            raw = name.encode("utf-8", "surrogateescape") if isinstance(name, str) else bytes(name)
+        except (TypeError, ValueError):
+            raise errors.InvalidRecord(reason=f"a header is a (str, bytes) pair, not {pair!r}") from None
+        if isinstance(value, str):
+            raise errors.InvalidRecord(reason=f"header {name!r}: the value is bytes or None, not str")
+        end = lf_put_varint(scratch, len(raw))
+        out += (<char *>scratch)[:end - scratch]
+        out += raw
+        if value is None:
+            end = lf_put_varint(scratch, -1)
+            out += (<char *>scratch)[:end - scratch]
+        else:
+            data = bytes(memoryview(value))
+            end = lf_put_varint(scratch, len(data))
+            out += (<char *>scratch)[:end - scratch]
+            out += data
+        count[0] += 1
+    return bytes(out)
+
+
+@cython.final
+cdef class Stage:
+    """Not thread-safe: whoever took it out of its pool owns it."""
+
+    def __cinit__(self):
+        self.codecs = NULL
+        self.level = LF_LEVEL_DEFAULT
+        self.batch_bytes = 65536
+        self.max_message_bytes = 1048588
+        self.full_bytes = 256 * 1024
+        lf_builder_reset(&self.b)
+
+    def __dealloc__(self):
+        free(self.b.buf)
+        lf_codec_ctx_free(self.codecs)
+
+    cdef void reset(self) noexcept:
+        lf_builder_reset(&self.b)
+        self.records = 0
+
+    cdef int finish(self) except -1:
+        """Closes the open batch."""
+        cdef int32_t count = self.b.count
+        cdef size_t start = self.b.start
+        cdef int rc
+        if not count:
+            return 0
+        if self.codec and self.codecs == NULL:
+            self.codecs = lf_codec_ctx_new()
+            if self.codecs == NULL:
+                raise MemoryError
+        with nogil:
+            rc = lf_builder_finish(&self.b, self.codecs, self.codec, self.level)
+        if rc:
+            raise_status(rc, self.b.len - start, self.max_message_bytes)
+        if <int64_t>(self.b.start - start) > self.max_message_bytes:
+            raise errors.RecordTooLarge(size=self.b.start - start, limit=self.max_message_bytes)
+        self.records += count
+        return 0
+
+    cdef int put(self, object value, object key, object headers, int64_t timestamp) except -1:
+        """One record into the open batch, which is closed first when it would grow beyond batch_bytes."""
+        cdef Py_buffer vb, kb
+        cdef bint has_vb = False, has_kb = False
+        cdef const uint8_t *v = NULL
+        cdef const uint8_t *k = NULL
+        cdef int64_t vn = -1, kn = -1
+        cdef bytes encoded = b""
+        cdef int32_t n_headers = 0
+        cdef int rc
+        if headers:
+            encoded = encode_headers(headers, &n_headers)
+        try:
+            if PyBytes_CheckExact(value):
+                v = <const uint8_t *>PyBytes_AS_STRING(value)
+                vn = PyBytes_GET_SIZE(value)
+            elif value is not None:
+                if isinstance(value, str):
+                    raise TypeError("a value is bytes-like or None, not str: encode it first")
+                PyObject_GetBuffer(value, &vb, PyBUF_SIMPLE)
+                has_vb = True
+                v = <const uint8_t *>vb.buf
+                vn = vb.len
+            if PyBytes_CheckExact(key):
+                k = <const uint8_t *>PyBytes_AS_STRING(key)
+                kn = PyBytes_GET_SIZE(key)
+            elif key is not None:
+                if isinstance(key, str):
+                    raise TypeError("a key is bytes-like or None, not str: encode it first")
+                PyObject_GetBuffer(key, &kb, PyBUF_SIMPLE)
+                has_kb = True
+                k = <const uint8_t *>kb.buf
+                kn = kb.len
+            self._make_room((vn if vn > 0 else 0) + (kn if kn > 0 else 0) + len(encoded))
+            rc = lf_builder_put(&self.b, timestamp, k, <int32_t>kn, v, <int32_t>vn,
+                                <const uint8_t *>PyBytes_AS_STRING(encoded), len(encoded), n_headers)
+            if rc:
+                raise_status(rc, vn, self.max_message_bytes)
+        finally:
+            if has_vb:
+                PyBuffer_Release(&vb)
+            if has_kb:
+                PyBuffer_Release(&kb)
+        return 0
+
+    cdef int _make_room(self, int64_t payload) except -1:
+        if payload > INT32_MAX // 2 or (not self.codec and payload + LF_BATCH_RECORDS_AT + 36 > self.max_message_bytes):
+            raise errors.RecordTooLarge(size=payload, limit=self.max_message_bytes)
+        if self.b.count and <int64_t>lf_builder_size_with(&self.b, payload) > self.batch_bytes:
+            self.finish()
+        return 0
+
+    cdef int64_t fill_objects(self, object values, object keys, object timestamps, object headers, int64_t now,
+                              int64_t start, int64_t stop) except -1:
+        """`values`, `keys`: lists or tuples (`keys` may be None); all of them bytes is the fast way."""
+        cdef PyObject **vs = PySequence_Fast_ITEMS(values)
+        cdef PyObject **ks = PySequence_Fast_ITEMS(keys) if keys is not None else NULL
+        cdef int64_t i = start, when = now
+        cdef const uint8_t *k = NULL
+        cdef int32_t vn, kn = -1
+        cdef size_t payload
+        cdef int rc
+        # The largest payload that needs no look at the limits of a message.
+        cdef size_t easy = <size_t>min(self.max_message_bytes, 1 << 30) - LF_BATCH_RECORDS_AT - 64
+        while i < stop and self.b.start < self.full_bytes:
+            value = <object>vs[i]
+            if timestamps is not None:
+                item = timestamps[i]
+                when = now if item is None else item
+            if (headers is not None and headers[i]) or not PyBytes_CheckExact(value) or (
+                    ks != NULL and not PyBytes_CheckExact(<object>ks[i])):
+                self.put(value, <object>ks[i] if ks != NULL else None, headers[i] if headers is not None else None, when)
+                i += 1
+                continue
+            payload = PyBytes_GET_SIZE(value)
+            if ks != NULL:
+                k = <const uint8_t *>PyBytes_AS_STRING(<object>ks[i])
+                payload += PyBytes_GET_SIZE(<object>ks[i])
+            if payload > easy:
+                self._make_room(payload)
+            elif self.b.count and <int64_t>lf_builder_size_with(&self.b, payload) > self.batch_bytes:
+                self.finish()
+                continue
+            vn = <int32_t>PyBytes_GET_SIZE(value)
+            if ks != NULL:
+                kn = <int32_t>PyBytes_GET_SIZE(<object>ks[i])
+            rc = lf_builder_put(&self.b, when, k, kn, <const uint8_t *>PyBytes_AS_STRING(value), vn, NULL, 0, 0)
+            if rc:
+                raise_status(rc, payload, self.max_message_bytes)
+            i += 1
+        return i
+
+    cdef int64_t fill_columns(self, InputColumn values, InputColumn keys, const int64_t *timestamps, int64_t now,
+                              int64_t start) except -1:
+        """As fill_objects, over columns; without the GIL but where a batch is closed."""
+        cdef int64_t i = start, stop = values.length, vi = start, ki = start, vn, kn = -1, payload
+        cdef int32_t vc = 0, kc = 0
+        cdef const uint8_t *v = NULL
+        cdef const uint8_t *k = NULL
+        cdef int rc = LF_OK
+        while vc < values.n_chunks and vi >= values.chunks[vc].n:
+            vi -= values.chunks[vc].n
+            vc += 1
+        while keys is not None and kc < keys.n_chunks and ki >= keys.chunks[kc].n:
+            ki -= keys.chunks[kc].n
+            kc += 1
+        cdef lf_in_column *kcol = keys.chunks if keys is not None else NULL
+        cdef bint closing
+        while i < stop and self.b.start < self.full_bytes:
+            closing = False
+            payload = 0
+            with nogil:
+                while i < stop:
+                    while vi >= values.chunks[vc].n:
+                        vc += 1
+                        vi = 0
+                    vn = lf_in_get(&values.chunks[vc], vi, &v)
+                    payload = vn if vn > 0 else 0
+                    if kcol != NULL:
+                        while ki >= kcol[kc].n:
+                            kc += 1
+                            ki = 0
+                        kn = lf_in_get(&kcol[kc], ki, &k)
+                        payload += kn if kn > 0 else 0
+                    if payload + LF_BATCH_RECORDS_AT + 64 > self.max_message_bytes or (
+                            self.b.count and <int64_t>lf_builder_size_with(&self.b, payload) > self.batch_bytes):
+                        closing = True
+                        break
+                    rc = lf_builder_put(&self.b, timestamps[i] if timestamps != NULL else now, k, <int32_t>kn, v, <int32_t>vn,
+                                        NULL, 0, 0)
+                    if rc:
+                        break
+                    i += 1
+                    vi += 1
+                    ki += 1
+            if rc:
+                raise_status(rc, payload, self.max_message_bytes)
+            if closing:
+                if self.b.count:
+                    self.finish()
+                else:
+                    # One record larger than a batch should be: alone in its batch, if the topic takes it.
+                    self._make_room(payload)
+                    rc = lf_builder_put(&self.b, timestamps[i] if timestamps != NULL else now, k, <int32_t>kn, v, <int32_t>vn,
+                                        NULL, 0, 0)
+                    if rc:
+                        raise_status(rc, payload, self.max_message_bytes)
+                    i += 1
+                    vi += 1
+                    ki += 1
+        return i

@@ -1,0 +1,34 @@
+"""One partition on disk: open, append, sync, retain, wait."""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t
+
+from logflume._native.core cimport lf_append_info, lf_error, lf_log, lf_log_config
+from logflume._native.staging cimport Stage
+
+
+cdef class PartitionLog:
+    cdef lf_log *log                # NULL: closed
+    cdef lf_log_config config
+    cdef readonly str topic
+    cdef readonly int32_t partition
+    cdef readonly str path
+    cdef int lock_fd
+    cdef int users                  # calls under way without the GIL: close waits for them
+    cdef int generation             # of forks
+    cdef bint closing
+    cdef int64_t max_message_bytes
+    cdef int64_t max_decompressed_bytes
+    cdef int codec, level           # of what append() writes
+    cdef Stage spare                # one staging buffer, taken by whoever appends
+    cdef object __weakref__
+
+    cdef lf_log *enter(self) except NULL        # marks use; the caller calls leave()
+    cdef void leave(self) noexcept
+    cdef int raise_error(self, lf_error *e) except -1
+    # Whole finished batches; returns with them published. GIL held on entry, released inside.
+    cdef int append_batches(self, uint8_t *batches, size_t length, bint prepare, lf_append_info *info) except -1
+    cdef int sync_to(self, int64_t offset) except -1
+    cdef Stage take_stage(self, int64_t batch_bytes)
+    cdef void give_stage(self, Stage stage) noexcept
+    cdef int64_t _write_stage(self, Stage stage) except -1
+    cdef int64_t _append_staged(self, Stage stage, object values, object keys, object timestamps, object headers) except -1

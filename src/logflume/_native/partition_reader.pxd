@@ -1,0 +1,29 @@
+"""A place in a partition from which records are read in order."""
+
+from libc.stdint cimport int32_t, int64_t
+
+from logflume._native.columns cimport RecordBatch
+from logflume._native.core cimport lf_batch, lf_codec_ctx, lf_cursor, lf_heap, lf_log, lf_records
+from logflume._native.partition_log cimport PartitionLog
+
+
+cdef class PartitionReader:
+    cdef readonly PartitionLog log
+    cdef lf_cursor cursor
+    cdef lf_batch batch             # the one that is partly handed out
+    cdef lf_records records
+    cdef bint in_batch
+    cdef lf_heap *heap              # its records, when they were compressed
+    cdef size_t heap_len
+    cdef lf_codec_ctx *codecs
+    cdef int64_t next               # offset of the next record to hand out
+    cdef int generation
+
+    # Appends records to `out`; returns how many. 0: the end is reached.
+    cdef int32_t read_into(self, RecordBatch out, int32_t max_records, int64_t max_bytes) except -1
+    cdef int _begin(self, lf_log *log) except -1
+    cdef int32_t _read(self, lf_log *log, RecordBatch out, int32_t max_records, int64_t max_bytes) except -1
+    cdef int _decompress(self) except -1
+    cdef int _corrupt(self, int status, const char *reason) except -1
+    cdef void _forget(self) noexcept
+    cdef void _move(self, int64_t offset) noexcept

@@ -1,0 +1,30 @@
+"""Records become finished batches in one buffer, ready to be written."""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t
+
+from logflume._native.core cimport lf_builder, lf_codec_ctx
+from logflume._native.input_columns cimport InputColumn
+
+
+cdef class Stage:
+    cdef lf_builder b
+    cdef lf_codec_ctx *codecs
+    cdef int codec, level
+    cdef int64_t batch_bytes        # a batch is closed before it grows beyond
+    cdef int64_t max_message_bytes
+    cdef size_t full_bytes          # fill() returns once this much is finished
+    cdef int64_t records            # in finished batches
+
+    cdef int put(self, object value, object key, object headers, int64_t timestamp) except -1
+    cdef int finish(self) except -1
+    cdef int _make_room(self, int64_t payload) except -1
+    cdef void reset(self) noexcept
+    # Puts items from `start` on until the buffer is full or the input ends; returns the next index.
+    cdef int64_t fill_objects(self, object values, object keys, object timestamps, object headers, int64_t now,
+                              int64_t start, int64_t stop) except -1
+    cdef int64_t fill_columns(self, InputColumn values, InputColumn keys, const int64_t *timestamps, int64_t now,
+                              int64_t start) except -1
+
+
+cdef bytes encode_headers(object headers, int32_t *count)
+cdef int raise_status(int status, int64_t size, int64_t limit) except -1
