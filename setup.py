@@ -38,6 +38,12 @@ from build_steps import (  # noqa: E402 - a build front end does not put this fo
 )
 
 CORE_SOURCES: list[str] = [  # native/csrc/
+    "arrow_block.c",
+    "arrow_bytes.c",
+    "arrow_export.c",
+    "arrow_headers.c",
+    "arrow_import.c",
+    "arrow_schema.c",
     "builder.c",
     "codec_gzip.c",
     "codec_lz4.c",
@@ -59,14 +65,17 @@ CORE_SOURCES: list[str] = [  # native/csrc/
     "state.c",
 ]
 MODULES: list[str] = [  # native/<name>.pyx -> logflume._native.<name>
+    "arrow_stream",
     "codecs",
     "columns",
+    "consumer_core",
     "failures",
     "hashing",
     "input_columns",
     "partition",
     "partition_log",
     "partition_reader",
+    "producer_core",
     "staging",
 ]
 

@@ -89,6 +89,9 @@ cdef class RecordBatch:
 
     def __dealloc__(self):
         cdef int32_t i
+        if self.shared != NULL:
+            lf_rows_unref(self.shared)
+            return
         for i in range(self.n_parts):
             lf_segment_unref(self.parts[i].segment)
             lf_heap_unref(self.parts[i].heap)
@@ -135,6 +138,14 @@ cdef class RecordBatch:
             else:
                 high = mid
         return &self.parts[low - 1]
+
+    cdef lf_rows *share(self) except NULL:
+        """The rows as something that outlives this object; no more may be added from now on. Borrowed."""
+        if self.shared == NULL:
+            self.shared = lf_rows_new(&self.c, self.parts, self.n_parts)
+            if self.shared == NULL:
+                raise MemoryError
+        return self.shared
 
     cdef Record record(self, int32_t row):
         cdef Record out = Record.__new__(Record)
@@ -259,15 +270,21 @@ cdef class RecordBatch:
             "value": self.values.to_numpy(),
         }
 
-    def to_arrow(self):
-        """A pyarrow.Table over the same memory (needs pyarrow; `__arrow_c_stream__` does not)."""
+    def to_arrow(self, *, views=True):
+        """A pyarrow.Table over the same memory (needs pyarrow; `__arrow_c_stream__` does not).
+
+        `views=False`: keys and values as binary, copied, for libraries that do not know binary_view.
+        """
         import pyarrow
-        return pyarrow.table(self)
+        return pyarrow.table(self if views else _Copied(self))
 
     def __arrow_c_stream__(self, requested_schema=None):
-        """Arrow PyCapsule interface: Polars, DuckDB, pandas and pyarrow read the batch through this."""
+        """Arrow PyCapsule interface: Polars, DuckDB, pandas and pyarrow read the batch through this.
+
+        The columns are described in `logflume._native.arrow_stream`.
+        """
         from logflume._native.arrow_stream import export_stream
-        return export_stream(self)
+        return export_stream(self, requested_schema)
 
     def __repr__(self):
         if not self.c.n:
@@ -275,6 +292,21 @@ cdef class RecordBatch:
         where = ", ".join(sorted({f"{self.topics[self.parts[i].topic]}-{self.parts[i].partition}"
                                   for i in range(self.n_parts)}))
         return f"RecordBatch({self.c.n} records of {where})"
+
+
+@cython.final
+@cython.internal
+cdef class _Copied:
+    """Stands for a batch where its keys and values are to be binary, not binary_view."""
+
+    cdef RecordBatch batch
+
+    def __cinit__(self, RecordBatch batch):
+        self.batch = batch
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        from logflume._native.arrow_stream import export_stream
+        return export_stream(self.batch, views=False)
 
 
 cdef ColumnView _view(RecordBatch batch, bint is_key):
@@ -317,6 +349,11 @@ cdef class ColumnView:
         cdef int32_t i
         for i in range(self.batch.c.n):
             yield self._memory(i)
+
+    def __arrow_c_array__(self, requested_schema=None):
+        """Arrow PyCapsule interface: the column as binary_view, without a copy."""
+        from logflume._native.arrow_stream import export_column
+        return export_column(self.batch, self.is_key, requested_schema)
 
     def tolist(self):
         """list[bytes | None]: a copy of each, the fastest way to Python bytes."""

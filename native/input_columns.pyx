@@ -1,49 +1,327 @@
-"""Columns of byte strings taken in from numpy and Arrow, without a copy."""
+"""Columns of byte strings taken in from numpy and Arrow, without a copy.
 
-from libc.stdint cimport int32_t, int64_t, uint8_t
-from libc.stdlib cimport calloc, free
+What each kind of input means:
+
+- numpy, any dtype of a fixed width: an item is its bytes as they lie in memory. An item of dtype `S10` is
+  always 10 bytes; that numpy hides trailing NULs is numpy's reading of it, not its memory's. Of an array of
+  several dimensions the first is the rows: a row is one value. A masked item is null. Object arrays are
+  read as Python sequences.
+- Arrow, through `__arrow_c_array__` or `__arrow_c_stream__`: binary, string (both also large and view),
+  fixed_size_binary, and the integer and floating types (an item is its bytes, little-endian).
+- `Packed(data, offsets)`: one buffer and where the values in it end.
+
+Nothing is copied, so the memory must not change before the call that takes it returns.
+"""
+
+import sys
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.pycapsule cimport PyCapsule_GetPointer
+from libc.stdint cimport INT64_MIN, int32_t, int64_t, uint8_t
+from libc.stdlib cimport calloc, free, realloc
+from libc.string cimport memset
+
+cimport cython
 
 from logflume import errors
 
-__all__ = []
+from logflume._native.arrow_abi cimport ArrowArray, ArrowArrayStream, ArrowSchema
+from logflume._native.core cimport LF_E_FORMAT
+
+__all__ = ["Packed"]
 
 
+cdef extern from "lf/arrow_import.h" nogil:
+    int lf_in_from_arrow(lf_in_column *out, const ArrowSchema *schema, const ArrowArray *array,
+                         const char **reason) noexcept
+    int lf_in_from_offsets(lf_in_column *out, const uint8_t *data, int64_t size, const void *offsets, int width,
+                           int64_t n, const char **reason) noexcept
+
+cdef str ARROW_TYPES = "binary, string, their large and view forms, fixed_size_binary, integers and floats are taken"
+
+
+@cython.final
+cdef class Packed:
+    """Byte strings that lie one behind the other: value `i` is `data[offsets[i]:offsets[i + 1]]`.
+
+    Parameters: `data`, bytes-like; `offsets`, a numpy array (or what `numpy.asarray` takes) of int32 or int64
+    with one item more than there are values. Neither is copied. Offsets that descend or lead out of the data
+    are found when the records are appended, which raises InvalidRecord.
+    """
+
+    def __init__(self, data, offsets):
+        import numpy
+        array = numpy.asarray(offsets)
+        if array.ndim != 1 or array.dtype.kind != "i" or array.dtype.itemsize not in (4, 8):
+            raise TypeError(f"offsets: a 1-d array of int32 or int64 is needed, not {array.ndim}-d {array.dtype}")
+        if not len(array):
+            raise errors.InvalidRecord(reason="offsets are one more than the values, there are none")
+        self.data = data
+        self.offsets = numpy.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
+
+    def __len__(self):
+        return len(self.offsets) - 1
+
+    def __repr__(self):
+        return f"<Packed: {len(self)} values>"
+
+
+@cython.final
 cdef class InputColumn:
     """One or several chunks of byte strings; keeps their owner alive."""
 
     def __dealloc__(self):
+        cdef int32_t i
         free(self.chunks)
+        for i in range(self.n_arrays):
+            if self.arrays[i].release != NULL:
+                self.arrays[i].release(&self.arrays[i])
+        free(self.arrays)
+        if self.has_buffer:
+            PyBuffer_Release(&self.buffer)
+
+    cdef lf_in_column *_chunk(self) except NULL:
+        """Room for one more chunk, which the caller fills in."""
+        cdef void *more
+        if self.n_chunks == self.cap_chunks:
+            more = realloc(self.chunks, (2 * self.cap_chunks + 1) * sizeof(lf_in_column))
+            if more == NULL:
+                raise MemoryError
+            self.chunks = <lf_in_column *>more
+            self.cap_chunks = 2 * self.cap_chunks + 1
+        memset(&self.chunks[self.n_chunks], 0, sizeof(lf_in_column))
+        self.n_chunks += 1
+        return &self.chunks[self.n_chunks - 1]
+
+    cdef ArrowArray *_array(self) except NULL:
+        """Room for one more array, empty, which is released with the column."""
+        cdef void *more
+        if self.n_arrays == self.cap_arrays:
+            # An array may be moved: what points to its inside are its own buffers, not the structure.
+            more = realloc(self.arrays, (2 * self.cap_arrays + 1) * sizeof(ArrowArray))
+            if more == NULL:
+                raise MemoryError
+            self.arrays = <ArrowArray *>more
+            self.cap_arrays = 2 * self.cap_arrays + 1
+        memset(&self.arrays[self.n_arrays], 0, sizeof(ArrowArray))
+        self.n_arrays += 1
+        return &self.arrays[self.n_arrays - 1]
+
+    cdef int _take_array(self, ArrowSchema *schema, ArrowArray *array) except -1:
+        """A chunk over `array`, which is one of self.arrays."""
+        cdef const char *reason = b""
+        cdef lf_in_column *chunk = self._chunk()
+        cdef int rc
+        with nogil:
+            rc = lf_in_from_arrow(chunk, schema, array, &reason)
+        if rc == LF_E_FORMAT:
+            raise TypeError(f"an Arrow column of type {_type_name(schema)} holds no byte strings: {ARROW_TYPES}")
+        if rc:
+            raise errors.InvalidRecord(reason=f"the Arrow column is malformed: {reason.decode()}")
+        if chunk.n == 0:
+            self.n_chunks -= 1
+            return 0
+        self.length += chunk.n
+        return 0
+
+    cdef list items(self):
+        cdef list out = []
+        cdef int32_t k
+        cdef int64_t i, n
+        cdef const uint8_t *p = NULL
+        for k in range(self.n_chunks):
+            for i in range(self.chunks[k].n):
+                n = lf_in_get(&self.chunks[k], i, &p)
+                out.append(None if n < 0 else PyBytes_FromStringAndSize(<const char *>p, n))
+        return out
 
 
-cdef InputColumn _from_numpy(object array):
-    """Each item of the first axis is one value: its bytes as they lie in memory."""
-    import numpy
-    if array.dtype.hasobject:
-        return None
-    if array.ndim == 0:
-        raise TypeError("values: a 0-d array has no items")
-    if array.ndim > 1 or array.dtype.itemsize == 0:
-        array = numpy.ascontiguousarray(array)
+cdef str _type_name(ArrowSchema *schema):
+    """What a message calls an Arrow type that is not taken, and what to do about it."""
+    code = schema.format.decode()
+    if schema.dictionary != NULL:
+        return "dictionary (decode it first: pyarrow's dictionary_decode(), Polars' cast(pl.String))"
+    if code == "+s":
+        return "struct (hand in one of its columns, such as table['value'])"
+    known = {"b": "bool", "+l": "list", "+L": "list", "+r": "run-end encoded"}
+    return known.get(code, f"'{code}'")
+
+
+cdef int _chunks_of_array(InputColumn out, object source) except -1:
+    """Takes over the one array of `__arrow_c_array__`."""
+    cdef ArrowSchema *schema
+    cdef ArrowArray *array
+    cdef ArrowArray *own
+    schema_capsule, array_capsule = source.__arrow_c_array__()
+    schema = <ArrowSchema *>PyCapsule_GetPointer(schema_capsule, "arrow_schema")
+    array = <ArrowArray *>PyCapsule_GetPointer(array_capsule, "arrow_array")
+    if schema.release == NULL or array.release == NULL:
+        raise errors.InvalidRecord(reason="the Arrow column was released before it came here")
+    own = out._array()
+    own[0] = array[0]
+    array.release = NULL
+    return out._take_array(schema, own)
+
+
+cdef int _stream_error(ArrowArrayStream *stream, int rc) except -1:
+    cdef const char *said = stream.get_last_error(stream)
+    why = said.decode(errors="replace") if said != NULL else os_strerror(rc)
+    raise errors.InvalidRecord(reason=f"the Arrow stream failed: {why}")
+
+
+cdef str os_strerror(int rc):
+    import os
+    return os.strerror(rc)
+
+
+cdef int _chunks_of_stream(InputColumn out, object source) except -1:
+    """Takes over every array of `__arrow_c_stream__`."""
+    cdef ArrowArrayStream *stream
+    cdef ArrowSchema schema
+    cdef ArrowArray *own
+    cdef int rc
+    capsule = source.__arrow_c_stream__()
+    stream = <ArrowArrayStream *>PyCapsule_GetPointer(capsule, "arrow_array_stream")
+    if stream.release == NULL:
+        raise errors.InvalidRecord(reason="the Arrow stream was released before it came here")
+    memset(&schema, 0, sizeof(schema))
+    with nogil:
+        rc = stream.get_schema(stream, &schema)
+    if rc:
+        _stream_error(stream, rc)
+    try:
+        while True:
+            own = out._array()
+            with nogil:
+                rc = stream.get_next(stream, own)
+            if rc:
+                own.release = NULL
+                _stream_error(stream, rc)
+            if own.release == NULL:
+                return 0
+            out._take_array(&schema, own)
+    finally:
+        schema.release(&schema)
+
+
+cdef InputColumn _from_arrow(object source):
     cdef InputColumn out = InputColumn.__new__(InputColumn)
-    out.chunks = <lf_in_column *>calloc(1, sizeof(lf_in_column))
-    if out.chunks == NULL:
-        raise MemoryError
-    out.n_chunks = 1
-    out.keep = array
-    out.length = len(array)
-    cdef lf_in_column *c = out.chunks
-    c.kind = LF_IN_FIXED
-    c.n = out.length
-    c.data = <const uint8_t *><size_t>array.ctypes.data
-    c.stride = array.strides[0]
-    c.width = array.nbytes // out.length if array.ndim > 1 and out.length else array.dtype.itemsize
+    if hasattr(source, "__arrow_c_array__"):
+        _chunks_of_array(out, source)
+    else:
+        _chunks_of_stream(out, source)
     return out
 
 
-cdef InputColumn as_column(object values):
+cdef InputColumn _from_packed(Packed source):
+    cdef InputColumn out = InputColumn.__new__(InputColumn)
+    cdef const char *reason = b""
+    cdef lf_in_column *chunk
+    cdef const void *offsets = <const void *><size_t>source.offsets.ctypes.data
+    cdef int width = source.offsets.dtype.itemsize
+    cdef int rc
+    PyObject_GetBuffer(source.data, &out.buffer, PyBUF_SIMPLE)
+    out.has_buffer = True
+    out.keep = source
+    out.length = len(source)
+    chunk = out._chunk()
+    with nogil:
+        rc = lf_in_from_offsets(chunk, <const uint8_t *>out.buffer.buf, out.buffer.len, offsets, width, out.length,
+                                &reason)
+    if rc:
+        raise errors.InvalidRecord(reason=f"packed values: {reason.decode()}")
+    return out
+
+
+cdef object _null_rows(object numpy, object mask, str what):
+    """One bool a row of a masked array; a row that is masked in part is neither a value nor a null."""
+    if mask.dtype.names is not None:
+        mask = mask.view(bool).reshape(len(mask), -1)
+    if mask.ndim == 1:
+        return mask
+    flat = mask.reshape(len(mask), -1)
+    some = flat.any(axis=1)
+    partly = some & ~flat.all(axis=1)
+    if partly.any():
+        raise errors.InvalidRecord(reason=f"{what}: row {int(numpy.argmax(partly))} is masked in part")
+    return some
+
+
+cdef InputColumn _from_numpy(object array, str what):
+    """Each item of the first axis is one value: its bytes as they lie in memory."""
+    import numpy
+    cdef InputColumn out
+    cdef lf_in_column *chunk
+    kind = array.dtype.kind
+    if kind == "U" or kind == "T":
+        raise TypeError(f"{what}: a numpy array of str (dtype {array.dtype}); encode it first, "
+                        "for example numpy.char.encode(array, 'utf-8')")
+    if array.dtype.hasobject:
+        return None
+    if array.ndim == 0:
+        raise TypeError(f"{what}: a 0-d numpy array has no items")
+    validity = None
+    if isinstance(array, numpy.ma.MaskedArray):
+        if array.mask is not numpy.ma.nomask:
+            null = _null_rows(numpy, numpy.ma.getmaskarray(array), what)
+            validity = numpy.packbits(~null, bitorder="little")
+        array = array.data
+    # Rows may lie anywhere and in any order; within a row the bytes must follow each other.
+    if array.ndim > 1 and len(array) and not array[0].flags.c_contiguous:
+        array = numpy.ascontiguousarray(array)
+    out = InputColumn.__new__(InputColumn)
+    out.keep = (array, validity)
+    out.length = len(array)
+    if not out.length:
+        return out
+    chunk = out._chunk()
+    chunk.kind = LF_IN_FIXED
+    chunk.n = out.length
+    chunk.data = <const uint8_t *><size_t>array.ctypes.data
+    chunk.stride = array.strides[0]
+    chunk.width = array[0].nbytes if array.ndim > 1 else array.dtype.itemsize
+    if validity is not None:
+        chunk.validity = <const uint8_t *><size_t>validity.ctypes.data
+    return out
+
+
+cdef InputColumn as_column(object values, str what="values"):
     if isinstance(values, (list, tuple)):
         return None
-    cdef type kind = type(values)
-    if kind.__module__ == "numpy":
-        return _from_numpy(values)
+    if isinstance(values, (bytes, bytearray, memoryview, str)):
+        raise TypeError(f"{what}: a sequence of byte strings is needed, not one {type(values).__name__}")
+    if isinstance(values, Packed):
+        return _from_packed(values)
+    # numpy is not imported for this: there is no array before somebody else has imported it.
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(values, numpy.ndarray):
+        return _from_numpy(values, what)
+    if hasattr(values, "__arrow_c_array__") or hasattr(values, "__arrow_c_stream__"):
+        return _from_arrow(values)
     return None
+
+
+cdef object as_sequence(object values, str what="values"):
+    cdef InputColumn column
+    if isinstance(values, (list, tuple)):
+        return values
+    column = as_column(values, what)
+    return list(values) if column is None else column.items()
+
+
+cdef object as_timestamps(object values):
+    import numpy
+    array = numpy.asarray(values)
+    if array.ndim != 1:
+        raise TypeError(f"timestamps: a 1-d array is needed, not {array.ndim}-d")
+    if array.dtype.kind == "M":
+        array = array.astype("datetime64[ms]").view(numpy.int64)
+        if len(array) and array.min() == INT64_MIN:
+            row = int(numpy.argmin(array))
+            raise errors.InvalidTimestamp(timestamp=INT64_MIN, reason=f"row {row} is NaT, no time")
+    elif array.dtype.kind == "O" or not len(array):
+        array = numpy.fromiter((int(t) for t in array), dtype=numpy.int64, count=len(array))
+    elif array.dtype.kind not in "iu" or (array.dtype.kind == "u" and array.max() > numpy.iinfo(numpy.int64).max):
+        raise TypeError(f"timestamps: int64 milliseconds or datetime64 are needed, not {array.dtype}")
+    return numpy.ascontiguousarray(array, dtype=numpy.int64)

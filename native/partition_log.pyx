@@ -76,7 +76,7 @@ cdef class PartitionLog:
     def __init__(self, path, str topic, int32_t partition, int lock_fd, *, int64_t segment_bytes=1 << 30,
                  int64_t segment_ms=7 * 86_400_000, int64_t index_interval_bytes=4096,
                  int64_t segment_index_bytes=10 << 20, int64_t max_message_bytes=1_048_588, bint append_time=False,
-                 bint allow_gaps=False, bint read_only=False, int64_t recovery_offset=0, int64_t start_offset=-1,
+                 bint allow_gaps=False, bint read_only=False, int64_t recovery_offset=0, int64_t start_offset=-1, int32_t leader_epoch=0,
                  int compression=0, int level=-2147483648, int64_t max_decompressed_bytes=1 << 28, double lock_timeout=30.0):
         self.path = os.fsdecode(path)
         self.topic = topic
@@ -84,6 +84,7 @@ cdef class PartitionLog:
         self.lock_fd = lock_fd
         self.config.recovery_offset = recovery_offset
         self.config.start_offset = start_offset
+        self.config.leader_epoch = leader_epoch
         self.config.lock_timeout_s = lock_timeout
         self.config.read_only = read_only
         self.max_decompressed_bytes = max_decompressed_bytes
@@ -149,6 +150,12 @@ cdef class PartitionLog:
 
     cdef void leave(self) noexcept:
         self.users -= 1
+
+    cdef int64_t log_end(self) noexcept:
+        if self.log == NULL:
+            return INT64_MAX
+        # ESTALE: the topic was deleted, which a read reports.
+        return self.log.state.end_offset if self.log.state.failed != 116 else INT64_MAX
 
     cdef int raise_error(self, lf_error *e) except -1:
         cdef int64_t limit = self.config.segment_bytes if e.status == LF_E_TOO_LARGE else -1
@@ -283,11 +290,15 @@ cdef class PartitionLog:
         `values`, `keys`: sequences of bytes-like or None, numpy arrays, or anything with the Arrow C data
         interface; `timestamps`: ints in ms or None; `headers`: a list of (str, bytes) pairs, or None, a record.
         """
-        cdef Stage stage = self.take_stage(batch_bytes)
-        try:
-            return self._append_staged(stage, values, keys, timestamps, headers)
-        finally:
-            self.give_stage(stage)
+        cdef int64_t first = -1
+        self._append_staged(values, keys, timestamps, headers, batch_bytes, self.codec, self.level, &first)
+        return first
+
+    cdef int64_t append_staged(self, object values, object keys, object timestamps, object headers, int64_t batch_bytes,
+                               int codec, int level) except? -2:
+        """As append_many, with the producer's codec; returns the last offset."""
+        cdef int64_t first
+        return self._append_staged(values, keys, timestamps, headers, batch_bytes, codec, level, &first)
 
     cdef Stage take_stage(self, int64_t batch_bytes):
         """The spare staging buffer, or a new one when another thread has it."""
@@ -305,18 +316,12 @@ cdef class PartitionLog:
     cdef void give_stage(self, Stage stage) noexcept:
         self.spare = stage
 
-    cdef int64_t _write_stage(self, Stage stage) except -1:
-        """Appends what is finished; the first offset, or the end offset when there was nothing."""
-        cdef lf_append_info info
-        stage.finish()
-        if not stage.records:
-            return self.end_offset
-        self.append_batches(stage.b.buf, stage.b.start, False, &info)
-        stage.reset()
-        return info.base_offset
 
-    cdef int64_t _append_staged(self, Stage stage, object values, object keys, object timestamps, object headers) except -1:
-        cdef int64_t first = -1, base, at = 0, n, now = lf_now_ms()
+    cdef int64_t _append_staged(self, object values, object keys, object timestamps, object headers, int64_t batch_bytes,
+                                int codec, int level, int64_t *first) except? -2:
+        cdef int64_t at = 0, n = 0, now = lf_now_ms()
+        cdef lf_append_info info
+        cdef Stage stage
         cdef InputColumn column = as_column(values), key_column = None
         cdef const int64_t[::1] stamps
         cdef const int64_t *stamps_at = NULL
@@ -345,15 +350,27 @@ cdef class PartitionLog:
             _same_length("headers", len(headers), n)
         if column is None and timestamps is not None:
             _same_length("timestamps", len(timestamps), n)
-        while at < n:
-            if column is not None:
-                at = stage.fill_columns(column, key_column, stamps_at, now, at)
-            else:
-                at = stage.fill_objects(values, keys, timestamps, headers, now, at, n)
-            base = self._write_stage(stage)
-            if first < 0:
-                first = base
-        return first if first >= 0 else self.end_offset
+        first[0] = -1
+        info.last_offset = self.end_offset - 1
+        stage = self.take_stage(batch_bytes)
+        stage.codec = codec
+        stage.level = level
+        try:
+            while at < n:
+                if column is not None:
+                    at = stage.fill_columns(column, key_column, stamps_at, now, at)
+                else:
+                    at = stage.fill_objects(values, keys, timestamps, headers, now, at, n)
+                stage.finish()
+                self.append_batches(stage.b.buf, stage.b.start, False, &info)
+                stage.reset()
+                if first[0] < 0:
+                    first[0] = info.base_offset
+        finally:
+            self.give_stage(stage)
+        if first[0] < 0:
+            first[0] = self.end_offset
+        return info.last_offset
 
     def append_raw(self, batches):
         """Append whole record batches v2 as they are (checked; base offsets are set). Returns the first offset."""
@@ -404,6 +421,14 @@ cdef class PartitionLog:
             rc = lf_log_set_start(log, offset, &e)
         self.leave()
         if rc:
+            self.raise_error(&e)
+
+    def mark_deleted(self):
+        """Refuse all further writes, in every process; readers learn of it when they reach the end."""
+        cdef lf_error e
+        cdef lf_log *log = self.enter()
+        self.leave()
+        if lf_log_mark_deleted(log, &e):
             self.raise_error(&e)
 
     def delete_old_segments(self):

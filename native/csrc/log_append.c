@@ -33,7 +33,8 @@ int lf_log_lock(lf_log *log, lf_error *e) {
     if (rc == LF_E_OWNER_DIED) rc = lf_log_take_over(log, e);
     else if (rc) return lf_fail(e, rc, 0, log->dir, -1, "waiting for the writer lock");
     int failed = atomic_load(&st->failed);
-    if (!rc && failed) rc = lf_fail(e, LF_E_SYNC_FAILED, failed, log->dir, -1, "a sync failed earlier: close and open again to recover");
+    if (!rc && failed == ESTALE) rc = lf_fail(e, LF_E_CLOSED, 0, log->dir, -1, "the partition was deleted");
+    else if (!rc && failed) rc = lf_fail(e, LF_E_SYNC_FAILED, failed, log->dir, -1, "a sync failed earlier: close and open again to recover");
     if (!rc && st->segments_version != log->segments_version) {
         pthread_mutex_lock(&log->mu);
         rc = lf_segments_refresh(log, e);
@@ -99,6 +100,7 @@ static int64_t stamp(const lf_log *log, uint8_t *batches, size_t len, int64_t of
         uint8_t *p = batches + at;
         size_t size = (size_t)lf_get32(p + LF_BATCH_LENGTH_AT) + LF_BATCH_LENGTH_OVERHEAD;
         lf_put64(p + LF_BATCH_BASE_OFFSET_AT, (uint64_t)offset);
+        lf_put32(p + LF_BATCH_LEADER_EPOCH_AT, (uint32_t)log->config.leader_epoch);
         if (log->config.append_time) {
             uint16_t attributes = lf_get16(p + LF_BATCH_ATTRIBUTES_AT);
             lf_put16(p + LF_BATCH_ATTRIBUTES_AT, attributes | LF_ATTR_APPEND_TIME);
@@ -203,12 +205,12 @@ static int map_for_write(lf_log *log, lf_segment *s, lf_error *e) {
 
 /* A batch of one record, complete at `p` but for its base offset. */
 static void put_single(uint8_t *p, int32_t size, const uint8_t *key, int32_t key_len, const uint8_t *value, int32_t value_len,
-                       int32_t body, int64_t offset, int64_t timestamp, bool append_time) {
+                       int32_t body, int64_t offset, int64_t timestamp, const lf_log_config *config) {
     lf_put64(p + LF_BATCH_BASE_OFFSET_AT, (uint64_t)offset);
     lf_put32(p + LF_BATCH_LENGTH_AT, (uint32_t)(size - LF_BATCH_LENGTH_OVERHEAD));
-    lf_put32(p + LF_BATCH_LEADER_EPOCH_AT, 0);
+    lf_put32(p + LF_BATCH_LEADER_EPOCH_AT, (uint32_t)config->leader_epoch);
     p[LF_BATCH_MAGIC_AT] = 2;
-    lf_put16(p + LF_BATCH_ATTRIBUTES_AT, append_time ? LF_ATTR_APPEND_TIME : 0);
+    lf_put16(p + LF_BATCH_ATTRIBUTES_AT, config->append_time ? LF_ATTR_APPEND_TIME : 0);
     lf_put32(p + LF_BATCH_LAST_OFFSET_DELTA_AT, 0);
     lf_put64(p + LF_BATCH_BASE_TIMESTAMP_AT, (uint64_t)timestamp);
     lf_put64(p + LF_BATCH_MAX_TIMESTAMP_AT, (uint64_t)timestamp);
@@ -238,6 +240,7 @@ int lf_log_append_one(lf_log *log, const uint8_t *key, int32_t key_len, const ui
     }
     int rc = lf_log_lock(log, e);
     if (rc) return rc;
+    if (log->config.append_time) timestamp = lf_now_ms();
     lf_state *st = log->state;
     lf_segment *s = lf_segment_active(log);
     int64_t offset = atomic_load_explicit(&st->end_offset, memory_order_relaxed);
@@ -263,7 +266,7 @@ int lf_log_append_one(lf_log *log, const uint8_t *key, int32_t key_len, const ui
         memset(s->write_map + at, 0x55, (size_t)size / 2);
         raise(SIGKILL);
     }
-    put_single(s->write_map + at, (int32_t)size, key, key_len, value, value_len, (int32_t)body, offset, timestamp, log->config.append_time);
+    put_single(s->write_map + at, (int32_t)size, key, key_len, value, value_len, (int32_t)body, offset, timestamp, &log->config);
     LF_FAILPOINT("append_one.before_publish");
     if (st->first_timestamp < 0) st->first_timestamp = timestamp;
     atomic_store_explicit(&st->end_position, at + size, memory_order_release);

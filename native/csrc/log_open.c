@@ -28,10 +28,15 @@ static int map_state(lf_log *log, lf_error *e) {
     struct stat info;
     snprintf(path, sizeof path, "%s/logflume.state", log->dir);
     if (log->config.read_only) {
-        /* Nothing may be written here, not even the state: a private one, good for a stopped log. */
+        /* Nothing may be written here, not even the state: a private copy, good for a stopped log. */
         log->state = mmap(NULL, LF_STATE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         log->state_private = true;
-        return log->state == MAP_FAILED ? (log->state = NULL, lf_fail(e, LF_E_NOMEM, 0, log->dir, -1, "state")) : LF_OK;
+        if (log->state == MAP_FAILED) return log->state = NULL, lf_fail(e, LF_E_NOMEM, 0, log->dir, -1, "state");
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0) return LF_OK;
+        if (read(fd, log->state, LF_STATE_BYTES) != LF_STATE_BYTES) memset((void *)log->state, 0, LF_STATE_BYTES);
+        close(fd);
+        return LF_OK;
     }
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (fd < 0) return lf_fail(e, LF_E_IO, errno, path, -1, "open state");
@@ -67,19 +72,17 @@ static int first_open(lf_log *log, lf_error *e) {
     int rc = lf_segments_scan(log, e);
     if (rc) return rc;
     if (is_clean(log)) {
-        lf_state kept = *log->state;
-        rc = lf_state_reset(log->state);
         lf_state *st = log->state;
-        st->end_offset = st->durable_offset = kept.end_offset;
-        st->start_offset = kept.start_offset;
-        st->active_base = kept.active_base;
-        st->end_position = st->prepared_position = kept.end_position;
-        st->first_timestamp = kept.first_timestamp;
-        st->created_ms = kept.created_ms;
+        rc = lf_state_reset(st);
+        atomic_store(&st->durable_offset, atomic_load(&st->end_offset));
+        lf_state_set_start(st, atomic_load(&st->start_offset));
+        st->prepared_position = atomic_load(&st->end_position);
+        atomic_store(&st->failed, 0);
     } else rc = lf_log_recover(log, e);
     if (rc) return rc;
     log->segments_version = log->state->segments_version = 1;
     LF_FAILPOINT("recover.before_live");
+    lf_boot_id(log->state->boot_id);
     log->state->phase = LF_STATE_LIVE;
     return LF_OK;
 }

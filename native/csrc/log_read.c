@@ -202,7 +202,10 @@ int lf_cursor_peek(lf_log *log, lf_cursor *c, bool check_crc, lf_batch *b, lf_er
     const char *reason = "";
     int64_t end = -1;
     for (int tries = 0; tries < 1000; tries++) {
-        if (c->next_offset >= atomic_load_explicit(&log->state->end_offset, memory_order_acquire)) return LF_E_END;
+        if (c->next_offset >= atomic_load_explicit(&log->state->end_offset, memory_order_acquire)) {
+            if (atomic_load_explicit(&log->state->failed, memory_order_relaxed) != ESTALE) return LF_E_END;
+            return lf_fail(e, LF_E_CLOSED, 0, log->dir, -1, "the partition was deleted");
+        }
         if (!c->segment) {
             int rc = lf_cursor_seek(log, c, c->next_offset, e);
             if (rc) return rc;

@@ -64,6 +64,18 @@ static bool only_zeroes(const uint8_t *p, int64_t n) {
     return true;
 }
 
+/* Indexes on disk may tell of what is cut, and would fit again once other records have taken its place. */
+static int forget_side_files(lf_log *log, const lf_segment *s, lf_error *e) {
+    static const char *const SUFFIXES[] = {".index", ".timeindex", ".txnindex", NULL};
+    char path[LF_PATH_MAX];
+    if (log->config.read_only) return LF_OK;
+    for (int i = 0; SUFFIXES[i]; i++) {
+        lf_segment_path(log, s->base_offset, SUFFIXES[i], path);
+        if (unlink(path) && errno != ENOENT) return lf_fail(e, LF_E_IO, errno, path, -1, "delete");
+    }
+    return LF_OK;
+}
+
 /* Cuts segment `i` at what the scan found, and deletes all behind it. */
 static int cut(lf_log *log, int32_t i, int64_t size, const end_found *end, lf_error *e) {
     lf_segment *s = log->segments[i];
@@ -77,15 +89,17 @@ static int cut(lf_log *log, int32_t i, int64_t size, const end_found *end, lf_er
         snprintf(r->cut_path, sizeof r->cut_path, "%s", path);
         snprintf(r->reason, sizeof r->reason, "%s", end->reason ? end->reason : "");
     }
-    if (log->config.read_only) return LF_OK;
     LF_FAILPOINT_RAISE("recover.before_cut", log, e);
-    int rc = lf_segment_open_for_write(log, s, e);
-    if (!rc && size != end->position && ftruncate(s->fd, end->position)) rc = lf_fail(e, LF_E_IO, errno, path, end->position, "cut");
+    int rc = log->config.read_only ? LF_OK : lf_segment_open_for_write(log, s, e);
+    if (!rc && !log->config.read_only && size != end->position && ftruncate(s->fd, end->position))
+        rc = lf_fail(e, LF_E_IO, errno, path, end->position, "cut");
+    if (!rc) rc = forget_side_files(log, s, e);
     for (int32_t k = log->n_segments - 1; !rc && k > i; k--) {
         struct stat info;
         lf_segment_path(log, log->segments[k]->base_offset, ".log", path);
         if (!stat(path, &info)) r->cut_bytes += info.st_size;
-        if (unlink(path) && errno != ENOENT) rc = lf_fail(e, LF_E_IO, errno, path, -1, "delete");
+        rc = forget_side_files(log, log->segments[k], e);
+        if (!rc && !log->config.read_only && unlink(path) && errno != ENOENT) rc = lf_fail(e, LF_E_IO, errno, path, -1, "delete");
         r->deleted_segments++;
         lf_segment_unref(log->segments[k]);
         log->n_segments = k;
@@ -127,6 +141,7 @@ int lf_log_recover(lf_log *log, lf_error *e) {
     bool same_boot = known && !memcmp(boot, st->boot_id, sizeof boot);
     int64_t durable = known ? atomic_load(&st->durable_offset) : 0, start = known ? atomic_load(&st->start_offset) : 0;
     int failed = known ? atomic_load(&st->failed) : 0;
+    if (known && atomic_load(&st->start_copy) < start) start = atomic_load(&st->start_copy);
     if (log->config.recovery_offset > durable) durable = log->config.recovery_offset;
     /* In the same boot the page cache is whole: all that was published is there, and damage is damage. */
     int64_t trusted = same_boot && atomic_load(&st->end_offset) > durable ? atomic_load(&st->end_offset) : durable;
@@ -158,19 +173,22 @@ int lf_log_recover(lf_log *log, lf_error *e) {
     }
     if (!log->n_segments) {
         if (log->config.read_only) return lf_fail(e, LF_E_FORMAT, 0, log->dir, -1, "no segment files");
-        st->end_offset = st->start_offset = st->durable_offset = end.offset;
+        st->end_offset = st->durable_offset = end.offset;
+        lf_state_set_start(st, end.offset);
+        atomic_store(&st->failed, 0);
         return lf_log_roll_locked(log, end.offset, e);
     }
     lf_segment *active = lf_segment_active(log);
     active->sealed = false;
     if (start < log->segments[0]->base_offset) start = log->segments[0]->base_offset;
-    st->start_offset = start > end.offset ? end.offset : start;
+    lf_state_set_start(st, start > end.offset ? end.offset : start);
     st->active_base = active->base_offset;
     st->end_position = st->prepared_position = end.position;
     st->first_timestamp = end.first_timestamp;
     st->end_offset = end.offset;
     /* What a fresh boot reads came from the disk. */
     st->durable_offset = same_boot && durable < end.offset && !failed ? durable : end.offset;
+    atomic_store(&st->failed, 0);
     log->recovery.end_offset = end.offset;
     return LF_OK;
 }
@@ -188,7 +206,8 @@ int lf_log_take_over(lf_log *log, lf_error *e) {
         lf_index_drop(s);
         /* Stops at the published end: a batch behind it was never acknowledged to anyone. */
         if (!rc) rc = lf_index_ready(log, s, published > s->base_offset ? size : 0, e);
-        LF_FAILPOINT("takeover.before_cut");
+        if (!rc && LF_FAILPOINT("takeover.before_cut") == LF_FP_RAISE)
+            rc = lf_fail(e, LF_E_FAILPOINT, 0, log->dir, -1, "takeover.before_cut");
         if (!rc) rc = lf_segment_open_for_write(log, s, e);
         if (!rc && ftruncate(s->fd, s->indexed_position)) rc = lf_fail(e, LF_E_IO, errno, log->dir, s->indexed_position, "cut");
         if (!rc) {
@@ -198,6 +217,7 @@ int lf_log_take_over(lf_log *log, lf_error *e) {
             atomic_store(&st->end_position, s->indexed_position);
             atomic_fetch_add(&st->directory_version, 1);
             log->segments_version = atomic_fetch_add(&st->segments_version, 1) + 1;
+            atomic_store(&st->unrepaired, 0);
         }
     }
     pthread_mutex_unlock(&log->mu);

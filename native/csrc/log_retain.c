@@ -63,7 +63,7 @@ int lf_log_set_start(lf_log *log, int64_t offset, lf_error *e) {
     if (offset < 0 || offset > atomic_load(&st->end_offset)) {
         rc = lf_fail(e, LF_E_OUT_OF_RANGE, 0, log->dir, -1, "delete_records");
         e->offset = offset;
-    } else if (offset > atomic_load(&st->start_offset)) atomic_store(&st->start_offset, offset);
+    } else if (offset > atomic_load(&st->start_offset)) lf_state_set_start(st, offset);
     lf_log_unlock(log);
     return rc;
 }
@@ -96,10 +96,17 @@ int lf_log_expire(lf_log *log, int64_t now_ms, int64_t retention_ms, int64_t ret
     if (!rc && n) {
         LF_FAILPOINT("retain.before_start");
         int64_t start = log->segments[n]->base_offset;
-        if (start > atomic_load(&st->start_offset)) atomic_store(&st->start_offset, start);
+        if (start > atomic_load(&st->start_offset)) lf_state_set_start(st, start);
         rc = drop_front(log, n, bytes, e);
         *removed = rc ? 0 : n;
     }
     lf_log_unlock(log);
     return rc;
+}
+
+int lf_log_mark_deleted(lf_log *log, lf_error *e) {
+    if (log->config.read_only) return lf_fail(e, LF_E_READ_ONLY, 0, log->dir, -1, "the log is open read-only");
+    atomic_store(&log->state->failed, ESTALE);
+    lf_state_wake(log->state);
+    return LF_OK;
 }

@@ -71,6 +71,8 @@ int lf_segment_map(lf_log *log, lf_segment *s, size_t at_least, lf_error *e) {
     /* The active segment is mapped to where it may grow; pages behind the published end are never touched. */
     if (!s->sealed && (int64_t)len < log->config.segment_bytes) len = (size_t)log->config.segment_bytes;
     if (len < at_least) len = at_least;
+    /* Another process lets the segment grow larger than this one would: not a new map with every batch. */
+    if (!s->sealed && s->map && len < 2 * s->map_len) len = 2 * s->map_len;
     if (!len) {
         close(fd);
         return LF_OK;
@@ -153,6 +155,8 @@ static int seal_from_file(lf_log *log, lf_segment *s, lf_error *e) {
     if (stat(path, &info)) return lf_fail(e, LF_E_IO, errno, path, -1, "stat");
     s->size = info.st_size;
     s->sealed = true;
+    if (s->fd >= 0) close(s->fd); /* another process rolled what this one wrote to */
+    s->fd = -1;
     return LF_OK;
 }
 
@@ -210,6 +214,8 @@ int32_t lf_segment_find(const lf_log *log, int64_t offset) {
 int64_t lf_segment_end(lf_log *log, lf_segment *s) {
     if (s->sealed) return s->size;
     lf_state *st = log->state;
+    /* Nothing is published in it, though a roll that is under way may have named it the active one already. */
+    if (s->base_offset >= atomic_load_explicit(&st->end_offset, memory_order_acquire)) return 0;
     for (int tries = 0; tries < 4; tries++) {
         int64_t base = atomic_load(&st->active_base), end = atomic_load(&st->end_position);
         if (base == s->base_offset && base == atomic_load(&st->active_base)) return end;

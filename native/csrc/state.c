@@ -55,10 +55,14 @@ uint32_t lf_state_clean_crc(const lf_state *st) {
 
 int lf_state_reset(lf_state *st) {
     pthread_mutexattr_t attr;
-    memset((void *)st, 0, sizeof *st);
-    st->magic = LF_STATE_MAGIC;
-    lf_boot_id(st->boot_id);
-    st->first_timestamp = -1;
+    if (st->magic != LF_STATE_MAGIC) {
+        memset((void *)st, 0, sizeof *st);
+        st->magic = LF_STATE_MAGIC;
+    }
+    st->segments_version = st->directory_version = st->directory_synced = 0;
+    st->wake_word = st->waiting = 0;
+    st->unrepaired = 0;
+    memset(&st->writer, 0, sizeof st->writer);
     if (pthread_mutexattr_init(&attr)) return LF_E_NOMEM;
     int rc = pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
     if (!rc) rc = pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
@@ -73,11 +77,14 @@ int lf_state_lock(lf_state *st, double timeout_s) {
         struct timespec until;
         clock_gettime(CLOCK_REALTIME, &until);
         until.tv_sec += (time_t)timeout_s;
+        until.tv_nsec += (long)((timeout_s - (double)(time_t)timeout_s) * 1e9);
+        if (until.tv_nsec >= 1000000000) until.tv_sec++, until.tv_nsec -= 1000000000;
         rc = pthread_mutex_timedlock(&st->writer, &until);
     }
-    if (rc == 0) return LF_OK;
+    if (rc == 0) return atomic_load_explicit(&st->unrepaired, memory_order_relaxed) ? LF_E_OWNER_DIED : LF_OK;
     if (rc == EOWNERDEAD) {
         /* The caller repairs what the dead owner left half done; the lock itself is whole again. */
+        atomic_store(&st->unrepaired, 1);
         pthread_mutex_consistent(&st->writer);
         return LF_E_OWNER_DIED;
     }
@@ -85,6 +92,11 @@ int lf_state_lock(lf_state *st, double timeout_s) {
 }
 
 void lf_state_unlock(lf_state *st) { pthread_mutex_unlock(&st->writer); }
+
+void lf_state_set_start(lf_state *st, int64_t offset) {
+    atomic_store(&st->start_offset, offset);
+    atomic_store(&st->start_copy, offset);
+}
 
 void lf_state_wake(lf_state *st) {
     atomic_store_explicit(&st->waiting, 0, memory_order_relaxed);
@@ -96,7 +108,7 @@ void lf_state_publish(lf_state *st, int64_t end_offset) {
     /* Sequentially consistent on purpose: the store must be seen before `waiting` is read, as a
      * sleeper sets `waiting` before it reads the end. One of the two sees the other. */
     atomic_store(&st->end_offset, end_offset);
-    if (atomic_load_explicit(&st->waiting, memory_order_relaxed)) lf_state_wake(st);
+    if (atomic_load(&st->waiting)) lf_state_wake(st);
 }
 
 static double monotonic(void) {
@@ -107,7 +119,7 @@ static double monotonic(void) {
 
 static int any_ready(lf_state *const *st, const int64_t *after, int n) {
     for (int i = 0; i < n; i++)
-        if (atomic_load_explicit(&st[i]->end_offset, memory_order_acquire) > after[i]) return 1;
+        if (atomic_load(&st[i]->end_offset) > after[i]) return 1;
     return 0;
 }
 

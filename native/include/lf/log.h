@@ -83,6 +83,7 @@ typedef struct lf_log_config {
     bool append_time;               /* message.timestamp.type=LogAppendTime */
     bool allow_gaps;                /* compacted or foreign: offsets may skip */
     bool read_only;
+    int32_t leader_epoch;           /* that new batches carry */
     int64_t recovery_offset;        /* from Kafka's checkpoint; 0 when unknown */
     int64_t start_offset;           /* from log-start-offset-checkpoint; -1 when unknown */
     double lock_timeout_s;
@@ -179,6 +180,8 @@ int lf_log_sync(lf_log *log, int64_t offset, lf_error *e);
 
 /* ---- retention (log_retain.c) ---- */
 int lf_log_set_start(lf_log *log, int64_t offset, lf_error *e);
+/* Refuses all further writes, here and in other processes; readers learn of it at the end. */
+int lf_log_mark_deleted(lf_log *log, lf_error *e);
 int lf_log_truncate_front(lf_log *log, int64_t *removed_bytes, int32_t *removed, lf_error *e);
 int lf_log_expire(lf_log *log, int64_t now_ms, int64_t retention_ms, int64_t retention_bytes, int64_t *removed_bytes,
                   int32_t *removed, lf_error *e);

@@ -25,6 +25,7 @@ typedef struct lf_state {
     /* Published: readers poll these. */
     _Alignas(64) _Atomic int64_t end_offset;      /* next offset to be written; a record is visible below it */
     _Atomic int64_t start_offset;
+    _Atomic int64_t start_copy;                   /* the same again: after damage, the lower one counts */
     _Atomic int64_t durable_offset;               /* everything below is on disk */
     _Atomic uint64_t segments_version;            /* raised at each roll and each deletion */
     _Atomic uint64_t directory_version;           /* raised at each directory change ... */
@@ -35,6 +36,7 @@ typedef struct lf_state {
 
     /* Owned by the holder of the writer lock. */
     _Alignas(64) pthread_mutex_t writer;
+    _Atomic uint32_t unrepaired;  /* an owner died, and nobody has made the tail whole since */
     _Atomic int64_t active_base;  /* base offset of the active segment */
     _Atomic int64_t end_position; /* bytes of batches in the active segment; stored before end_offset */
     int64_t prepared_position;    /* size of its file: zeroes behind end_position */
@@ -46,9 +48,12 @@ _Static_assert(sizeof(lf_state) <= LF_STATE_BYTES, "the state must fit its page"
 
 /* The kernel's id of the running boot, 16 bytes; zeroes where there is none. */
 void lf_boot_id(uint8_t out[16]);
-/* Makes the state live with an empty log's values. Only while no other process has it open. */
+/* Makes the lock and the counters new. What tells where the log ends stays as it was, so that being killed
+ * while recovering loses none of it; zeroes where it was no state. Only while no other process has it open. */
 int lf_state_reset(lf_state *st);
-/* Writer lock. LF_OK; LF_E_OWNER_DIED: held now, and the last owner died with it; LF_E_TIMEOUT. */
+void lf_state_set_start(lf_state *st, int64_t offset);
+/* Writer lock. LF_OK; LF_E_OWNER_DIED: held now, and an owner died with it since the last repair: the caller
+ * repairs and clears `unrepaired`; LF_E_TIMEOUT. */
 int lf_state_lock(lf_state *st, double timeout_s);
 void lf_state_unlock(lf_state *st);
 /* Publishes a new end and wakes those who wait. */

@@ -5,10 +5,18 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from logflume._native.core cimport lf_columns, lf_heap, lf_part, lf_segment
 
 
+cdef extern from "lf/rows.h" nogil:
+    ctypedef struct lf_rows:
+        pass
+    lf_rows *lf_rows_new(const lf_columns *c, lf_part *parts, int32_t n_parts) noexcept
+    void lf_rows_unref(lf_rows *r) noexcept
+
+
 cdef class RecordBatch:
     cdef lf_columns c
     cdef lf_part *parts
     cdef int32_t n_parts, cap_parts
+    cdef lf_rows *shared            # owns `c` and `parts` once Arrow consumers have them; else NULL
     cdef list topics
     cdef object __weakref__
 
@@ -17,6 +25,7 @@ cdef class RecordBatch:
                       lf_segment *segment, lf_heap *heap) except -1
     cdef lf_part *part_of(self, int32_t row) noexcept nogil
     cdef Record record(self, int32_t row)
+    cdef lf_rows *share(self) except NULL
     cdef object bytes_at(self, int32_t row, bint key)
 
 

@@ -79,6 +79,7 @@ cdef extern from "lf/log.h" nogil:
     ctypedef struct lf_log_config:
         int64_t segment_bytes, segment_ms, index_interval_bytes, segment_index_bytes
         bint append_time, allow_gaps, read_only
+        int32_t leader_epoch
         int64_t recovery_offset, start_offset
         double lock_timeout_s
     ctypedef struct lf_recovery:
@@ -115,6 +116,7 @@ cdef extern from "lf/log.h" nogil:
     int lf_log_roll(lf_log *log, lf_error *e) noexcept
     int lf_log_sync(lf_log *log, int64_t offset, lf_error *e) noexcept
     int lf_log_set_start(lf_log *log, int64_t offset, lf_error *e) noexcept
+    int lf_log_mark_deleted(lf_log *log, lf_error *e) noexcept
     int lf_log_truncate_front(lf_log *log, int64_t *bytes, int32_t *removed, lf_error *e) noexcept
     int lf_log_expire(lf_log *log, int64_t now_ms, int64_t retention_ms, int64_t retention_bytes, int64_t *bytes,
                       int32_t *removed, lf_error *e) noexcept

@@ -1,6 +1,9 @@
 """Columns of byte strings taken in from numpy and Arrow, without a copy."""
 
+from cpython.buffer cimport Py_buffer
 from libc.stdint cimport int32_t, int64_t, uint8_t
+
+from logflume._native.arrow_abi cimport ArrowArray, ArrowSchema
 
 
 cdef extern from "lf/in_column.h" nogil:
@@ -22,12 +25,30 @@ cdef extern from "lf/in_column.h" nogil:
     int64_t lf_in_get(const lf_in_column *c, int64_t i, const uint8_t **p) noexcept
 
 
+cdef class Packed:
+    cdef readonly object data
+    cdef readonly object offsets
+
+
 cdef class InputColumn:
     cdef lf_in_column *chunks
-    cdef int32_t n_chunks
+    cdef int32_t n_chunks, cap_chunks
     cdef readonly int64_t length
     cdef object keep                # whatever owns the memory
+    cdef ArrowArray *arrays         # taken over, one a chunk; NULL when the memory is not Arrow's
+    cdef int32_t n_arrays, cap_arrays
+    cdef Py_buffer buffer           # of a Packed's data
+    cdef bint has_buffer
+
+    cdef lf_in_column *_chunk(self) except NULL
+    cdef ArrowArray *_array(self) except NULL
+    cdef int _take_array(self, ArrowSchema *schema, ArrowArray *array) except -1
+    cdef list items(self)           # bytes or None, each a copy
 
 
 # None when `values` is a plain Python sequence, which is read item by item.
-cdef InputColumn as_column(object values)
+cdef InputColumn as_column(object values, str what=*)
+# A list or tuple of bytes-likes and None: `values` itself where it is one.
+cdef object as_sequence(object values, str what=*)
+# A contiguous numpy int64 array of milliseconds.
+cdef object as_timestamps(object values)

@@ -24,11 +24,14 @@ cdef class PartitionLog:
 
     cdef lf_log *enter(self) except NULL        # marks use; the caller calls leave()
     cdef void leave(self) noexcept
+    cdef int64_t log_end(self) noexcept         # published end; INT64_MAX when closed, so that a read says so
     cdef int raise_error(self, lf_error *e) except -1
     # Whole finished batches; returns with them published. GIL held on entry, released inside.
     cdef int append_batches(self, uint8_t *batches, size_t length, bint prepare, lf_append_info *info) except -1
     cdef int sync_to(self, int64_t offset) except -1
     cdef Stage take_stage(self, int64_t batch_bytes)
     cdef void give_stage(self, Stage stage) noexcept
-    cdef int64_t _write_stage(self, Stage stage) except -1
-    cdef int64_t _append_staged(self, Stage stage, object values, object keys, object timestamps, object headers) except -1
+    cdef int64_t append_staged(self, object values, object keys, object timestamps, object headers, int64_t batch_bytes,
+                               int codec, int level) except? -2
+    cdef int64_t _append_staged(self, object values, object keys, object timestamps, object headers, int64_t batch_bytes,
+                                int codec, int level, int64_t *first) except? -2

@@ -1,0 +1,165 @@
+"""Fetching from several partitions, and iterating records one by one."""
+
+from libc.stdint cimport int32_t, int64_t
+from libc.stdlib cimport free, malloc
+
+cimport cython
+
+from cpython.exc cimport PyErr_CheckSignals
+
+from logflume._native.columns cimport Record, RecordBatch
+from logflume._native.core cimport *
+from logflume._native.partition_log cimport PartitionLog
+from logflume._native.partition_reader cimport PartitionReader
+
+__all__ = ["Fetcher", "RecordIterator"]
+
+
+@cython.final
+cdef class Fetcher:
+    """Reads from a changing set of PartitionReaders, in turn. Not thread-safe: its consumer has a lock."""
+
+    def __cinit__(self):
+        self.readers = []
+
+    def set_readers(self, readers):
+        """Fetch from these from now on (those of paused partitions left out)."""
+        self.readers = list(readers)
+        self.start = 0
+
+    def fetch(self, int32_t max_records, int64_t max_bytes):
+        """Whatever is there now, as one RecordBatch; None when there is nothing. Does not wait."""
+        cdef RecordBatch out = self.fetch_batch(max_records, max_bytes)
+        return out if out.c.n else None
+
+    cdef RecordBatch fetch_batch(self, int32_t max_records, int64_t max_bytes):
+        cdef RecordBatch out = RecordBatch.__new__(RecordBatch)
+        cdef Py_ssize_t i, k, n = len(self.readers)
+        cdef PartitionReader reader
+        cdef int64_t share
+        if self.failure is not None:
+            failure, self.failure = self.failure, None
+            raise failure
+        if not n:
+            return out
+        # Every partition gets its share of the bytes, so that none starves behind a busy one.
+        share = max(max_bytes // n, 65536)
+        for i in range(n):
+            k = (self.start + i) % n
+            reader = <PartitionReader>self.readers[k]
+            if reader.next >= reader.log.log_end():
+                continue
+            try:
+                reader.read_into(out, max_records - out.c.n, share)
+            except Exception as error:
+                if not out.c.n:
+                    raise
+                self.failure = error
+                break
+            if out.c.n >= max_records:
+                # The one that filled the call goes on last.
+                self.start = (k + 1) % n
+                return out
+        self.start = (self.start + 1) % n
+        return out
+
+    def wait(self, double seconds, int spin_us=0):
+        """Sleep until one of the partitions has news, somebody wakes this, or `seconds` are over.
+
+        May return early. True when there is something to fetch.
+        """
+        cdef Py_ssize_t i, n = len(self.readers), entered = 0
+        cdef PartitionReader reader
+        cdef int rc = LF_E_TIMEOUT
+        cdef lf_state **states = <lf_state **>malloc((n + 1) * sizeof(lf_state *))
+        cdef int64_t *after = <int64_t *>malloc((n + 1) * sizeof(int64_t))
+        try:
+            if states == NULL or after == NULL:
+                raise MemoryError
+            for i in range(n):
+                reader = <PartitionReader>self.readers[i]
+                states[i] = reader.log.enter().state
+                entered += 1
+                after[i] = reader.next
+            with nogil:
+                rc = lf_state_wait(states, after, <int>n, seconds, spin_us)
+            PyErr_CheckSignals()
+        finally:
+            for i in range(entered):
+                (<PartitionReader>self.readers[i]).log.leave()
+            free(states)
+            free(after)
+        return rc == LF_OK
+
+    def wake(self):
+        """From another thread: end a wait()."""
+        cdef PartitionReader reader
+        cdef list readers = self.readers
+        if readers:
+            reader = <PartitionReader>readers[0]
+            if reader.log.log != NULL:
+                lf_state_wake(reader.log.log.state)
+
+
+@cython.final
+cdef class RecordIterator:
+    """Hands out the records of batch after batch. `refill()` gives the next batch, or None to end."""
+
+    def __init__(self, refill):
+        self.refill = refill
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        cdef Record out
+        while self.row >= self.end:
+            self.batch = None
+            self.row = self.end = 0
+            batch = self.refill()
+            if batch is None:
+                raise StopIteration
+            self.batch = batch
+            self.end = self.batch.c.n
+            self.part = -1
+            self.part_end = 0
+        if self.row >= self.part_end:
+            self.part += 1
+            self.part_end = (self.batch.parts[self.part + 1].first_row if self.part + 1 < self.batch.n_parts
+                             else self.end)
+            if self.row >= self.part_end:
+                # A part without rows.
+                return self.__next__()
+        out = Record.__new__(Record)
+        out.batch = self.batch
+        out.row = self.row
+        out.part = &self.batch.parts[self.part]
+        self.row += 1
+        return out
+
+    def unread(self):
+        """Give back what was not handed out: {(topic, partition): first offset not handed out}."""
+        cdef dict out = {}
+        cdef int32_t i
+        if self.batch is None:
+            return out
+        cdef RecordBatch batch = self.batch
+        for i in range(self.row, self.end):
+            part = batch.part_of(i)
+            where = (batch.topics[part.topic], part.partition)
+            if where not in out:
+                out[where] = batch.c.offsets[i]
+                # The rest of the part is behind it.
+        self.batch = None
+        self.row = self.end = 0
+        return out
+
+    def peek(self):
+        """As unread(), but without giving back."""
+        cdef RecordBatch batch = self.batch
+        cdef int32_t row = self.row, end = self.end
+        out = self.unread()
+        self.batch = batch
+        self.row = row
+        self.end = end
+        return out

@@ -1,0 +1,19 @@
+"""Fetching from several partitions, and iterating records one by one."""
+
+from libc.stdint cimport int32_t, int64_t
+
+from logflume._native.columns cimport Record, RecordBatch
+
+
+cdef class Fetcher:
+    cdef list readers
+    cdef Py_ssize_t start           # the reader that is asked first: all get their turn
+    cdef object failure             # met behind good records; raised by the next fetch
+
+    cdef RecordBatch fetch_batch(self, int32_t max_records, int64_t max_bytes)
+
+
+cdef class RecordIterator:
+    cdef object refill              # () -> RecordBatch, or None to end
+    cdef RecordBatch batch
+    cdef int32_t row, end, part, part_end

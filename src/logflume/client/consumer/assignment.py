@@ -1,0 +1,143 @@
+"""The partitions that a consumer reads, where it stands in each, and fetching from them."""
+
+from __future__ import annotations
+
+from logflume._native.consumer_core import Fetcher
+from logflume._native.partition_reader import PartitionReader
+from logflume.config import by_duration_ms
+from logflume.errors import NoOffsetForPartition, OffsetOutOfRange, UnknownTopicOrPartition
+from logflume.types import TopicPartition
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from logflume._native.columns import RecordBatch
+    from logflume._native.partition import Partition
+    from logflume.log.directory import LogDirectory
+
+__all__ = ["Assignment"]
+
+_FETCH_BYTES = 4 << 20  # of segments, for one fetch over all partitions
+
+
+class Assignment:
+    """Not thread-safe: the consumer's guard stands before it."""
+
+    def __init__(self, directory: LogDirectory, *, reset: str, group: str | None) -> None:
+        self._directory = directory
+        self._reset = reset
+        self._group = group
+        self._readers: dict[TopicPartition, PartitionReader] = {}
+        self._paused: set[TopicPartition] = set()
+        self._fetcher = Fetcher()
+
+    # ---- which partitions
+
+    def partitions(self) -> set[TopicPartition]:
+        """All assigned, paused ones too."""
+        return set(self._readers)
+
+    def partition(self, where: TopicPartition) -> Partition:
+        """The partition's log."""
+        return self._directory.partition(where.topic, where.partition)
+
+    def add(self, where: TopicPartition, committed: int | None) -> None:
+        """Read a partition too, from its committed offset or where the reset policy says."""
+        if where not in self._readers:
+            log = self.partition(where)
+            offset = committed if committed is not None else self.reset_offset(where)
+            self._readers[where] = PartitionReader(log, offset)
+            self._changed()
+
+    def remove(self, wheres: Iterable[TopicPartition]) -> None:
+        """Read these no more."""
+        for where in wheres:
+            self._readers.pop(where, None)
+            self._paused.discard(where)
+        self._changed()
+
+    def pause(self, wheres: Iterable[TopicPartition]) -> None:
+        """Fetch nothing from these until resumed; their positions stay. Raises UnknownTopicOrPartition."""
+        for where in wheres:
+            self._reader(where)
+            self._paused.add(where)
+        self._changed()
+
+    def resume(self, wheres: Iterable[TopicPartition]) -> None:
+        """Fetch from these again."""
+        self._paused.difference_update(wheres)
+        self._changed()
+
+    def paused(self) -> set[TopicPartition]:
+        """Those that pause() holds."""
+        return set(self._paused)
+
+    def _changed(self) -> None:
+        self._fetcher.set_readers(r for w, r in self._readers.items() if w not in self._paused)
+
+    def _reader(self, where: TopicPartition) -> PartitionReader:
+        try:
+            return self._readers[where]
+        except KeyError:
+            raise UnknownTopicOrPartition(
+                topic=f"{where.topic} (not assigned to this consumer)", partition=where.partition
+            ) from None
+
+    # ---- positions
+
+    def position(self, where: TopicPartition) -> int:
+        """Offset of the next record to fetch."""
+        return int(self._reader(where).position)
+
+    def positions(self) -> dict[TopicPartition, int]:
+        """Of all assigned partitions."""
+        return {where: int(reader.position) for where, reader in self._readers.items()}
+
+    def seek(self, where: TopicPartition, offset: int) -> None:
+        """Stand at `offset`. One outside the log is met by the reset policy when it is fetched from."""
+        if offset < 0:
+            raise ValueError(f"offset {offset} is negative")
+        self._reader(where).seek(offset)
+
+    def reset_offset(self, where: TopicPartition) -> int:
+        """Where the policy says to begin. Raises NoOffsetForPartition when it is `none`."""
+        log = self.partition(where)
+        if self._reset == "earliest":
+            return int(log.start_offset)
+        if self._reset == "latest":
+            return int(log.end_offset)
+        if self._reset == "none":
+            raise NoOffsetForPartition(
+                topic=where.topic, partition=where.partition, group=self._group
+            )
+        import time
+
+        age = by_duration_ms(self._reset)
+        found = log.offset_for_time(time.time_ns() // 1_000_000 - (age or 0))
+        return int(log.end_offset if found is None else found)
+
+    # ---- fetching
+
+    def fetch(self, max_records: int) -> RecordBatch | None:
+        """What is there now; None when nothing is. Applies the reset policy to positions out of range."""
+        while True:
+            try:
+                return self._fetcher.fetch(max_records, _FETCH_BYTES)
+            except OffsetOutOfRange as error:
+                where = TopicPartition(error.topic, error.partition)
+                if self._reset == "none":
+                    raise
+                self._readers[where].seek(self.reset_offset(where))
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep until there may be news; may return early."""
+        return bool(self._fetcher.wait(seconds))
+
+    def wake(self) -> None:
+        """From another thread: end a wait."""
+        self._fetcher.wake()
+
+    def has_readers(self) -> bool:
+        """False when nothing is assigned or all of it is paused: there is nothing to wait on."""
+        return len(self._paused) < len(self._readers)

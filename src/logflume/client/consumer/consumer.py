@@ -1,0 +1,357 @@
+"""Consuming records."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from logflume._native.consumer_core import RecordIterator
+from logflume.client.consumer.assignment import Assignment
+from logflume.client.consumer.guard import Guard
+from logflume.client.consumer.places import as_offsets, as_partitions, as_place
+from logflume.client.consumer.subscription import Subscription
+from logflume.config import ConsumerConfig, parse
+from logflume.errors import Closed, InvalidGroup
+from logflume.types import OffsetAndTimestamp, TopicPartition
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from re import Pattern
+    from types import TracebackType
+
+    from logflume._native.columns import Record, RecordBatch
+    from logflume.client.log import Log
+    from logflume.types import OffsetAndMetadata
+
+    Places = Iterable[tuple[str, int]]
+    Listener = Callable[[list[TopicPartition]], None]
+
+__all__ = ["Consumer"]
+
+_ITERATE_RECORDS = 20_000  # fetched ahead for `for record in consumer`
+_FOREVER = 1e9
+
+
+class Consumer:
+    """Reads records of its partitions in offset order, partition by partition.
+
+    One thread at a time: a second one gets ConcurrentAccess. `close()` and `wakeup()` may be called from any
+    thread; close ends an iteration or a poll that is under way. Positions move as records are handed out;
+    `commit()` stores them for the group.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        topics: tuple[str | Iterable[str] | Pattern[str], ...],
+        group: str | None,
+        options: Mapping[str, object],
+    ) -> None:
+        self.config = parse(
+            ConsumerConfig, options if group is None else {**options, "group.id": group}
+        )
+        self._log = log
+        self._guard = Guard(f"a consumer of {log.path}")
+        self._closing = threading.Event()
+        self._closed = False
+        self._woken = False
+        self.group = self.config.group_id
+        self._assignment = Assignment(
+            log.directory, reset=self.config.auto_offset_reset, group=self.group
+        )
+        self._iterator = RecordIterator(self._next_batch)
+        self._subscription = Subscription(
+            log.directory, self.config, self._assignment, self._give_back
+        )
+        if topics:
+            self.subscribe(*topics)
+
+    # ---- what is read
+
+    def subscribe(
+        self,
+        *topics: str | Iterable[str] | Pattern[str],
+        on_assigned: Listener | None = None,
+        on_revoked: Listener | None = None,
+        on_lost: Listener | None = None,
+    ) -> None:
+        """Read topics by name, or by one compiled pattern; replaces what was subscribed or assigned before.
+
+        In a group the partitions are shared with its other members, else all are read. Listeners get lists of
+        TopicPartition: `on_revoked` before a partition goes to another member (commit there), `on_assigned`
+        after one came, `on_lost` (default: `on_revoked`) when it was taken without asking.
+        """
+        with self._enter():
+            self._give_back()
+            self._subscription.subscribe(topics, on_assigned, on_revoked, on_lost)
+
+    def assign(self, partitions: Places) -> None:
+        """Read exactly these partitions, without sharing; a group then only stores positions."""
+        with self._enter():
+            self._give_back()
+            self._subscription.assign(as_partitions(partitions))
+
+    def unsubscribe(self) -> None:
+        """Read nothing, and leave the group."""
+        with self._enter():
+            self._give_back()
+            self._subscription.unsubscribe()
+
+    def subscription(self) -> set[str]:
+        """Names of the topics subscribed to."""
+        return self._subscription.topics()
+
+    def assignment(self) -> set[TopicPartition]:
+        """Partitions read now. A group's are assigned by the first poll."""
+        return self._assignment.partitions()
+
+    def pause(self, *places: tuple[str, int]) -> None:
+        """Fetch nothing from these partitions until `resume`."""
+        with self._enter():
+            self._give_back()
+            self._assignment.pause(as_partitions(places))
+
+    def resume(self, *places: tuple[str, int]) -> None:
+        """Fetch from these partitions again."""
+        with self._enter():
+            self._assignment.resume(as_partitions(places))
+
+    def paused(self) -> set[TopicPartition]:
+        """Partitions that are paused."""
+        return self._assignment.paused()
+
+    # ---- reading
+
+    def poll(self, timeout: float = 0.0, max_records: int | None = None) -> list[Record]:
+        """Records that are there, waiting up to `timeout` seconds for the first; at most `max_records`
+        (default: max.poll.records, 500). Empty when the time is over, or after `wakeup()` or `close()`.
+
+        Raises CorruptRecord, OffsetOutOfRange (with the reset policy `none`), Closed, ConcurrentAccess.
+        """
+        batch = self.poll_batch(
+            timeout, self.config.max_poll_records if max_records is None else max_records
+        )
+        return [] if batch is None else batch.records()
+
+    def poll_batch(self, timeout: float = 0.0, max_records: int = 100_000) -> RecordBatch | None:
+        """As `poll`, but columns: no object for each record. None when there is nothing."""
+        if max_records < 1:
+            raise ValueError(f"max_records is {max_records}")
+        with self._enter():
+            self._give_back()
+            return self._poll(timeout, max_records)
+
+    def __iter__(self) -> Iterator[Record]:
+        """Records as they come, waiting for more without end; `close()` from another thread ends it."""
+        return self._iterator
+
+    def _next_batch(self) -> RecordBatch | None:
+        while not self._closing.is_set():
+            try:
+                with self._enter():
+                    batch = self._poll(_FOREVER, _ITERATE_RECORDS)
+            except Closed:
+                return None
+            if batch is not None:
+                return batch
+        return None
+
+    def _poll(self, timeout: float, max_records: int) -> RecordBatch | None:
+        deadline = time.monotonic() + timeout
+        while True:
+            pause = self._subscription.poll()
+            batch = self._assignment.fetch(max_records)
+            if batch is not None or self._woken or self._closing.is_set():
+                self._woken = False
+                return batch
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return None
+            # Records that this process's producers still gather are what is waited for.
+            self._log.publish_open_batches()
+            if self._assignment.has_readers():
+                self._assignment.wait(min(left, pause))
+            else:
+                self._closing.wait(min(left, pause))
+
+    def wakeup(self) -> None:
+        """From any thread: end the poll under way (or the next one) early."""
+        self._woken = True
+        self._assignment.wake()
+
+    def _give_back(self) -> None:
+        """Records fetched ahead for iteration go back: the readers stand behind what was handed out."""
+        for (topic, partition), offset in self._iterator.unread().items():
+            where = TopicPartition(topic, partition)
+            if where in self._assignment.partitions():
+                self._assignment.seek(where, offset)
+
+    # ---- positions
+
+    def position(self, topic: str | tuple[str, int], partition: int | None = None) -> int:
+        """Offset of the next record that will be handed out. `position("t", 0)` or `position(("t", 0))`."""
+        with self._enter():
+            where = as_place(topic, partition)
+            ahead = self._iterator.peek().get(where)
+            return self._assignment.position(where) if ahead is None else int(ahead)
+
+    def seek(
+        self, topic: str | tuple[str, int], partition: int | None = None, offset: int | None = None
+    ) -> None:
+        """Go on at `offset`: `seek("t", 0, 42)` or `seek(("t", 0), offset=42)`."""
+        with self._enter():
+            if offset is None and not isinstance(topic, str):
+                partition, offset = None, partition
+            if offset is None:
+                raise TypeError("seek() wants an offset")
+            self._subscription.settle()
+            self._give_back()
+            self._assignment.seek(as_place(topic, partition), offset)
+
+    def seek_to_beginning(self, *places: tuple[str, int]) -> None:
+        """Go to the start of these partitions (default: all assigned)."""
+        self._seek_all(places, self.beginning_offsets)
+
+    def seek_to_end(self, *places: tuple[str, int]) -> None:
+        """Go to the end of these partitions (default: all assigned)."""
+        self._seek_all(places, self.end_offsets)
+
+    def seek_to_time(self, timestamp: int, *places: tuple[str, int]) -> None:
+        """Go to the first record at or after `timestamp` (ms) in these partitions (default: all assigned);
+        to the end where there is none."""
+
+        def offsets(wheres: Places) -> dict[TopicPartition, int]:
+            found = self.offsets_for_times(dict.fromkeys(wheres, timestamp))
+            ends = self.end_offsets(wheres)
+            return {w: ends[w] if at is None else at.offset for w, at in found.items()}
+
+        self._seek_all(places, offsets)
+
+    def _seek_all(
+        self, places: Places, offsets: Callable[[Places], dict[TopicPartition, int]]
+    ) -> None:
+        with self._enter():
+            self._subscription.settle()
+            self._give_back()
+            chosen = as_partitions(places) or self._assignment.partitions()
+            for where, offset in offsets(chosen).items():
+                self._assignment.seek(where, offset)
+
+    def beginning_offsets(self, places: Places) -> dict[TopicPartition, int]:
+        """First offset of each partition."""
+        return {w: int(self._assignment.partition(w).start_offset) for w in as_partitions(places)}
+
+    def end_offsets(self, places: Places) -> dict[TopicPartition, int]:
+        """Offset behind the last record of each partition."""
+        return {w: int(self._assignment.partition(w).end_offset) for w in as_partitions(places)}
+
+    def offsets_for_times(
+        self, times: Mapping[tuple[str, int], int]
+    ) -> dict[TopicPartition, OffsetAndTimestamp | None]:
+        """First record at or after each partition's time (ms since 1970); None where there is none."""
+        out: dict[TopicPartition, OffsetAndTimestamp | None] = {}
+        for place, timestamp in times.items():
+            where = as_place(place)
+            log = self._assignment.partition(where)
+            found = log.reader().seek_to_time(timestamp)
+            out[where] = None if found is None else OffsetAndTimestamp(*found)
+        return out
+
+    def lag(self) -> dict[TopicPartition, int]:
+        """Records between the position and the end, for each assigned partition."""
+        with self._enter():
+            ahead = self._iterator.peek()
+            ends = self.end_offsets(self._assignment.partitions())
+            return {
+                where: ends[where] - ahead.get(where, position)
+                for where, position in self._assignment.positions().items()
+            }
+
+    # ---- the group's stored positions
+
+    def commit(
+        self,
+        offsets: Mapping[tuple[str, int], int | OffsetAndMetadata] | None = None,
+        *,
+        wait: bool = True,
+    ) -> None:
+        """Store positions for the group: of what was handed out so far, or the given ones.
+
+        On disk when it returns; with `wait=False` published only, so that it survives kill -9 and costs no sync.
+        Raises InvalidGroup without a group, CommitFailed for a partition that went to another member.
+        """
+        with self._enter():
+            self._need_group()
+            chosen = self._positions() if offsets is None else as_offsets(offsets)
+            self._subscription.commit(chosen, durable=wait)
+
+    def _positions(self) -> dict[TopicPartition, OffsetAndMetadata]:
+        ahead = self._iterator.peek()
+        positions: dict[tuple[str, int], int] = dict(self._assignment.positions())
+        positions.update(ahead)
+        return as_offsets(positions)
+
+    def committed(self, topic: str | tuple[str, int], partition: int | None = None) -> int | None:
+        """The group's stored offset of a partition, None when there is none."""
+        with self._enter():
+            self._need_group()
+            found = self._subscription.committed(as_place(topic, partition))
+            return None if found is None else int(found.offset)
+
+    def _need_group(self) -> None:
+        if self.group is None:
+            raise InvalidGroup(group="", reason="this consumer was made without group=")
+
+    # ---- life
+
+    def _enter(self) -> Guard:
+        if self._closed:
+            raise Closed(what="the consumer")
+        return self._guard
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    def close(self, timeout: float = 30.0) -> None:
+        """Leave the group (committing first with enable.auto.commit) and end any iteration. From any thread;
+        idempotent. `timeout`: seconds to wait for a call under way in another thread."""
+        if self._closed:
+            return
+        self._closing.set()
+        self._assignment.wake()
+        deadline = time.monotonic() + timeout
+        while not self._guard.wait(0.01):
+            self._assignment.wake()
+            if time.monotonic() > deadline:
+                break
+        else:
+            try:
+                if not self._closed:
+                    self._give_back()
+                    self._subscription.close()
+            finally:
+                self._closed = True
+                self._guard.release()
+
+    def abandon(self) -> None:
+        """In a forked child: the parent stays the group's member; this copy is closed."""
+        self._guard = Guard("a consumer made before fork")
+        self._closing.set()
+        self._closed = True
+
+    def __enter__(self) -> Consumer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        of = f"group {self.group!r}" if self.group else "no group"
+        return f"<Consumer of {self._log.path}, {of}{', closed' if self._closed else ''}>"

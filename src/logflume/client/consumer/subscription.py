@@ -1,0 +1,241 @@
+"""From what a consumer asked for to the partitions it reads: by itself, or as a member of a group."""
+
+from __future__ import annotations
+
+import time
+
+from logflume.errors import CommitFailed, UnknownTopicOrPartition
+from logflume.types import TopicPartition
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from re import Pattern
+
+    from logflume.client.consumer.assignment import Assignment
+    from logflume.client.consumer.membership import Membership
+    from logflume.config import ConsumerConfig
+    from logflume.coordinator.offset_store import OffsetStore
+    from logflume.log.directory import LogDirectory
+    from logflume.types import OffsetAndMetadata
+
+    Listener = Callable[[list[TopicPartition]], None]
+
+__all__ = ["Subscription"]
+
+_METADATA_S = 1.0  # how often new topics and partitions are looked for
+_IDLE_PAUSE_S = 0.1
+_GROUP_PAUSE_S = 0.01  # in a group with others: how soon a dead member is noticed
+
+
+class Subscription:
+    """Not thread-safe: the consumer's guard stands before it.
+
+    `give_back` is called before partitions are taken away: records fetched ahead go back first.
+    """
+
+    def __init__(
+        self,
+        directory: LogDirectory,
+        config: ConsumerConfig,
+        assignment: Assignment,
+        give_back: Callable[[], None],
+    ) -> None:
+        self._directory = directory
+        self._config = config
+        self._assignment = assignment
+        self._give_back = give_back
+        self._names: set[str] = set()
+        self._pattern: Pattern[str] | None = None
+        self._manual = False
+        self._membership: Membership | None = None
+        self._offsets: OffsetStore | None = None
+        self._looked = 0.0
+        self._committed_at = time.monotonic()
+
+    def topics(self) -> set[str]:
+        """Topics subscribed to, as far as they are known."""
+        return set(self._names)
+
+    # ---- what is asked for
+
+    def subscribe(
+        self,
+        topics: tuple[str | Iterable[str] | Pattern[str], ...],
+        on_assigned: Listener | None,
+        on_revoked: Listener | None,
+        on_lost: Listener | None,
+    ) -> None:
+        """Names or one pattern; replaces what was before. Raises UnknownTopicOrPartition for a name that is not there."""
+        names: set[str] = set()
+        pattern: Pattern[str] | None = None
+        for item in topics:
+            if isinstance(item, str):
+                names.add(item)
+            elif hasattr(item, "fullmatch"):
+                pattern = item
+            else:
+                names.update(item)
+        if not names and pattern is None:
+            raise TypeError("subscribe() wants topic names or a compiled pattern")
+        if pattern is not None and (names or len(topics) > 1):
+            raise TypeError("subscribe() takes names or one pattern, not both")
+        for name in names:
+            self._directory.topic(name)
+        if self._membership is None or self._manual:
+            self.unsubscribe()
+        self._names, self._pattern, self._manual = names, pattern, False
+        if self._config.group_id is not None:
+            from logflume.client.consumer.membership import Membership
+
+            if self._membership is None:
+                self._membership = Membership(
+                    self._directory,
+                    self._config,
+                    self._assignment,
+                    self._give_back,
+                    self.committed,
+                    self.commit_positions,
+                )
+            self._membership.listen(on_assigned, on_revoked, on_lost)
+        self._look(force=True)
+
+    def assign(self, wheres: list[TopicPartition]) -> None:
+        """Exactly these, from the group's committed offsets where there is a group."""
+        for where in wheres:
+            if not 0 <= where.partition < self._directory.topic(where.topic).partitions:
+                raise UnknownTopicOrPartition(topic=where.topic, partition=where.partition)
+        if not self._manual:
+            self.unsubscribe()
+        self._manual = True
+        self._assignment.remove(self._assignment.partitions() - set(wheres))
+        for where in wheres:
+            self._assignment.add(where, self._start_of(where))
+
+    def unsubscribe(self) -> None:
+        """Nothing any more."""
+        if self._membership is not None:
+            self._auto_commit(force=True)
+            self._membership.leave()
+            self._membership = None
+        self._names, self._pattern, self._manual = set(), None, False
+        self._assignment.remove(self._assignment.partitions())
+
+    # ---- keeping up
+
+    def poll(self) -> float:
+        """Called at the start of each poll: takes over changes; returns for how long the next wait may last."""
+        self._look()
+        pause = (
+            _IDLE_PAUSE_S
+            if self._pattern is not None or not self._assignment.has_readers()
+            else _METADATA_S
+        )
+        if self._membership is not None:
+            shared = self._membership.poll()
+            pause = min(pause, _GROUP_PAUSE_S if shared else _IDLE_PAUSE_S)
+        if self._config.group_id is not None:
+            self._auto_commit()
+        return pause
+
+    def settle(self) -> None:
+        """Before a seek: what a group assigns now is known."""
+        if self._membership is not None:
+            self._membership.poll()
+
+    def _look(self, *, force: bool = False) -> None:
+        """Topics that match the pattern, and partitions that were added."""
+        now = time.monotonic()
+        if self._manual or not (self._names or self._pattern):
+            return
+        if not force and now - self._looked < _METADATA_S:
+            return
+        self._looked = now
+        self._directory.refresh()
+        if self._pattern is not None:
+            internal = not self._config.exclude_internal_topics
+            known = self._directory.topics(internal=internal)
+            self._names = {name for name in known if self._pattern.fullmatch(name)}
+        if self._membership is not None:
+            self._membership.subscribe(self._names)
+            return
+        wanted = {
+            TopicPartition(name, number)
+            for name in self._names
+            for number in range(self._directory.topic(name).partitions)
+        }
+        have = self._assignment.partitions()
+        if wanted != have:
+            self._give_back()
+            self._assignment.remove(have - wanted)
+            for where in sorted(wanted - have):
+                self._assignment.add(where, None)
+
+    # ---- the group's stored positions
+
+    def _store(self) -> OffsetStore:
+        if self._offsets is None:
+            from logflume.client.consumer.membership import open_offsets
+
+            assert self._config.group_id is not None
+            self._offsets = open_offsets(self._directory, self._config.group_id)
+        return self._offsets
+
+    def _start_of(self, where: TopicPartition) -> int | None:
+        if self._config.group_id is None:
+            return None
+        found = self.committed(where)
+        return None if found is None else found.offset
+
+    def committed(self, where: TopicPartition) -> OffsetAndMetadata | None:
+        """The group's stored position of a partition."""
+        assert self._config.group_id is not None
+        return self._store().committed(self._config.group_id, where)
+
+    def commit(self, offsets: dict[TopicPartition, OffsetAndMetadata], *, durable: bool) -> None:
+        """Store positions. Raises CommitFailed for partitions that this member does not own (any more)."""
+        group = self._config.group_id
+        assert group is not None
+        if self._membership is not None:
+            lost = sorted(set(offsets) - self._assignment.partitions())
+            if lost:
+                raise CommitFailed(
+                    group=group, reason=f"{lost[0]} is not assigned to this member (any more)"
+                )
+        limit = self._directory.config.offset_metadata_max_bytes
+        for where, entry in offsets.items():
+            if len(entry.metadata.encode()) > limit:
+                raise CommitFailed(
+                    group=group,
+                    reason=f"the note with {where} is over offset.metadata.max.bytes ({limit})",
+                )
+        if offsets:
+            self._store().commit(group, offsets, durable=durable)
+            self._committed_at = time.monotonic()
+
+    def commit_positions(self, wheres: Iterable[TopicPartition], *, durable: bool = True) -> None:
+        """Store where these partitions stand now, with enable.auto.commit."""
+        from logflume.types import OffsetAndMetadata
+
+        if not self._config.enable_auto_commit:
+            return
+        self._give_back()
+        positions = self._assignment.positions()
+        self.commit(
+            {where: OffsetAndMetadata(positions[where]) for where in wheres if where in positions},
+            durable=durable,
+        )
+
+    def _auto_commit(self, *, force: bool = False) -> None:
+        if not self._config.enable_auto_commit:
+            return
+        now = time.monotonic()
+        if force or now - self._committed_at >= self._config.auto_commit_interval_ms / 1000:
+            self._committed_at = now
+            self.commit_positions(self._assignment.partitions(), durable=force)
+
+    def close(self) -> None:
+        """Store positions where that is automatic, and leave the group."""
+        if self._config.group_id is not None and (self._manual or self._membership is not None):
+            self._auto_commit(force=True)
+        self.unsubscribe()

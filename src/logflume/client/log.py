@@ -1,0 +1,246 @@
+"""A log directory as its users see it."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import weakref
+
+from logflume.client.topic import Topic
+from logflume.errors import Closed, UnsupportedByEngine
+from logflume.log.directory import LogDirectory
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from re import Pattern
+    from types import TracebackType
+
+    from logflume._native.partition import Partition
+    from logflume.client.consumer import Consumer
+    from logflume.client.producer import Producer
+    from logflume.log.topic_store import TopicEntry
+    from logflume.types import PartitionReport
+
+__all__ = ["Log", "open_log"]
+
+_live: weakref.WeakSet[Log] = weakref.WeakSet()
+
+
+def open_log(path: str | os.PathLike[str], *, read_only: bool = False, **config: object) -> Log:
+    """Open a log directory, made when it is missing.
+
+    Parameters: `path`; `read_only`, for a directory that may not be written or that a stopped Kafka left;
+    options of the directory as keywords (`offsets_topic_num_partitions=8`).
+    Raises DirectoryLocked while a Kafka runs on it, NetworkFilesystem, ReadOnlyDirectory, UnsupportedFormat,
+    CorruptRecord, UnknownConfig.
+    """
+    name = os.fspath(path)
+    if isinstance(name, str) and "://" in name:
+        raise UnsupportedByEngine(what=f"the address {name}", instead="a directory's path")
+    return Log(name, read_only=read_only, config=config)
+
+
+class Log:
+    """Topics, producers and consumers of one directory.
+
+    Thread-safe. Any number of processes may have the directory open. A forked child goes on using its copy:
+    its files are opened anew. Close it, or use it as a context manager.
+    """
+
+    def __init__(self, path: str, *, read_only: bool, config: Mapping[str, object]) -> None:
+        self._directory = LogDirectory(path, config, read_only=read_only)
+        self._producers: weakref.WeakSet[Producer] = weakref.WeakSet()
+        self._consumers: weakref.WeakSet[Consumer] = weakref.WeakSet()
+        self._mutex = threading.Lock()
+        _live.add(self)
+
+    # ---- topics
+
+    @property
+    def path(self) -> str:
+        """The directory."""
+        return self._directory.path
+
+    @property
+    def directory(self) -> LogDirectory:
+        """The layer below: for tools and for the rooms above."""
+        return self._directory
+
+    def topics(self, *, internal: bool = False) -> list[str]:
+        """Names, sorted; internal topics only with `internal=True`."""
+        return self._directory.topics(internal=internal)
+
+    def create_topic(
+        self,
+        name: str,
+        *,
+        partitions: int | None = None,
+        config: Mapping[str, object] | None = None,
+    ) -> Topic:
+        """Make a topic; `config` has Kafka's names (`{"retention.ms": 86_400_000}`).
+
+        Raises TopicExists, InvalidTopicName, InvalidPartitions, InvalidConfig, UnknownConfig.
+        """
+        self._directory.create_topic(name, partitions=partitions, config=config)
+        return Topic(self._directory, name)
+
+    def alter_topic(
+        self,
+        name: str,
+        *,
+        partitions: int | None = None,
+        config: Mapping[str, object] | None = None,
+    ) -> Topic:
+        """Add partitions, or change settings (None sets one back to its default). Takes effect at once.
+
+        Raises UnknownTopicOrPartition, InvalidPartitions, InvalidConfig, UnknownConfig.
+        """
+        self._directory.alter_topic(name, partitions=partitions, config=config)
+        return Topic(self._directory, name)
+
+    def delete_topic(self, name: str) -> None:
+        """Delete a topic with its records. Raises UnknownTopicOrPartition."""
+        self._directory.delete_topic(name)
+
+    def describe_topic(self, name: str) -> TopicEntry:
+        """Name, id, number of partitions and settings. Raises UnknownTopicOrPartition."""
+        return self._directory.topic(name)
+
+    def __getitem__(self, name: str) -> Topic:
+        """`log["clicks"]`; raises UnknownTopicOrPartition, which is no KeyError: a topic may come later."""
+        self._directory.topic(name)
+        return Topic(self._directory, name)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name in self._directory.topics(internal=True)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.topics())
+
+    def partition(self, topic: str, number: int) -> Partition:
+        """Direct access to a partition, without producer, consumer or group."""
+        return self._directory.partition(topic, number)
+
+    # ---- writing and reading
+
+    def producer(self, **config: object) -> Producer:
+        """A Producer; options as keywords: `acks="all"`, `linger_ms=5`, `batch_size=65536`, `compression_type="lz4"`."""
+        from logflume.client.producer import Producer
+
+        self._check_open()
+        made = Producer(self, config)
+        self._producers.add(made)
+        return made
+
+    def consumer(
+        self,
+        *topics: str | Iterable[str] | Pattern[str],
+        group: str | None = None,
+        **config: object,
+    ) -> Consumer:
+        """A Consumer of topics (names, or one compiled pattern); without any, use `assign` or `subscribe`.
+
+        With `group`, the group's members share the partitions and positions are committed to it; without,
+        this consumer reads all of them. Options as keywords: `auto_offset_reset="earliest"`, ...
+        """
+        from logflume.client.consumer import Consumer
+
+        self._check_open()
+        made = Consumer(self, topics, group, config)
+        self._consumers.add(made)
+        return made
+
+    def publish_open_batches(self) -> None:
+        """Close the batches that this process's producers hold open: somebody waits for their records."""
+        for producer in list(self._producers):
+            producer.publish()
+
+    # ---- upkeep
+
+    def delete_records(self, offsets: Mapping[tuple[str, int], int]) -> dict[tuple[str, int], int]:
+        """Make each given offset (-1: the end) its partition's first; returns the new start offsets."""
+        return {
+            (topic, number): self._directory.delete_records(topic, number, before)
+            for (topic, number), before in offsets.items()
+        }
+
+    def maintenance(self, *, now_ms: int | None = None) -> dict[tuple[str, int], tuple[int, int]]:
+        """Apply retention now: {(topic, partition): (segments, bytes)} of what was deleted.
+
+        Nothing is deleted behind your back: call this when it suits, or run `logflume maintain`.
+        """
+        import time
+
+        return self._directory.enforce_retention(
+            time.time_ns() // 1_000_000 if now_ms is None else now_ms
+        )
+
+    def recovery(self) -> list[PartitionReport]:
+        """What opening each partition opened so far found and did."""
+        return [p.recovery for p in self._directory.open_partitions()]
+
+    # ---- life
+
+    @property
+    def closed(self) -> bool:
+        return self._directory.closed
+
+    def _check_open(self) -> None:
+        if self._directory.closed:
+            raise Closed(what=f"the log {self.path}")
+
+    def close(self) -> None:
+        """Close producers (flushing them), consumers and partitions. Idempotent. Raises the first failure."""
+        failure: Exception | None = None
+        for user in [*self._producers, *self._consumers]:
+            try:
+                user.close()
+            except Exception as error:  # all are closed; the first failure is raised below
+                failure = failure or error
+        self._directory.close()
+        _live.discard(self)
+        if failure is not None:
+            raise failure
+
+    def __enter__(self) -> Log:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Log {self.path}{', closed' if self.closed else ''}>"
+
+
+def _close_all() -> None:
+    """At exit: what was sent is flushed and partitions are left clean, as with close()."""
+    for log in list(_live):
+        try:
+            log.close()
+        except Exception as error:  # the interpreter is going: say it and let the others close
+            from logflume.observe import get_logger
+
+            get_logger(__name__).error("close_at_exit_failed", path=log.path, error=error)
+
+
+atexit.register(_close_all)
+
+
+def _abandon_in_child() -> None:
+    for log in list(_live):
+        for producer in list(log._producers):
+            producer.abandon()
+        for consumer in list(log._consumers):
+            consumer.abandon()
+
+
+# Registered after the directory's hook, so run before it would be wrong: children run hooks in order of
+# registration, and the directory's module was imported first.
+os.register_at_fork(after_in_child=_abandon_in_child)

@@ -1,0 +1,218 @@
+"""Sending records."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+
+from logflume._native.producer_core import ProducerCore
+from logflume.config import ProducerConfig, parse
+from logflume.errors import Closed, UnknownTopicOrPartition
+from logflume.log.partition_settings import codec_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+    from typing import Any
+
+    from logflume._native.partition import Partition
+    from logflume.client.log import Log
+    from logflume.log.directory import LogDirectory
+
+__all__ = ["Producer"]
+
+_REFRESH_S = 1.0  # how often settings changed by other processes are looked for
+
+
+class Producer:
+    """Sends records to topics. Thread-safe; close it, or use it as a context manager.
+
+    `send` gathers records in batches and returns at once. A batch is appended when it is full
+    (`batch_size`), when it is `linger_ms` old, at `flush()`, when a delivery's result is asked for, or the
+    moment a reader waits for it. `acks`: 0, nothing is promised; 1, a result means the record is published
+    and survives kill -9; "all" (default), it is on disk. Errors of background appends come out of `result()`,
+    and out of the next `flush()` or `close()` if nobody asked for that result.
+    """
+
+    send: Any
+    """send(topic, value, key=None, headers=None, partition=None, timestamp=None) -> Delivery.
+
+    `value`, `key`: bytes-like or None; `headers`: (str, bytes | None) pairs; `timestamp`: ms since 1970, now
+    when None. Without `partition`, records with a key go where Kafka's murmur2 partitioner puts them, others
+    stay with one partition for a batch. Raises UnknownTopicOrPartition, RecordTooLarge, InvalidTimestamp,
+    InvalidRecord, Closed.
+    """
+
+    def __init__(self, log: Log, options: Mapping[str, object]) -> None:
+        self.config = parse(ProducerConfig, options)
+        self._log = log
+        self._core = ProducerCore(
+            _TopicOpener(log.directory, self.config),
+            _Waker(self),
+            acks=self.config.acks,
+            linger=self.config.linger_ms / 1000,
+            batch_size=self.config.batch_size,
+            max_request_size=self.config.max_request_size,
+            partitioner=self.config.partitioner,
+        )
+        # The native method itself: a Python wrapper would cost more than the send.
+        self.send = self._core.send
+        self._wanted = threading.Event()
+        self._ticker: threading.Thread | None = None
+        self._mutex = threading.Lock()
+
+    def send_many(
+        self,
+        topic: str,
+        values: Any,
+        keys: Any = None,
+        partition: int | None = None,
+        timestamps: Any = None,
+        headers: Any = None,
+    ) -> int:
+        """Append many records at once; returns how many, acknowledged at this producer's level.
+
+        `values`, `keys`: lists of bytes (None for null), numpy arrays (each item's bytes), or anything with
+        the Arrow C interface; `timestamps`: ints in ms; `headers`: one list of pairs, or None, a record.
+        Without keys and `partition`, a large call is spread over the topic's partitions in contiguous parts.
+        Raises as `send`, and what the append raises (DiskFull, SyncFailed).
+        """
+        return int(self._core.send_many(topic, values, keys, partition, timestamps, headers))
+
+    def flush(self, timeout: float | None = None) -> None:
+        """Return when everything sent before is acknowledged. Raises the first failure since the last flush."""
+        del timeout  # a sync cannot be given up half way
+        self._core.flush()
+
+    def publish(self) -> None:
+        """Append what is open now, without waiting for the disk."""
+        self._core.publish()
+
+    def partitions_for(self, topic: str) -> int:
+        """Number of the topic's partitions. Raises UnknownTopicOrPartition."""
+        return self._log.directory.topic(topic).partitions
+
+    # ---- the ticker: closes batches that lingered, settles what waits for the disk
+
+    def _start_ticker(self) -> None:
+        with self._mutex:
+            if self._ticker is None and not self._core.is_closed():
+                self._ticker = threading.Thread(
+                    target=_tick,
+                    args=(weakref.ref(self), self._wanted),
+                    name="logflume-producer",
+                    daemon=True,
+                )
+                self._ticker.start()
+
+    def _refresh(self) -> None:
+        """Takes over settings and partitions that others changed."""
+        directory = self._log.directory
+        if directory.closed:
+            return
+        for name, count in self._core.topics():
+            try:
+                entry = directory.topic(name)
+            except UnknownTopicOrPartition:
+                self._core.forget(name)
+                continue
+            if entry.partitions != count or entry.config is not self._core.seen(name):
+                self._core.forget(name)
+
+    def close(self) -> None:
+        """Flush, then refuse further sends. Idempotent."""
+        try:
+            self._core.close()
+        finally:
+            self._wanted.set()
+
+    def abandon(self) -> None:
+        """In a forked child: the parent sends what is open; this copy starts empty."""
+        self._core.abandon()
+        self._wanted = threading.Event()
+        self._mutex = threading.Lock()
+        self._ticker = None
+
+    def __enter__(self) -> Producer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Producer of {self._log.path}>"
+
+
+class _TopicOpener:
+    """What the native part asks when it meets a topic for the first time."""
+
+    def __init__(self, directory: LogDirectory, config: ProducerConfig) -> None:
+        self._directory = directory
+        self._config = config
+
+    def __call__(self, name: object) -> tuple[list[Partition], int, int, int, int, object]:
+        if not isinstance(name, str):
+            raise TypeError(f"a topic is a str, not {type(name).__name__}")
+        entry = self._directory.topic(name)
+        topic = entry.config
+        # The topic's codec, unless it leaves the choice to producers.
+        own = topic.compression_type == "producer"
+        config: Any = self._config if own else topic
+        codec, level = codec_of(config.compression_type, config)
+        unlimited = (1 << 62) - 1
+        append_time = topic.message_timestamp_type == "LogAppendTime"
+        return (
+            self._directory.partitions(name),
+            codec,
+            level,
+            unlimited if append_time else min(topic.message_timestamp_before_max_ms, unlimited),
+            unlimited if append_time else min(topic.message_timestamp_after_max_ms, unlimited),
+            topic,
+        )
+
+
+class _Waker:
+    """Called by the native part when there is something to tick for again."""
+
+    def __init__(self, producer: Producer) -> None:
+        self._producer = weakref.ref(producer)
+
+    def __call__(self) -> None:
+        producer = self._producer()
+        if producer is not None:
+            if producer._ticker is None:
+                producer._start_ticker()
+            producer._wanted.set()
+
+
+def _tick(reference: weakref.ref[Producer], wanted: threading.Event) -> None:
+    """The ticker's loop. Holds the producer only while it works, so that a forgotten one can go."""
+    import time
+
+    refreshed = time.monotonic()
+    pause: float | None = None
+    while True:
+        wanted.wait(_REFRESH_S if pause is None else pause)
+        wanted.clear()
+        producer = reference()
+        if producer is None or producer._core.is_closed():
+            return
+        try:
+            pause = producer._core.tick()
+            if time.monotonic() - refreshed >= _REFRESH_S:
+                producer._refresh()
+                refreshed = time.monotonic()
+        except Closed:
+            return
+        except (
+            Exception
+        ) as error:  # kept for flush() to raise; the ticker goes on with the other partitions
+            producer._core.note_failure(error)
+            pause = 0.1
+        del producer

@@ -1,0 +1,373 @@
+"""A log directory: its identity, its topics, its open partitions."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+import weakref
+
+from logflume._native.partition import Partition
+from logflume.config import DirectoryConfig, check_partitions, check_topic, parse, update
+from logflume.config.names import INTERNAL_TOPICS
+from logflume.config.topic import TopicConfig
+from logflume.errors import (
+    Closed,
+    InvalidPartitions,
+    ReadOnlyDirectory,
+    TopicExists,
+    UnknownTopicOrPartition,
+)
+from logflume.log import layout, partition_settings
+from logflume.log.checkpoints import EpochStart, write_epochs
+from logflume.log.filesystem import (
+    is_writable,
+    raise_typed,
+    refuse_network,
+    sync_directory,
+)
+from logflume.log.ids import new_id
+from logflume.log.locks import DirectoryLock
+from logflume.log.properties import MetaProperties, read_meta, write_meta, write_topic_id
+from logflume.log.start_offsets import StartOffsets
+from logflume.log.topic_store import TopicEntry, TopicStore
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["LogDirectory"]
+
+_open_directories: weakref.WeakSet[LogDirectory] = weakref.WeakSet()
+
+
+class LogDirectory:
+    """All partitions below one directory. Thread-safe; a forked child's copy opens its files anew.
+
+    Parameters: `path`, made when missing unless `read_only`; `config`, options of the directory.
+    Raises DirectoryLocked, NetworkFilesystem, ReadOnlyDirectory, UnsupportedFormat, CorruptRecord.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        config: Mapping[str, object] | None = None,
+        *,
+        read_only: bool = False,
+    ) -> None:
+        self.path = os.path.abspath(path)
+        self.config = parse(DirectoryConfig, config or {})
+        self.read_only = read_only
+        self._partitions: dict[tuple[str, int], Partition] = {}
+        self._applied: dict[str, TopicConfig] = {}
+        self._mutex = threading.RLock()
+        self._closed = False
+        self._prepare()
+        self.meta = self._identity()
+        self._store = TopicStore(self.path)
+        self._starts = StartOffsets(self.path, self._lock)
+        if not read_only:
+            self._finish_deletions()
+        _open_directories.add(self)
+
+    def _prepare(self) -> None:
+        if not self.read_only:
+            try:
+                os.makedirs(self.path, exist_ok=True)
+            except OSError as error:
+                raise_typed(error, self.path)
+        elif not os.path.isdir(self.path):
+            raise_typed(FileNotFoundError(2, os.strerror(2)), self.path)
+        if not self.config.allow_network_filesystem:
+            refuse_network(self.path)
+        if not self.read_only and not is_writable(self.path):
+            raise ReadOnlyDirectory(path=self.path, reason="open it with read_only=True to read it")
+        self._lock = DirectoryLock(
+            self.path, timeout_s=self.config.lock_timeout_ms / 1000, read_only=self.read_only
+        )
+
+    def _identity(self) -> MetaProperties:
+        path = os.path.join(self.path, layout.META_FILE)
+        meta = read_meta(path)
+        if meta is not None or self.read_only:
+            return meta or MetaProperties(cluster_id="", node_id=0, directory_id="")
+        with self._lock.changing():
+            meta = read_meta(path)
+            if meta is None:
+                meta = MetaProperties(cluster_id=new_id(), node_id=1, directory_id=new_id())
+                write_meta(path, meta)
+        return meta
+
+    # ---- topics
+
+    def topics(self, *, internal: bool = False) -> list[str]:
+        """Names, sorted; internal ones only when asked for."""
+        self._check_open()
+        return sorted(
+            name
+            for name, entry in self._entries().items()
+            if not entry.deleting and (internal or name not in INTERNAL_TOPICS)
+        )
+
+    def _entries(self, *, fresh: bool = False) -> dict[str, TopicEntry]:
+        with self._mutex:
+            entries = self._store.topics(fresh=fresh)
+            for name, config in list(self._applied.items()):
+                entry = entries.get(name)
+                if entry is not None and entry.config is not config:
+                    self._apply(entry)
+            return entries
+
+    def topic(self, name: str) -> TopicEntry:
+        """What is known of a topic. Raises UnknownTopicOrPartition."""
+        self._check_open()
+        entry = self._entries().get(name)
+        if entry is None or entry.deleting:
+            raise UnknownTopicOrPartition(topic=name)
+        return entry
+
+    def create_topic(
+        self,
+        name: str,
+        *,
+        partitions: int | None = None,
+        config: Mapping[str, object] | None = None,
+    ) -> TopicEntry:
+        """Make a topic. Raises TopicExists, InvalidTopicName, InvalidPartitions, InvalidConfig."""
+        self._check_writable()
+        count = check_partitions(
+            name, self.config.num_partitions if partitions is None else partitions
+        )
+        settings = parse(TopicConfig, config or {})
+        with self._mutex, self._lock.changing():
+            entries = self._store.topics(fresh=True)
+            if name in entries:
+                raise TopicExists(topic=name)
+            check_topic(name, existing=[other for other in entries if other != name])
+            entry = TopicEntry(name, new_id(), count, settings)
+            self._store.put(entry)
+            self._make_directories(entry)
+        return entry
+
+    def alter_topic(
+        self,
+        name: str,
+        *,
+        partitions: int | None = None,
+        config: Mapping[str, object] | None = None,
+    ) -> TopicEntry:
+        """Change settings (None sets one back to its default) or add partitions.
+
+        Raises UnknownTopicOrPartition, InvalidPartitions (fewer than there are), InvalidConfig.
+        """
+        self._check_writable()
+        with self._mutex, self._lock.changing():
+            entry = self._store.topics(fresh=True).get(name)
+            if entry is None or entry.deleting:
+                raise UnknownTopicOrPartition(topic=name)
+            if partitions is not None:
+                if partitions < entry.partitions:
+                    raise InvalidPartitions(
+                        topic=name,
+                        partitions=partitions,
+                        reason=f"it has {entry.partitions} already",
+                    )
+                entry = entry._replace(partitions=check_partitions(name, partitions))
+            if config:
+                entry = entry._replace(config=update(entry.config, config))
+            self._store.put(entry)
+            self._make_directories(entry)
+            self._entries(fresh=True)
+        return entry
+
+    def delete_topic(self, name: str) -> None:
+        """Delete a topic and its records. Raises UnknownTopicOrPartition."""
+        self._check_writable()
+        with self._mutex, self._lock.changing():
+            entry = self._store.topics(fresh=True).get(name)
+            if entry is None or entry.deleting:
+                raise UnknownTopicOrPartition(topic=name)
+            self._delete(entry)
+
+    def _delete(self, entry: TopicEntry) -> None:
+        """The mark first: a crash leaves a deletion that the next opener finishes."""
+        self._store.put(entry._replace(deleting=True))
+        for number in range(entry.partitions):
+            directory = self._partition_path(entry.name, number)
+            if os.path.isdir(directory):
+                self.partition(entry.name, number, _deleting=True).mark_deleted()
+            open_log = self._partitions.pop((entry.name, number), None)
+            if open_log is not None:
+                open_log.close()
+            if os.path.isdir(directory):
+                away = os.path.join(
+                    self.path,
+                    layout.deleted_directory_name(entry.name, number, os.urandom(16).hex()),
+                )
+                os.rename(directory, away)
+                shutil.rmtree(away)
+        self._applied.pop(entry.name, None)
+        self._store.put(remove=entry.name)
+        sync_directory(self.path)
+
+    def _finish_deletions(self) -> None:
+        if not any(entry.deleting for entry in self._store.topics().values()):
+            return
+        with self._lock.changing():
+            for entry in list(self._store.topics(fresh=True).values()):
+                if entry.deleting:
+                    self._delete(entry)
+
+    def _partition_path(self, topic: str, partition: int) -> str:
+        return os.path.join(self.path, layout.partition_directory_name(topic, partition))
+
+    def _make_directories(self, entry: TopicEntry) -> None:
+        for number in range(entry.partitions):
+            self._make_directory(entry, number)
+        sync_directory(self.path)
+
+    def _make_directory(self, entry: TopicEntry, number: int) -> None:
+        path = self._partition_path(entry.name, number)
+        try:
+            os.makedirs(path, exist_ok=True)
+        except OSError as error:
+            raise_typed(error, path)
+        metadata = os.path.join(path, layout.PARTITION_METADATA_FILE)
+        if entry.topic_id is not None and not os.path.exists(metadata):
+            write_topic_id(metadata, entry.topic_id)
+        epochs = os.path.join(path, layout.LEADER_EPOCH_FILE)
+        if not os.path.exists(epochs):
+            write_epochs(epochs, [EpochStart(0, 0)])
+
+    # ---- partitions
+
+    def partition(self, topic: str, number: int, *, _deleting: bool = False) -> Partition:
+        """The open partition; opened (and recovered, if need be) at the first call."""
+        found = self._partitions.get((topic, number))
+        if found is not None and not found.closed:
+            return found
+        self._check_open()
+        with self._mutex:
+            entry = self._entries().get(topic)
+            if entry is None or (entry.deleting and not _deleting):
+                raise UnknownTopicOrPartition(topic=topic)
+            if not 0 <= number < entry.partitions:
+                raise UnknownTopicOrPartition(topic=topic, partition=number)
+            path = self._partition_path(topic, number)
+            if not os.path.isdir(path):
+                if self.read_only:
+                    raise UnknownTopicOrPartition(topic=topic, partition=number)
+                self._make_directory(entry, number)
+            opened = self._partitions.get((topic, number))
+            if opened is None or opened.closed:
+                opened = Partition(
+                    path,
+                    topic,
+                    number,
+                    self._lock.fd,
+                    read_only=self.read_only,
+                    max_decompressed_bytes=self.config.max_decompressed_bytes,
+                    lock_timeout=self.config.lock_timeout_ms / 1000,
+                    **partition_settings.opening(self.path, path, topic, number),
+                    **partition_settings.running(entry),
+                )
+                self._partitions[topic, number] = opened
+                self._applied[topic] = entry.config
+            return opened
+
+    def partitions(self, topic: str) -> list[Partition]:
+        """All partitions of a topic, open."""
+        return [self.partition(topic, n) for n in range(self.topic(topic).partitions)]
+
+    def open_partitions(self) -> Iterable[Partition]:
+        """Those that this process has open now."""
+        with self._mutex:
+            return [p for p in self._partitions.values() if not p.closed]
+
+    def _apply(self, entry: TopicEntry) -> None:
+        for (topic, _), opened in self._partitions.items():
+            if topic == entry.name and not opened.closed:
+                opened.configure(**partition_settings.running(entry))
+        self._applied[entry.name] = entry.config
+
+    def refresh(self) -> None:
+        """Take over what other processes changed: settings, new partitions."""
+        if self._store.changed():
+            self._entries()
+
+    def delete_records(self, topic: str, number: int, before: int) -> int:
+        """Make `before` (-1: the end) the first offset; returns the new start. Raises OffsetOutOfRange."""
+        self._check_writable()
+        partition = self.partition(topic, number)
+        offset = partition.end_offset if before == -1 else before
+        partition.set_start_offset(offset)
+        # On disk before a file goes: a crash between must not bring deleted records back half.
+        self._starts.record(topic, number, partition.start_offset)
+        partition.delete_old_segments()
+        return int(partition.start_offset)
+
+    def enforce_retention(self, now_ms: int) -> dict[tuple[str, int], tuple[int, int]]:
+        """Delete what is too old or too much; {(topic, partition): (segments, bytes)} of what went."""
+        self._check_writable()
+        removed = {}
+        for name, entry in self._entries(fresh=True).items():
+            if entry.deleting or "delete" not in entry.config.cleanup_policy:
+                continue
+            for number in range(entry.partitions):
+                partition = self.partition(name, number)
+                gone = partition.expire(
+                    now_ms, entry.config.retention_ms, entry.config.retention_bytes
+                )
+                if gone[0]:
+                    removed[name, number] = gone
+        return removed
+
+    # ---- life
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Closed(what=f"the log {self.path}")
+
+    def _check_writable(self) -> None:
+        self._check_open()
+        if self.read_only:
+            raise ReadOnlyDirectory(path=self.path, reason="opened with read_only=True")
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    def close(self) -> None:
+        """Close every partition and let go of the directory. Idempotent; raises the first failure, after all."""
+        with self._mutex:
+            if self._closed:
+                return
+            self._closed = True
+            failure: Exception | None = None
+            for opened in self._partitions.values():
+                try:
+                    opened.close()
+                except (
+                    Exception
+                ) as error:  # every partition gets its chance; the first failure is raised
+                    failure = failure or error
+            self._partitions.clear()
+            self._lock.close()
+        if failure is not None:
+            raise failure
+
+    def _reopen_in_child(self) -> None:
+        self._mutex = threading.RLock()
+        if self._closed:
+            return
+        self._lock.reopen()
+        for opened in self._partitions.values():
+            opened.reopen_after_fork(self._lock.fd)
+
+
+def _after_fork_in_child() -> None:
+    for directory in list(_open_directories):
+        directory._reopen_in_child()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

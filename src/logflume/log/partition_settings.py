@@ -1,0 +1,63 @@
+"""From a topic's options and Kafka's checkpoint files to what a native partition is opened with."""
+
+from __future__ import annotations
+
+import os
+
+from logflume.log import layout
+from logflume.log.checkpoints import read_epochs, read_offsets
+from logflume.types import TopicPartition
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from logflume.config.topic import TopicConfig
+    from logflume.log.topic_store import TopicEntry
+
+__all__ = ["codec_of", "opening", "running"]
+
+_CODECS = {"producer": 0, "uncompressed": 0, "none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
+_NO_LEVEL = -(1 << 31)
+_OFFSET_MAX = (1 << 63) - 1
+
+
+def codec_of(name: str, config: Any) -> tuple[int, int]:
+    """(codec number, level) for a codec's name; the level comes from the config's `compression.*.level`."""
+    level = getattr(config, f"compression_{name}_level", _NO_LEVEL)
+    # -1 is Kafka's "the library's own" for gzip.
+    return _CODECS[name], _NO_LEVEL if level == -1 and name == "gzip" else level
+
+
+def running(entry: TopicEntry) -> dict[str, Any]:
+    """Settings that may change while the partition is open."""
+    config: TopicConfig = entry.config
+    codec, level = codec_of(config.compression_type, config)
+    return {
+        "segment_bytes": config.segment_bytes,
+        "segment_ms": config.segment_ms,
+        "index_interval_bytes": config.index_interval_bytes,
+        "segment_index_bytes": config.segment_index_bytes,
+        "max_message_bytes": config.max_message_bytes,
+        "append_time": config.message_timestamp_type == "LogAppendTime",
+        # A compacted log, or one that came from a Kafka which may have compacted it, has gaps.
+        "allow_gaps": entry.foreign or entry.topic_id is None or "compact" in config.cleanup_policy,
+        "compression": codec,
+        "level": level,
+    }
+
+
+def opening(directory: str, path: str, topic: str, number: int) -> dict[str, Any]:
+    """What Kafka's files say of a partition that is opened: where its log starts, and what is on disk for sure."""
+    where = TopicPartition(topic, number)
+    if os.path.exists(os.path.join(directory, layout.CLEAN_SHUTDOWN_FILE)):
+        recovery = _OFFSET_MAX
+    else:
+        recovery = read_offsets(os.path.join(directory, layout.RECOVERY_POINT_FILE)).get(where, 0)
+    epochs = read_epochs(os.path.join(path, layout.LEADER_EPOCH_FILE))
+    return {
+        "recovery_offset": recovery,
+        "start_offset": read_offsets(os.path.join(directory, layout.LOG_START_FILE)).get(where, -1),
+        # Appended batches carry the last epoch there was: epochs may not go backwards.
+        "leader_epoch": epochs[-1].epoch if epochs else 0,
+    }

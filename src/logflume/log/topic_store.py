@@ -1,0 +1,139 @@
+"""Which topics a directory has, how many partitions each, and their settings.
+
+Topics made by logflume are entries of one JSON file; topics that a Kafka left are found by their directories,
+with default settings until somebody alters them. The file is written first and the directories after it, so
+that a crash leaves a topic whose missing directories are made when they are opened.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+from logflume.config import parse
+from logflume.config.topic import TopicConfig
+from logflume.errors import CorruptRecord, UnsupportedFormat
+from logflume.log import layout
+from logflume.log.small_file import read_small, write_atomic
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NamedTuple
+else:
+    from logflume.types import NamedTuple
+
+__all__ = ["TopicEntry", "TopicStore"]
+
+_VERSION = 1
+
+
+class TopicEntry(NamedTuple):
+    """A topic as the store knows it. `deleting`: its deletion was begun and is finished by whoever opens next."""
+
+    name: str
+    topic_id: str | None
+    partitions: int
+    config: TopicConfig
+    foreign: bool = False
+    """Found on disk only: written by a Kafka."""
+    deleting: bool = False
+
+
+class TopicStore:
+    """Reads the file again when it or the directory changed. Not thread-safe: the directory's owner locks."""
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+        self._path = os.path.join(directory, layout.TOPICS_FILE)
+        self._stamp: tuple[int, ...] | None = None
+        self._topics: dict[str, TopicEntry] = {}
+
+    def topics(self, *, fresh: bool = False) -> dict[str, TopicEntry]:
+        """All topics by name. `fresh` reads again whatever the time stamps say."""
+        stamp = self._look()
+        if fresh or stamp != self._stamp:
+            self._topics = self._read()
+            self._stamp = stamp
+        return self._topics
+
+    def changed(self) -> bool:
+        """True when somebody changed a topic since the last `topics()`."""
+        return self._look() != self._stamp
+
+    def put(self, *entries: TopicEntry, remove: str | None = None) -> None:
+        """Write entries, and take one out. The caller holds the directory's change lock."""
+        known = {name: e for name, e in self.topics(fresh=True).items() if not e.foreign}
+        known.update({entry.name: entry._replace(foreign=False) for entry in entries})
+        if remove is not None:
+            known.pop(remove, None)
+        document = {
+            "version": _VERSION,
+            "topics": {
+                entry.name: {
+                    "id": entry.topic_id,
+                    "partitions": entry.partitions,
+                    "config": entry.config.strings(),
+                    **({"deleting": True} if entry.deleting else {}),
+                }
+                for entry in sorted(known.values(), key=lambda e: e.name)
+            },
+        }
+        write_atomic(self._path, json.dumps(document, indent=1).encode() + b"\n")
+        self._stamp = None
+
+    def _look(self) -> tuple[int, ...]:
+        out: list[int] = []
+        for path in (self._path, self._directory):
+            try:
+                info = os.stat(path)
+            except FileNotFoundError:
+                out += [0, 0]
+            else:
+                out += [info.st_mtime_ns, info.st_ino]
+        return tuple(out)
+
+    def _read(self) -> dict[str, TopicEntry]:
+        topics = {entry.name: entry for entry in self._parse(read_small(self._path))}
+        for name, partitions in self._found().items():
+            if name not in topics:
+                topics[name] = TopicEntry(
+                    name, None, partitions, parse(TopicConfig, {}), foreign=True
+                )
+        return topics
+
+    def _parse(self, data: bytes | None) -> list[TopicEntry]:
+        if data is None:
+            return []
+        try:
+            document = json.loads(data)
+            version = document["version"]
+            if isinstance(version, int) and version > _VERSION:
+                raise UnsupportedFormat(
+                    path=self._path,
+                    reason=f"version {version}; this logflume knows up to {_VERSION}",
+                )
+            return [
+                TopicEntry(
+                    name=name,
+                    topic_id=item["id"],
+                    partitions=int(item["partitions"]),
+                    config=parse(TopicConfig, item["config"]),
+                    deleting=bool(item.get("deleting", False)),
+                )
+                for name, item in document["topics"].items()
+            ]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise CorruptRecord(
+                path=self._path, position=0, reason=f"not a list of topics: {error}"
+            ) from error
+
+    def _found(self) -> dict[str, int]:
+        """Topics that have partition directories: name to the highest partition + 1."""
+        found: dict[str, int] = {}
+        for entry in os.scandir(self._directory):
+            parsed = layout.parse_partition_directory(entry.name)
+            if parsed is None or parsed.mark or parsed.topic == layout.CLUSTER_METADATA_TOPIC:
+                continue
+            if entry.is_dir():
+                found[parsed.topic] = max(found.get(parsed.topic, 0), parsed.partition + 1)
+        return found
