@@ -73,7 +73,7 @@ static int walk(lf_log *log, lf_segment *s, int64_t end, lf_error *e) {
     while (!rc && s->indexed_position < end && s->indexed_offset < published) {
         int64_t at = s->indexed_position;
         rc = lf_batch_check(s->map + at, end - at, at, false, &b, &reason);
-        if (!rc && b.base_offset < s->indexed_offset) rc = LF_E_CORRUPT, reason = "offsets go backwards";
+        if (!rc && !lf_batch_follows(log, &b, s->indexed_offset)) rc = LF_E_CORRUPT, reason = LF_NOT_FOLLOWING;
         if (rc == LF_OK) {
             lf_index_note(log, s, at, b.size, b.last_offset, b.max_timestamp);
             continue;
@@ -137,6 +137,16 @@ static int load_times(lf_segment *s, const uint8_t *data, size_t size) {
     return 0;
 }
 
+bool lf_index_time_holds(const lf_segment *s, const lf_time_entry *t, int64_t end) {
+    lf_batch b;
+    const char *reason;
+    for (int64_t at = lf_index_floor(s, t->offset, NULL); at < end; at += b.size) {
+        if (lf_batch_check(s->map + at, end - at, at, false, &b, &reason)) return false;
+        if (b.last_offset >= t->offset) return b.base_offset <= t->offset && b.max_timestamp == t->timestamp;
+    }
+    return false;
+}
+
 /* True when the files gave entries that fit the segment. Anything odd: false, and the log is walked. */
 static bool load(lf_log *log, lf_segment *s, int64_t end, lf_error *e) {
     char path[LF_PATH_MAX];
@@ -154,12 +164,17 @@ static bool load(lf_log *log, lf_segment *s, int64_t end, lf_error *e) {
     lf_index_entry last = s->entries[s->n_entries - 1];
     if (lf_batch_check(s->map + last.position, end - last.position, last.position, false, &b, &reason)) return false;
     if (b.last_offset != last.offset) return false; /* an index of another log */
-    if (s->n_times) {
-        s->max_timestamp = s->times[s->n_times - 1].timestamp;
-        s->max_timestamp_offset = s->times[s->n_times - 1].offset;
-        if (s->max_timestamp_offset > b.last_offset && !s->sealed) return false;
-    }
-    /* The last entry's batch is walked again for the timestamps behind it; it must not make a second entry. */
+    if (!s->n_times) return false;
+    lf_time_entry newest = s->times[s->n_times - 1];
+    if (!lf_index_time_holds(s, &newest, end)) return false;
+    s->max_timestamp = newest.timestamp;
+    s->max_timestamp_offset = newest.offset;
+    /* Walked again from the batch with the largest timestamp, or the last entry's: a time index that lost its
+     * tail must not hide what lies behind. That batch must not make a second entry. */
+    while (s->n_entries > 1 && s->entries[s->n_entries - 1].offset > newest.offset) s->n_entries--;
+    last = s->entries[s->n_entries - 1];
+    if (lf_batch_check(s->map + last.position, end - last.position, last.position, false, &b, &reason)) return false;
+    if (b.last_offset != last.offset) return false;
     s->indexed_position = last.position;
     s->indexed_offset = b.base_offset;
     s->bytes_since_entry = 0;
@@ -176,24 +191,31 @@ int lf_index_ready(lf_log *log, lf_segment *s, int64_t end, lf_error *e) {
     return rc;
 }
 
-int64_t lf_index_floor(const lf_segment *s, int64_t offset) {
+int lf_index_rebuild(lf_log *log, lf_segment *s, int64_t end, lf_error *e) {
+    lf_index_drop(s);
+    s->index_ready = true; /* nothing is loaded from the files that misled */
+    return lf_index_ready(log, s, end, e);
+}
+
+int64_t lf_index_floor(const lf_segment *s, int64_t offset, int64_t *last_offset) {
     int32_t low = 0, high = s->n_entries;
     while (low < high) {
         int32_t mid = (low + high) / 2;
         if (s->entries[mid].offset <= offset) low = mid + 1;
         else high = mid;
     }
+    if (last_offset) *last_offset = low ? s->entries[low - 1].offset : -1;
     return low ? s->entries[low - 1].position : 0;
 }
 
-int64_t lf_index_time_floor(const lf_segment *s, int64_t timestamp) {
+const lf_time_entry *lf_index_time_floor(const lf_segment *s, int64_t timestamp) {
     int32_t low = 0, high = s->n_times;
     while (low < high) {
         int32_t mid = (low + high) / 2;
         if (s->times[mid].timestamp < timestamp) low = mid + 1;
         else high = mid;
     }
-    return low ? s->times[low - 1].offset : s->base_offset;
+    return low ? &s->times[low - 1] : NULL;
 }
 
 static int write_file(const char *path, const uint8_t *data, size_t n, bool sync, lf_log *log, lf_error *e) {

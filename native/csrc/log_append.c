@@ -130,13 +130,15 @@ static void note_appended(lf_log *log, lf_segment *s, const uint8_t *batches, si
     pthread_mutex_unlock(&log->mu);
 }
 
-static int count_records(const uint8_t *batches, size_t len, int64_t *count) {
-    *count = 0;
-    for (size_t at = 0; at < len;) {
-        *count += (int64_t)lf_get32(batches + at + LF_BATCH_LAST_OFFSET_DELTA_AT) + 1;
-        at += (size_t)lf_get32(batches + at + LF_BATCH_LENGTH_AT) + LF_BATCH_LENGTH_OVERHEAD;
+/* Bytes of the whole batches in front that fit `room` together. */
+static size_t fitting(const uint8_t *batches, size_t len, int64_t room) {
+    size_t at = 0;
+    while (at < len) {
+        size_t size = (size_t)lf_get32(batches + at + LF_BATCH_LENGTH_AT) + LF_BATCH_LENGTH_OVERHEAD;
+        if ((int64_t)(at + size) > room) break;
+        at += size;
     }
-    return LF_OK;
+    return at;
 }
 
 /* Writes at the end and publishes; the writer lock is held and the segment has room. */
@@ -171,24 +173,45 @@ static int write_batches(lf_log *log, lf_segment *s, uint8_t *batches, size_t le
     return LF_OK;
 }
 
-int lf_log_append(lf_log *log, uint8_t *batches, size_t len, bool prepare, lf_append_info *info, lf_error *e) {
-    int64_t count, first_ts, max_ts, now = log->config.append_time ? lf_now_ms() : LF_NO_TIMESTAMP;
-    count_records(batches, len, &count);
-    if ((int64_t)len > log->config.segment_bytes) {
+/* A batch is never larger than a segment. */
+static int check_sizes(const lf_log *log, const uint8_t *batches, size_t len, lf_error *e) {
+    for (size_t at = 0, size; at < len; at += size) {
+        size = (size_t)lf_get32(batches + at + LF_BATCH_LENGTH_AT) + LF_BATCH_LENGTH_OVERHEAD;
+        if ((int64_t)size <= log->config.segment_bytes) continue;
         lf_fail(e, LF_E_TOO_LARGE, 0, log->dir, -1, "segment.bytes");
-        e->position = (int64_t)len;
+        e->position = (int64_t)size;
         return LF_E_TOO_LARGE;
     }
-    int rc = lf_log_lock(log, e);
-    if (rc) return rc;
-    int64_t offset = atomic_load_explicit(&log->state->end_offset, memory_order_relaxed);
-    stamp(log, batches, len, offset, now, &first_ts, &max_ts);
+    return LF_OK;
+}
+
+/* Batches that fit one segment, published together. The writer lock is held. */
+static int append_stretch(lf_log *log, uint8_t *batches, size_t len, bool prepare, int64_t now, lf_error *e) {
+    int64_t first_ts, max_ts, offset = atomic_load_explicit(&log->state->end_offset, memory_order_relaxed);
+    int64_t count = stamp(log, batches, len, offset, now, &first_ts, &max_ts);
+    int rc = LF_OK;
     if (must_roll(log, lf_segment_active(log), len, offset + count - 1, max_ts)) rc = lf_log_roll_locked(log, offset, e);
-    if (!rc) rc = write_batches(log, lf_segment_active(log), batches, len, prepare, offset, count, first_ts, e);
-    lf_log_unlock(log);
-    info->base_offset = offset;
-    info->last_offset = offset + count - 1;
+    return rc ? rc : write_batches(log, lf_segment_active(log), batches, len, prepare, offset, count, first_ts, e);
+}
+
+int lf_log_append(lf_log *log, uint8_t *batches, size_t len, bool prepare, lf_append_info *info, lf_error *e) {
+    int64_t now = log->config.append_time ? lf_now_ms() : LF_NO_TIMESTAMP, limit = log->config.segment_bytes;
+    int rc = check_sizes(log, batches, len, e);
+    if (!rc) rc = lf_log_lock(log, e);
+    if (rc) return rc;
+    lf_state *st = log->state;
+    info->base_offset = atomic_load_explicit(&st->end_offset, memory_order_relaxed);
     info->append_time = now;
+    for (size_t at = 0, n; !rc && at < len; at += n) {
+        n = len - at;
+        if ((int64_t)n > limit) {
+            n = fitting(batches + at, len - at, limit - atomic_load_explicit(&st->end_position, memory_order_relaxed));
+            if (!n) n = fitting(batches + at, len - at, limit);
+        }
+        rc = append_stretch(log, batches + at, n, prepare, now, e);
+    }
+    info->last_offset = atomic_load_explicit(&st->end_offset, memory_order_relaxed) - 1;
+    lf_log_unlock(log);
     return rc;
 }
 

@@ -7,8 +7,16 @@ int lf_log_segments(lf_log *log, lf_segment_info *out, int32_t cap, int32_t *cou
     for (int32_t i = 0; !rc && i < log->n_segments && i < cap; i++) {
         lf_segment *s = log->segments[i];
         int64_t end = lf_segment_end(log, s);
-        rc = lf_index_ready(log, s, end < 0 ? 0 : end, e);
-        out[i] = (lf_segment_info){s->base_offset, s->indexed_offset, end < 0 ? 0 : end, s->max_timestamp, s->sealed};
+        if (end < 0) {
+            /* Rolled by another process this moment: list again. */
+            log->segments_version = 0;
+            rc = lf_segments_refresh(log, e);
+            *count = rc ? 0 : log->n_segments;
+            i = -1;
+            continue;
+        }
+        rc = lf_index_ready(log, s, end, e);
+        out[i] = (lf_segment_info){s->base_offset, s->indexed_offset, end, s->max_timestamp, s->sealed};
     }
     pthread_mutex_unlock(&log->mu);
     return rc;

@@ -77,7 +77,7 @@ static int out_of_range(const lf_log *log, int64_t offset, lf_error *e) {
     return LF_E_OUT_OF_RANGE;
 }
 
-static void stand_in(lf_cursor *c, lf_segment *s, int64_t position) {
+static void stand_in(lf_cursor *c, lf_segment *s, int64_t position, int64_t expected) {
     if (c->segment != s) {
         lf_segment_ref(s);
         lf_segment_unref(c->segment);
@@ -86,6 +86,7 @@ static void stand_in(lf_cursor *c, lf_segment *s, int64_t position) {
     c->map = s->map;
     c->map_len = (int64_t)s->map_len;
     c->position = position;
+    c->expected = expected;
 }
 
 void lf_cursor_release(lf_cursor *c) {
@@ -117,33 +118,31 @@ static int seek_locked(lf_log *log, lf_cursor *c, int64_t offset, lf_error *e) {
     if (!rc) rc = lf_index_ready(log, s, end, e);
     if (!rc) rc = lf_segment_map(log, s, (size_t)end, e);
     if (rc) return rc;
-    int64_t at = lf_index_floor(s, offset);
-    for (bool rebuilt = false; at < end;) {
+    int64_t indexed, at = lf_index_floor(s, offset, &indexed), expected = at ? -1 : s->base_offset;
+    if (indexed >= 0 && (lf_batch_check(s->map + at, end - at, at, false, &b, &reason) || b.last_offset != indexed)) {
+        /* The index points astray: build it from the log. */
+        rc = lf_index_rebuild(log, s, end, e);
+        if (rc) return rc;
+        at = lf_index_floor(s, offset, &indexed);
+        expected = at ? -1 : s->base_offset;
+    }
+    while (at < end) {
         rc = lf_batch_check(s->map + at, end - at, at, false, &b, &reason);
-        if ((rc || b.base_offset > offset) && !rebuilt && s->sealed && at == lf_index_floor(s, offset)) {
-            /* The index points astray: build it from the log, once. */
-            lf_index_drop(s);
-            s->index_ready = true;
-            rc = lf_index_ready(log, s, end, e);
-            if (rc) return rc;
-            rebuilt = true;
-            at = lf_index_floor(s, offset);
-            continue;
-        }
-        if (rc) {
+        if (rc || !lf_batch_follows(log, &b, expected)) {
             /* Damage: what lies behind it stays reachable; the read that meets it reports it. */
             int64_t next = lf_batch_resync(s->map, at + 1, end, s->base_offset);
             if (next < 0) break;
             lf_batch_parse(s->map + next, next, &b);
             if (b.base_offset > offset) break;
             at = next;
-            rc = LF_OK;
+            expected = -1;
             continue;
         }
         if (b.last_offset >= offset) break;
         at += b.size;
+        expected = b.last_offset + 1;
     }
-    stand_in(c, s, at);
+    stand_in(c, s, at, expected);
     c->next_offset = offset;
     return LF_OK;
 }
@@ -185,14 +184,14 @@ static int step(lf_log *log, lf_cursor *c, int64_t *end, lf_error *e) {
             /* The segment's last offsets are gone (compaction): its successor begins behind a gap. */
             int32_t i = lf_segment_find(log, s->base_offset) + 1;
             now = log->segments[i < log->n_segments ? i : log->n_segments - 1];
-            stand_in(c, now, now == s ? c->position : 0);
-        } else if (!rc && now == s) stand_in(c, now, c->position);
-        else if (!rc && now->base_offset == c->next_offset) stand_in(c, now, 0);
+            if (now != s) stand_in(c, now, 0, now->base_offset);
+        } else if (!rc && now == s) stand_in(c, now, c->position, c->expected);
+        else if (!rc && now->base_offset == c->next_offset) stand_in(c, now, 0, now->base_offset);
         else if (!rc) rc = seek_locked(log, c, c->next_offset, e);
         if (!rc && !c->map) rc = lf_segment_map(log, c->segment, 1, e), c->map = c->segment->map, c->map_len = (int64_t)c->segment->map_len;
     } else {
         rc = lf_segment_map(log, s, (size_t)*end, e);
-        if (!rc) stand_in(c, s, c->position);
+        if (!rc) stand_in(c, s, c->position, c->expected);
     }
     pthread_mutex_unlock(&log->mu);
     return rc;
@@ -203,9 +202,12 @@ int lf_cursor_peek(lf_log *log, lf_cursor *c, bool check_crc, lf_batch *b, lf_er
     int64_t end = -1;
     for (int tries = 0; tries < 1000; tries++) {
         if (c->next_offset >= atomic_load_explicit(&log->state->end_offset, memory_order_acquire)) {
-            if (atomic_load_explicit(&log->state->failed, memory_order_relaxed) != ESTALE) return LF_E_END;
-            return lf_fail(e, LF_E_CLOSED, 0, log->dir, -1, "the partition was deleted");
+            if (atomic_load_explicit(&log->state->failed, memory_order_relaxed) == ESTALE)
+                return lf_fail(e, LF_E_CLOSED, 0, log->dir, -1, "the partition was deleted");
+            return c->next_offset > atomic_load(&log->state->end_offset) ? out_of_range(log, c->next_offset, e) : LF_E_END;
         }
+        if (c->next_offset < atomic_load_explicit(&log->state->start_offset, memory_order_relaxed))
+            return out_of_range(log, c->next_offset, e);
         if (!c->segment) {
             int rc = lf_cursor_seek(log, c, c->next_offset, e);
             if (rc) return rc;
@@ -218,8 +220,13 @@ int lf_cursor_peek(lf_log *log, lf_cursor *c, bool check_crc, lf_batch *b, lf_er
         }
         lf_segment *s = c->segment;
         int rc = lf_batch_check(c->map + c->position, end - c->position, c->position, false, b, &reason);
+        if (!rc && !lf_batch_follows(log, b, c->expected)) {
+            rc = LF_E_CORRUPT;
+            reason = LF_NOT_FOLLOWING;
+        }
         if (!rc && b->last_offset < c->next_offset) {
             c->position += b->size;
+            c->expected = b->last_offset + 1;
             continue;
         }
         if (!rc && b->base_offset > c->next_offset && !log->config.allow_gaps) {
@@ -238,24 +245,42 @@ int lf_cursor_peek(lf_log *log, lf_cursor *c, bool check_crc, lf_batch *b, lf_er
 
 void lf_cursor_advance(lf_cursor *c, const lf_batch *b) {
     c->position += b->size;
-    c->next_offset = b->last_offset + 1;
+    c->next_offset = c->expected = b->last_offset + 1;
+}
+
+/* *from: where to look for `timestamp` in segment *i, -1 when it is not in there. */
+static int time_floor(lf_log *log, int32_t *i, int64_t timestamp, int64_t *from, lf_error *e) {
+    lf_segment *s = log->segments[*i];
+    int64_t end = lf_segment_end(log, s);
+    if (end < 0) {
+        /* Rolled by another process this moment: list again, and begin again. */
+        log->segments_version = 0;
+        *i = -1;
+        return lf_segments_refresh(log, e);
+    }
+    int rc = lf_index_ready(log, s, end, e);
+    if (rc || s->max_timestamp < timestamp) return rc;
+    const lf_time_entry *t = lf_index_time_floor(s, timestamp);
+    if (t && (rc = lf_segment_map(log, s, (size_t)end, e))) return rc;
+    if (t && !lf_index_time_holds(s, t, end)) {
+        rc = lf_index_rebuild(log, s, end, e);
+        if (rc || s->max_timestamp < timestamp) return rc;
+        t = lf_index_time_floor(s, timestamp);
+    }
+    *from = t ? t->offset : s->base_offset;
+    return LF_OK;
 }
 
 int lf_cursor_seek_time(lf_log *log, lf_cursor *c, int64_t timestamp, lf_error *e) {
     lf_batch b;
-    int64_t start = atomic_load(&log->state->start_offset), from = -1;
+    int64_t from = -1;
     pthread_mutex_lock(&log->mu);
     int rc = lf_segments_refresh(log, e);
-    for (int32_t i = 0; !rc && i < log->n_segments && from < 0; i++) {
-        lf_segment *s = log->segments[i];
-        int64_t end = lf_segment_end(log, s);
-        if (end < 0) end = 0;
-        rc = lf_index_ready(log, s, end, e);
-        if (!rc && s->max_timestamp >= timestamp) from = lf_index_time_floor(s, timestamp);
-    }
+    for (int32_t i = 0; !rc && i < log->n_segments && from < 0; i++) rc = time_floor(log, &i, timestamp, &from, e);
     pthread_mutex_unlock(&log->mu);
     if (rc) return rc;
     if (from < 0) return LF_E_END;
+    int64_t start = atomic_load(&log->state->start_offset);
     rc = lf_cursor_seek(log, c, from < start ? start : from, e);
     while (!rc && !(rc = lf_cursor_peek(log, c, false, &b, e))) {
         if (b.max_timestamp >= timestamp) return LF_OK;

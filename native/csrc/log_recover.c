@@ -33,9 +33,9 @@ static int scan(lf_log *log, lf_segment *s, int64_t size, int64_t trusted, end_f
             lf_segment_path(log, s->base_offset, ".log", path);
             return lf_fail(e, rc, 0, path, at, reason);
         }
-        if (!rc && (b.base_offset < out->offset || (b.base_offset > out->offset && !log->config.allow_gaps))) {
+        if (!rc && !lf_batch_follows(log, &b, out->offset)) {
             rc = LF_E_CORRUPT;
-            reason = "the offset does not follow the batch before";
+            reason = LF_NOT_FOLLOWING;
         }
         if (rc) {
             int64_t next = out->offset < trusted ? lf_batch_resync(s->map, at + 1, size, out->offset) : -1;

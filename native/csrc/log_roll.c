@@ -75,7 +75,11 @@ int lf_log_roll_locked(lf_log *log, int64_t base_offset, lf_error *e) {
         atomic_store(&st->end_position, 0);
         atomic_fetch_add(&st->directory_version, 1);
         log->segments_version = atomic_fetch_add(&st->segments_version, 1) + 1;
-    } else lf_segment_unref(s);
+    } else {
+        /* Left there, it would be taken for the active segment by whoever lists the directory. */
+        unlink(path);
+        lf_segment_unref(s);
+    }
     pthread_mutex_unlock(&log->mu);
     return rc;
 }

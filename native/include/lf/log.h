@@ -149,11 +149,16 @@ int lf_segment_sync_dir(lf_log *log, lf_error *e);
 void lf_index_note(const lf_log *log, lf_segment *s, int64_t position, int32_t size, int64_t last_offset, int64_t max_timestamp);
 /* Makes the arrays cover [0, end): loads the files when right, walks the rest, rebuilds when wrong. */
 int lf_index_ready(lf_log *log, lf_segment *s, int64_t end, lf_error *e);
+/* From the log alone: the files have been found wrong. */
+int lf_index_rebuild(lf_log *log, lf_segment *s, int64_t end, lf_error *e);
 int lf_index_write(lf_log *log, lf_segment *s, bool sync, lf_error *e);
-/* Position of a batch at or before the one that holds `offset`. */
-int64_t lf_index_floor(const lf_segment *s, int64_t offset);
-/* Offset from which a search for `timestamp` starts within the segment. */
-int64_t lf_index_time_floor(const lf_segment *s, int64_t timestamp);
+/* Position of a batch at or before the one that holds `offset`. *last_offset (when not NULL): its last offset
+ * as the index has it, -1 for the segment's first batch. */
+int64_t lf_index_floor(const lf_segment *s, int64_t offset, int64_t *last_offset);
+/* Behind this entry's batch a search for `timestamp` starts; NULL: at the segment's first. */
+const lf_time_entry *lf_index_time_floor(const lf_segment *s, int64_t timestamp);
+/* Whether the log agrees with the entry; the segment is mapped up to `end`. */
+bool lf_index_time_holds(const lf_segment *s, const lf_time_entry *t, int64_t end);
 void lf_index_drop(lf_segment *s);
 
 /* ---- appending (log_append.c, log_roll.c) ---- */
@@ -193,6 +198,7 @@ typedef struct lf_cursor {
     int64_t map_len;
     int64_t position;               /* of the next batch */
     int64_t next_offset;            /* records below are not wanted */
+    int64_t expected;               /* base offset of the batch at `position`; -1 when unknown */
 } lf_cursor;
 int lf_cursor_seek(lf_log *log, lf_cursor *c, int64_t offset, lf_error *e);
 /* The batch at the cursor, checked; does not advance. LF_E_END at the published end. */
@@ -203,6 +209,11 @@ void lf_cursor_release(lf_cursor *c);
 int lf_cursor_seek_time(lf_log *log, lf_cursor *c, int64_t timestamp, lf_error *e);
 /* Header sanity and CRC of the batch at `p`, `available` bytes long. */
 int lf_batch_check(const uint8_t *p, int64_t available, int64_t position, bool check_crc, lf_batch *b, const char **reason);
+#define LF_NOT_FOLLOWING "the batch's base offset does not follow the batch before"
+/* The CRC does not cover the base offset: that it follows is what shows it right. `expected` -1: unknown. */
+static inline bool lf_batch_follows(const lf_log *log, const lf_batch *b, int64_t expected) {
+    return expected < 0 || b->base_offset == expected || (log->config.allow_gaps && b->base_offset > expected);
+}
 /* Position of the next whole, checked batch at or after `from` whose offsets are >= `offset`; -1 when there is none. */
 int64_t lf_batch_resync(const uint8_t *map, int64_t from, int64_t end, int64_t offset);
 
