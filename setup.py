@@ -69,6 +69,7 @@ MODULES: list[str] = [  # native/<name>.pyx -> logflume._native.<name>
     "codecs",
     "columns",
     "consumer_core",
+    "exported",
     "failures",
     "hashing",
     "input_columns",

@@ -4,16 +4,15 @@ A RecordBatch holds arrays of offsets, timestamps, and the places of keys and va
 they are, in the mapped segment or the buffer a batch was decompressed to, both kept alive by the batch.
 """
 
-from cpython.buffer cimport PyBUF_FORMAT, PyBUF_ND, PyBUF_STRIDES, PyBUF_WRITABLE
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from cpython.mem cimport PyMem_Free
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from libc.stdlib cimport free, realloc
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcpy
 
 cimport cython
 
 from logflume._native.core cimport (
+    lf_columns,
     lf_columns_free,
     lf_get_varint,
     lf_heap_ref,
@@ -21,58 +20,13 @@ from logflume._native.core cimport (
     lf_segment_ref,
     lf_segment_unref,
 )
+from logflume._native.exported cimport memory_view, numpy_array
 
 __all__ = ["ColumnView", "Record", "RecordBatch"]
 
-
-cdef extern from "Python.h":
-    object PyMemoryView_FromObject(object)
-
-
-@cython.final
-@cython.internal
-cdef class _Bytes:
-    """Read-only buffer over one part of a batch; memoryviews of it keep the batch, so the mapping, alive."""
-
-    cdef RecordBatch batch
-    cdef const uint8_t *base
-    cdef Py_ssize_t length, itemsize
-    cdef Py_ssize_t shape
-    cdef const char *format
-
-    def __getbuffer__(self, Py_buffer *view, int flags):
-        if flags & PyBUF_WRITABLE == PyBUF_WRITABLE:
-            raise BufferError("records are read-only")
-        self.shape = self.length // self.itemsize
-        view.buf = <void *>self.base
-        view.len = self.length
-        view.itemsize = self.itemsize
-        view.readonly = 1
-        view.ndim = 1
-        view.format = <char *>self.format if flags & PyBUF_FORMAT else NULL
-        view.shape = &self.shape if flags & PyBUF_ND else NULL
-        view.strides = &view.itemsize if flags & PyBUF_STRIDES == PyBUF_STRIDES else NULL
-        view.suboffsets = NULL
-        view.internal = NULL
-        view.obj = self
-
-
-cdef _Bytes _exporter(RecordBatch batch, const void *base, Py_ssize_t length, Py_ssize_t itemsize, const char *format):
-    cdef _Bytes out = _Bytes.__new__(_Bytes)
-    out.batch = batch
-    out.base = <const uint8_t *>base
-    out.length = length
-    out.itemsize = itemsize
-    out.format = format
-    return out
-
-
-cdef object _array(RecordBatch batch, const void *base, Py_ssize_t length, Py_ssize_t itemsize, const char *format):
-    """A read-only numpy array over the batch's own memory."""
-    import numpy
-    if length == 0:
-        return numpy.empty(0, dtype=format.decode())
-    return numpy.asarray(PyMemoryView_FromObject(_exporter(batch, base, length * itemsize, itemsize, format)))
+# The columns of a batch that was dropped, for the next batch: its pages need not be faulted in anew.
+cdef lf_columns spare
+cdef int32_t SPARE_ROWS_MAX = 1 << 17
 
 
 @cython.final
@@ -85,9 +39,14 @@ cdef class RecordBatch:
     """
 
     def __cinit__(self):
+        global spare
         self.topics = []
+        if spare.cap:
+            self.c = spare
+            spare.cap = 0
 
     def __dealloc__(self):
+        global spare
         cdef int32_t i
         if self.shared != NULL:
             lf_rows_unref(self.shared)
@@ -96,7 +55,11 @@ cdef class RecordBatch:
             lf_segment_unref(self.parts[i].segment)
             lf_heap_unref(self.parts[i].heap)
         free(self.parts)
-        lf_columns_free(&self.c)
+        if self.c.cap <= SPARE_ROWS_MAX and spare.cap == 0:
+            spare = self.c
+            spare.n = 0
+        else:
+            lf_columns_free(&self.c)
 
     cdef int add_part(self, str topic, int32_t partition, const uint8_t *base, size_t length,
                       lf_segment *segment, lf_heap *heap) except -1:
@@ -198,21 +161,24 @@ cdef class RecordBatch:
     @property
     def offsets(self):
         """numpy int64: offset of each row."""
-        return _array(self, self.c.offsets, self.c.n, sizeof(int64_t), b"q")
+        return numpy_array(self, self.c.offsets, self.c.n, sizeof(int64_t), b"l")
 
     @property
     def timestamps(self):
         """numpy int64: milliseconds since 1970 of each row; -1 where none was given."""
-        return _array(self, self.c.timestamps, self.c.n, sizeof(int64_t), b"q")
+        return numpy_array(self, self.c.timestamps, self.c.n, sizeof(int64_t), b"l")
 
     @property
     def partitions(self):
         """numpy int32: partition of each row."""
         import numpy
-        cdef int32_t i
+        cdef int32_t i, k = 0
         out = numpy.empty(self.c.n, dtype=numpy.int32)
-        for i in range(self.n_parts):
-            out[self.parts[i].first_row:] = self.parts[i].partition
+        cdef int32_t *to = <int32_t *><size_t>out.ctypes.data
+        for i in range(self.c.n):
+            while k + 1 < self.n_parts and self.parts[k + 1].first_row <= i:
+                k += 1
+            to[i] = self.parts[k].partition
         return out
 
     @property
@@ -245,7 +211,7 @@ cdef class RecordBatch:
     @property
     def value_lengths(self):
         """numpy int32: bytes of each value, -1 for null."""
-        return _array(self, self.c.value_len, self.c.n, sizeof(int32_t), b"i")
+        return numpy_array(self, self.c.value_len, self.c.n, sizeof(int32_t), b"i")
 
     @property
     def nbytes(self):
@@ -316,10 +282,6 @@ cdef ColumnView _view(RecordBatch batch, bint is_key):
     return out
 
 
-cdef object _slice_of(_Bytes whole, object view, uint32_t at, int32_t n):
-    return view[at:at + n]
-
-
 @cython.final
 cdef class ColumnView:
     """The values or the keys of a batch: a sequence of read-only memoryviews, None for null."""
@@ -333,7 +295,7 @@ cdef class ColumnView:
         if n < 0:
             return None
         cdef uint32_t at = b.c.key_at[row] if self.is_key else b.c.value_at[row]
-        return PyMemoryView_FromObject(_exporter(b, b.part_of(row).base + at, n, 1, b"B"))
+        return memory_view(b, b.part_of(row).base + at, n, 1, b"B")
 
     def __getitem__(self, index):
         if isinstance(index, slice):
@@ -386,7 +348,6 @@ cdef class ColumnView:
             raise ValueError(f"dtype {wanted} does not describe plain bytes")
         cdef int32_t size = wanted.itemsize
         typed = numpy.empty(b.c.n, dtype=wanted)
-        cdef const uint8_t[::1] check
         cdef uint8_t *to = <uint8_t *><size_t>typed.ctypes.data
         cdef int32_t *length = b.c.key_len if self.is_key else b.c.value_len
         cdef uint32_t *at = b.c.key_at if self.is_key else b.c.value_at

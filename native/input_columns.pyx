@@ -63,6 +63,13 @@ cdef class Packed:
     def __len__(self):
         return len(self.offsets) - 1
 
+    def __getitem__(self, index):
+        """A stretch of the values, over the same memory; `index` is a slice with step 1."""
+        start, stop, step = index.indices(len(self))
+        if step != 1:
+            raise ValueError("packed values are cut with step 1 only")
+        return Packed(self.data, self.offsets[start:max(stop, start) + 1])
+
     def __repr__(self):
         return f"<Packed: {len(self)} values>"
 
