@@ -65,11 +65,11 @@ static bool only_zeroes(const uint8_t *p, int64_t n) {
 }
 
 /* Indexes on disk may tell of what is cut, and would fit again once other records have taken its place. */
-static int forget_side_files(lf_log *log, const lf_segment *s, lf_error *e) {
-    static const char *const SUFFIXES[] = {".index", ".timeindex", ".txnindex", NULL};
+static int forget_side_files(lf_log *log, const lf_segment *s, bool transactions, lf_error *e) {
+    static const char *const SUFFIXES[] = {".index", ".timeindex", ".txnindex"};
     char path[LF_PATH_MAX];
     if (log->config.read_only) return LF_OK;
-    for (int i = 0; SUFFIXES[i]; i++) {
+    for (int i = 0; i < (transactions ? 3 : 2); i++) {
         lf_segment_path(log, s->base_offset, SUFFIXES[i], path);
         if (unlink(path) && errno != ENOENT) return lf_fail(e, LF_E_IO, errno, path, -1, "delete");
     }
@@ -93,12 +93,17 @@ static int cut(lf_log *log, int32_t i, int64_t size, const end_found *end, lf_er
     int rc = log->config.read_only ? LF_OK : lf_segment_open_for_write(log, s, e);
     if (!rc && !log->config.read_only && size != end->position && ftruncate(s->fd, end->position))
         rc = lf_fail(e, LF_E_IO, errno, path, end->position, "cut");
-    if (!rc) rc = forget_side_files(log, s, e);
+    if (!rc && !log->config.read_only) {
+        lf_error ignored;
+        bool cut_records = size > end->position && r->cut_bytes;
+        /* Full disk: no index is better than an old one. */
+        if (cut_records || lf_index_write(log, s, false, &ignored)) rc = forget_side_files(log, s, cut_records, e);
+    }
     for (int32_t k = log->n_segments - 1; !rc && k > i; k--) {
         struct stat info;
         lf_segment_path(log, log->segments[k]->base_offset, ".log", path);
         if (!stat(path, &info)) r->cut_bytes += info.st_size;
-        rc = forget_side_files(log, log->segments[k], e);
+        rc = forget_side_files(log, log->segments[k], true, e);
         if (!rc && !log->config.read_only && unlink(path) && errno != ENOENT) rc = lf_fail(e, LF_E_IO, errno, path, -1, "delete");
         r->deleted_segments++;
         lf_segment_unref(log->segments[k]);
