@@ -296,7 +296,7 @@ def test_copies_for_those_who_know_no_views(log: Partition) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [b"\xff", b"ok\x80", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe2\x82", b"\xf0\x9f\x98\x80", b"\xc3\xa4"],
+    [b"\xff", b"ok\x80", b"\xc0\xaf", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\xe2\x82", b"\xf0\x9f\x98\x80"],
 )  # fmt: skip
 def test_header_names_are_utf8_for_those_who_trust_it(log: Partition, name: bytes) -> None:
     log.append(b"v", headers=[(name, b"1"), ("ä", b"2")])
@@ -361,7 +361,7 @@ def test_released_in_threads_that_are_not_pythons(many: tuple[Partition, np.ndar
 
 
 def test_one_batch_in_several_threads(many: tuple[Partition, np.ndarray]) -> None:
-    partition, rows = many
+    partition, _ = many
     batch = everything(partition)
     sums: list[int] = []
 
