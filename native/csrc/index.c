@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -224,8 +225,9 @@ static int write_file(const char *path, const uint8_t *data, size_t n, bool sync
     LF_FAILPOINT_RAISE("index.before_write", log, e);
     int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     if (fd < 0) return lf_fail(e, LF_E_IO, errno, path, -1, "create index");
-    size_t want = LF_FAILPOINT("index.write") == LF_FP_TORN ? n / 2 : n;
-    ssize_t done = write(fd, data, want);
+    int torn = LF_FAILPOINT("index.write");
+    ssize_t done = torn == LF_FP_RAISE ? (errno = ENOSPC, -1) : write(fd, data, torn == LF_FP_TORN ? n / 2 : n);
+    if (torn == LF_FP_TORN) raise(SIGKILL);
     int rc = LF_OK;
     if (done != (ssize_t)n) rc = lf_fail(e, LF_E_IO, done < 0 ? errno : ENOSPC, path, -1, "write index");
     else if (sync && fdatasync(fd)) rc = lf_fail(e, LF_E_SYNC_FAILED, errno, path, -1, "fdatasync of the index");

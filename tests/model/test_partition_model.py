@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import shutil
 import tempfile
@@ -24,7 +25,9 @@ payloads = st.one_of(
     st.none(),
     st.binary(max_size=40),
     st.integers(0, 3000),  # so many equal bytes
-    st.tuples(st.integers(1, 1500), st.integers(0, 99)),  # so many bytes that do not compress, and a seed
+    st.tuples(
+        st.integers(1, 1500), st.integers(0, 99)
+    ),  # so many bytes that do not compress, and a seed
 )
 headers = st.one_of(
     st.just(()),
@@ -338,7 +341,7 @@ class PartitionModel(RuleBasedStateMachine):
             assert [segment.sealed for segment in segments] == [True] * (len(segments) - 1) + [
                 False
             ]
-            for segment, following in zip(segments, segments[1:]):
+            for segment, following in itertools.pairwise(segments):
                 assert segment.end_offset == following.base_offset
             for segment in segments:
                 rows = self.rows[segment.base_offset : segment.end_offset]

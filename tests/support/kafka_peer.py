@@ -1,0 +1,97 @@
+"""A real Kafka out of `../shared/peers/kafka` (or LOGFLUME_KAFKA_PEER): one node, its tools, its directories."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from support.partitions import Row
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = Path(os.environ.get("LOGFLUME_KAFKA_PEER", ROOT.parent / "shared/peers/kafka/kafka"))
+
+# What the dump tool says of faults; it exits 0 in spite of most.
+FAULTS = (
+    "isvalid: false",
+    "invalid bytes at the end of",
+    " is followed by ",  # non-consecutive offsets
+    "Mismatches in :",
+    "Found timestamp mismatch in :",
+    "Found out of order timestamp in :",
+    "Exception",
+    "corrupt",
+)
+
+ADDRESS = re.compile(r"^[\d.]+:\d+$")
+RECORD = re.compile(
+    r"^\| offset: (\d+) (?:CreateTime|LogAppendTime): (-?\d+) keySize: (-?\d+) valueSize: (-?\d+) "
+    r".*?headerKeys: \[(.*?)\](?: key: (.*?))?(?: payload: (.*))?$"
+)
+
+
+def script() -> str:
+    """The peer's script; skips the test where there is none, or no Java to run it."""
+    if not SCRIPT.is_file():
+        pytest.skip(f"no Kafka peer at {SCRIPT} (LOGFLUME_KAFKA_PEER)")
+    if not shutil.which("java"):
+        pytest.skip("no Java for the Kafka peer")
+    return str(SCRIPT)
+
+
+def run(*args: str) -> str:
+    """One command of the peer: its output, standard error included. Raises when it fails."""
+    environment = {**os.environ, "KAFKA_HEAP": "384m"}
+    done = subprocess.run(
+        [script(), *args], capture_output=True, text=True, timeout=180, env=environment, check=False
+    )
+    assert done.returncode == 0, f"{args}: {done.stdout}\n{done.stderr}"
+    return done.stdout + done.stderr
+
+
+def dump(files: Iterable[Path], *flags: str) -> str:
+    """What kafka-dump-log prints; fails the test when it names a fault."""
+    out = run("tool", "kafka-dump-log", *flags, "--files", ",".join(map(str, files)))
+    # The tool starts counting at -1, also in a segment that starts elsewhere.
+    lines = [line for line in out.splitlines() if "  -1 is followed by " not in line]
+    faults = [line for line in lines if any(fault in line for fault in FAULTS)]
+    assert not faults, faults
+    return out
+
+
+def dumped_rows(out: str) -> list[tuple[Row, str]]:
+    """Records that `--print-data-log` printed, each with the names of its headers; keys and values were ASCII."""
+    rows = []
+    for line in out.splitlines():
+        if match := RECORD.match(line):
+            offset, timestamp, key_size, value_size, names, key, value = match.groups()
+            row = Row(
+                int(offset),
+                int(timestamp),
+                None if int(key_size) < 0 else (key or "").encode(),
+                None if int(value_size) < 0 else (value or "").encode(),
+            )
+            rows.append((row, names))
+    return rows
+
+
+class Broker:
+    """One Kafka node with all its data in `where`."""
+
+    def __init__(self, where: Path) -> None:
+        self.where = where
+        self.data = where / "node1" / "data"
+
+    def up(self) -> str:
+        """Starts it (again, on its data); its address."""
+        return next(
+            line for line in run("-d", str(self.where), "up").splitlines() if ADDRESS.match(line)
+        )
+
+    def down(self, *, wipe: bool = False) -> None:
+        run("-d", str(self.where), "down", *(["--wipe"] if wipe else []))
