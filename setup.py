@@ -66,6 +66,7 @@ CORE_SOURCES: list[str] = [  # native/csrc/
 ]
 MODULES: list[str] = [  # native/<name>.pyx -> logflume._native.<name>
     "arrow_stream",
+    "batches",
     "codecs",
     "columns",
     "consumer_core",
@@ -77,6 +78,7 @@ MODULES: list[str] = [  # native/<name>.pyx -> logflume._native.<name>
     "partition_log",
     "partition_reader",
     "producer_core",
+    "scatter",
     "staging",
 ]
 

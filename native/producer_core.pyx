@@ -20,22 +20,11 @@ from logflume.types import RecordMetadata
 
 from logflume._native.core cimport *
 from logflume._native.partition_log cimport PartitionLog
+from logflume._native.partitioner cimport LF_PARTITION_XXH3, lf_partition_of
+from logflume._native.scatter cimport Scatter
 from logflume._native.staging cimport Stage, raise_status
 
 __all__ = ["Delivery", "ProducerCore"]
-
-cdef extern from "lf/murmur2.h" nogil:
-    int32_t lf_murmur2_partition(const void *key, size_t n, int32_t partitions) noexcept
-
-cdef extern from *:
-    """
-    #define XXH_INLINE_ALL
-    #include <xxhash.h>
-    static inline int32_t lf_xxh3_partition(const void *key, size_t n, int32_t partitions) {
-        return (int32_t)(XXH3_64bits(key, n) % (uint64_t)partitions);
-    }
-    """
-    int32_t lf_xxh3_partition(const void *key, size_t n, int32_t partitions) noexcept nogil
 
 cdef enum:
     OPEN = 0
@@ -44,10 +33,7 @@ cdef enum:
     FAILED = 3
 
 cdef enum:
-    MURMUR2 = 0
-    XXH3 = 1
-    ROUND_ROBIN = 2
-    STICKY = 3
+    ROUND_ROBIN = 2     # of PARTITIONERS
 
 PARTITIONERS = ("murmur2", "xxh3", "round_robin", "sticky")
 
@@ -173,13 +159,17 @@ cdef object _future_of(PendingBatch b, object loop):
 cdef class Accumulator:
     """One partition's open batch."""
 
+    cdef Stage new_stage(self, int64_t batch_bytes):
+        cdef Stage stage = self.log.take_stage(batch_bytes)
+        stage.codec = self.codec
+        stage.level = self.level
+        return stage
+
     cdef Stage open_batch(self):
         """The stage to put into; begins a batch when there is none."""
         cdef PendingBatch b
         if self.stage is None:
-            self.stage = self.log.take_stage(self.core.batch_size)
-            self.stage.codec = self.codec
-            self.stage.level = self.level
+            self.stage = self.new_stage(self.core.batch_size)
             self.batch_limit = self.stage.batch_bytes
             self.easy_payload = min(self.core.max_request_size, self.stage.max_message_bytes, self.log.config.segment_bytes) - 128
             # Finished by close_batch only: one batch, one PendingBatch.
@@ -301,10 +291,8 @@ cdef class TopicSlot:
 
     cdef Accumulator choose(self, const uint8_t *key, int64_t length, int partitioner):
         """The partition of a record without an explicit one. `length` -1: no key."""
-        if length >= 0 and partitioner <= XXH3:
-            if partitioner == MURMUR2:
-                return <Accumulator>self.accumulators[lf_murmur2_partition(key, length, self.count)]
-            return <Accumulator>self.accumulators[lf_xxh3_partition(key, length, self.count)]
+        if length >= 0 and partitioner <= LF_PARTITION_XXH3:
+            return <Accumulator>self.accumulators[lf_partition_of(partitioner, key, length, self.count)]
         if partitioner == ROUND_ROBIN:
             self.sticky = (self.sticky + 1) % self.count
         return <Accumulator>self.accumulators[self.sticky]
@@ -516,12 +504,13 @@ cdef class ProducerCore:
         if partition is not None or s.count == 1:
             a = self._explicit(s, 0 if partition is None else partition)
             self._append_to(a, values, keys, timestamps, headers)
-        elif keys is None:
-            # Without keys any partition will do: a large call is spread over all.
+        elif keys is None or self.partitioner >= ROUND_ROBIN:
+            # Keys do not matter, any partition will do: a large call is spread over all.
             step = n if n < 4096 else (n + s.count - 1) // s.count
             while at < n:
                 a = s.choose(NULL, -1, self.partitioner)
-                self._append_to(a, values if step >= n else values[at:at + step], None,
+                self._append_to(a, values if step >= n else values[at:at + step],
+                                keys if keys is None or step >= n else keys[at:at + step],
                                 timestamps if timestamps is None or step >= n else timestamps[at:at + step],
                                 headers if headers is None or step >= n else headers[at:at + step])
                 if self.partitioner != ROUND_ROBIN:
@@ -541,20 +530,41 @@ cdef class ProducerCore:
         return 0
 
     cdef Py_ssize_t _send_keyed(self, TopicSlot s, object values, object keys, object timestamps, object headers) except -1:
-        """Record by record: each key has its partition."""
-        cdef Py_ssize_t i, n = len(values)
+        """Each key has its partition: records are scattered over a stage a partition, full stages are appended."""
         cdef Accumulator a
-        if len(keys) != n:
-            raise ValueError(f"{len(keys)} keys for {n} values")
-        for i in range(n):
-            self.send(s.name, values[i], keys[i], headers[i] if headers is not None else None, None,
-                      timestamps[i] if timestamps is not None else None)
+        cdef Scatter scatter = Scatter(values, keys, timestamps, headers, self.partitioner, s.sticky)
+        cdef list stages = []
+        cdef int32_t full
         for a in s.accumulators:
             a.close_batch()
-            if self.acks < 0:
-                a.settle_synced()
-        self._raise_failure()
-        return n
+            stages.append(a.new_stage(self.batch_size))
+        try:
+            while True:
+                full = scatter.run(stages)
+                if full < 0:
+                    break
+                self._append_scattered(s, stages, full)
+            for full in range(s.count):
+                self._append_scattered(s, stages, full)
+        finally:
+            for a, stage in zip(s.accumulators, stages):
+                a.log.give_stage(stage)
+        if self.acks < 0:
+            for a in s.accumulators:
+                a.log.sync_to(a.last_appended + 1)
+        return scatter.length
+
+    cdef int _append_scattered(self, TopicSlot s, list stages, int32_t index) except -1:
+        cdef Accumulator a = s.accumulators[index]
+        cdef Stage stage = stages[index]
+        cdef lf_append_info info
+        stage.finish()
+        if stage.records:
+            with a.gate:
+                a.log.append_batches(stage.b.buf, stage.b.start, False, &info)
+                a.last_appended = info.last_offset
+            stage.reset()
+        return 0
 
     def hurry(self, Accumulator a):
         """Have the ticker close and settle this partition's batches now."""

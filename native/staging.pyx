@@ -21,6 +21,7 @@ __all__ = ["Stage"]
 
 cdef extern from "Python.h":
     PyObject **PySequence_Fast_ITEMS(object o)
+    Py_ssize_t PySequence_Fast_GET_SIZE(object o)
 
 
 cdef int raise_status(int status, int64_t size, int64_t limit) except -1:
@@ -160,9 +161,9 @@ cdef class Stage:
     cdef int64_t fill_objects(self, object values, object keys, object timestamps, object headers, int64_t now,
                               int64_t start, int64_t stop) except -1:
         """`values`, `keys`: lists or tuples (`keys` may be None); all of them bytes is the fast way."""
-        cdef PyObject **vs = PySequence_Fast_ITEMS(values)
-        cdef PyObject **ks = PySequence_Fast_ITEMS(keys) if keys is not None else NULL
+        cdef bint keyed = keys is not None
         cdef int64_t i = start, when = now
+        cdef object value, key = None
         cdef const uint8_t *k = NULL
         cdef int32_t vn, kn = -1
         cdef size_t payload
@@ -170,27 +171,32 @@ cdef class Stage:
         # The largest payload that needs no look at the limits of a message.
         cdef size_t easy = <size_t>min(self.max_message_bytes, 1 << 30) - LF_BATCH_RECORDS_AT - 64
         while i < stop and self.b.start < self.full_bytes:
-            value = <object>vs[i]
+            # Looked up anew each time: closing a batch lets other threads run, and they may change a list.
+            if i >= PySequence_Fast_GET_SIZE(values) or (keyed and i >= PySequence_Fast_GET_SIZE(keys)):
+                raise RuntimeError("the list was changed while it was being appended")
+            value = <object>PySequence_Fast_ITEMS(values)[i]
+            if keyed:
+                key = <object>PySequence_Fast_ITEMS(keys)[i]
             if timestamps is not None:
                 item = timestamps[i]
                 when = now if item is None else item
             if (headers is not None and headers[i]) or not PyBytes_CheckExact(value) or (
-                    ks != NULL and not PyBytes_CheckExact(<object>ks[i])):
-                self.put(value, <object>ks[i] if ks != NULL else None, headers[i] if headers is not None else None, when)
+                    keyed and not PyBytes_CheckExact(key)):
+                self.put(value, key, headers[i] if headers is not None else None, when)
                 i += 1
                 continue
             payload = PyBytes_GET_SIZE(value)
-            if ks != NULL:
-                k = <const uint8_t *>PyBytes_AS_STRING(<object>ks[i])
-                payload += PyBytes_GET_SIZE(<object>ks[i])
+            if keyed:
+                k = <const uint8_t *>PyBytes_AS_STRING(key)
+                payload += PyBytes_GET_SIZE(key)
             if payload > easy:
                 self._make_room(payload)
             elif self.b.count and <int64_t>lf_builder_size_with(&self.b, payload) > self.batch_bytes:
                 self.finish()
                 continue
             vn = <int32_t>PyBytes_GET_SIZE(value)
-            if ks != NULL:
-                kn = <int32_t>PyBytes_GET_SIZE(<object>ks[i])
+            if keyed:
+                kn = <int32_t>PyBytes_GET_SIZE(key)
             rc = lf_builder_put(&self.b, when, k, kn, <const uint8_t *>PyBytes_AS_STRING(value), vn, NULL, 0, 0)
             if rc:
                 raise_status(rc, payload, self.max_message_bytes)

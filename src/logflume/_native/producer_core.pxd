@@ -39,6 +39,7 @@ cdef class Accumulator:
     cdef object gate                # lock: one closes and appends at a time, so that order is kept
     cdef list unsynced              # appended batches whose deliveries wait for the disk
 
+    cdef Stage new_stage(self, int64_t batch_bytes)
     cdef Stage open_batch(self)
     cdef int close_batch(self) except -1
     cdef int append_stage(self, Stage stage, PendingBatch pending) except -1
@@ -78,4 +79,5 @@ cdef class ProducerCore:
     cdef int _drop_empty(self, Accumulator a) except -1
     cdef int _append_to(self, Accumulator a, object values, object keys, object timestamps, object headers) except -1
     cdef Py_ssize_t _send_keyed(self, TopicSlot s, object values, object keys, object timestamps, object headers) except -1
+    cdef int _append_scattered(self, TopicSlot s, list stages, int32_t index) except -1
     cdef int _raise_failure(self) except -1

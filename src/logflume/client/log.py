@@ -37,7 +37,7 @@ def open_log(path: str | os.PathLike[str], *, read_only: bool = False, **config:
     CorruptRecord, UnknownConfig.
     """
     name = os.fspath(path)
-    if isinstance(name, str) and "://" in name:
+    if "://" in name:
         raise UnsupportedByEngine(what=f"the address {name}", instead="a directory's path")
     return Log(name, read_only=read_only, config=config)
 
@@ -126,7 +126,7 @@ class Log:
     # ---- writing and reading
 
     def producer(self, **config: object) -> Producer:
-        """A Producer; options as keywords: `acks="all"`, `linger_ms=5`, `batch_size=65536`, `compression_type="lz4"`."""
+        """A Producer; options as keywords: `acks="all"`, `linger_ms=5`, `compression_type="lz4"`, ..."""
         from logflume.client.producer import Producer
 
         self._check_open()
@@ -194,7 +194,8 @@ class Log:
     def close(self) -> None:
         """Close producers (flushing them), consumers and partitions. Idempotent. Raises the first failure."""
         failure: Exception | None = None
-        for user in [*self._producers, *self._consumers]:
+        users: list[Producer | Consumer] = [*self._producers, *self._consumers]
+        for user in users:
             try:
                 user.close()
             except Exception as error:  # all are closed; the first failure is raised below

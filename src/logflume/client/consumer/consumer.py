@@ -288,9 +288,7 @@ class Consumer:
 
     def _positions(self) -> dict[TopicPartition, OffsetAndMetadata]:
         ahead = self._iterator.peek()
-        positions: dict[tuple[str, int], int] = dict(self._assignment.positions())
-        positions.update(ahead)
-        return as_offsets(positions)
+        return as_offsets({w: ahead.get(w, at) for w, at in self._assignment.positions().items()})
 
     def committed(self, topic: str | tuple[str, int], partition: int | None = None) -> int | None:
         """The group's stored offset of a partition, None when there is none."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 __all__ = ["as_offsets", "as_partitions", "as_place"]
 
 
-def as_place(topic: str | tuple[str, int], partition: int | None = None) -> TopicPartition:
+def as_place(topic: object, partition: int | None = None) -> TopicPartition:
     """`("t", 0)`, `TopicPartition("t", 0)` or topic and partition apart. Raises TypeError for anything else."""
     if isinstance(topic, str) and isinstance(partition, int):
         return TopicPartition(topic, partition)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from logflume.errors import CommitFailed, UnknownTopicOrPartition
 from logflume.types import TopicPartition
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from re import Pattern
 
     from logflume.client.consumer.assignment import Assignment
@@ -66,16 +67,16 @@ class Subscription:
         on_revoked: Listener | None,
         on_lost: Listener | None,
     ) -> None:
-        """Names or one pattern; replaces what was before. Raises UnknownTopicOrPartition for a name that is not there."""
+        """Names or one pattern, instead of what was before. Raises UnknownTopicOrPartition for an unknown name."""
         names: set[str] = set()
         pattern: Pattern[str] | None = None
         for item in topics:
             if isinstance(item, str):
                 names.add(item)
-            elif hasattr(item, "fullmatch"):
-                pattern = item
-            else:
+            elif isinstance(item, Iterable):
                 names.update(item)
+            else:
+                pattern = item
         if not names and pattern is None:
             raise TypeError("subscribe() wants topic names or a compiled pattern")
         if pattern is not None and (names or len(topics) > 1):

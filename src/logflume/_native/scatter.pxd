@@ -1,0 +1,21 @@
+"""Keyed records spread over a stage for each partition."""
+
+from libc.stdint cimport int32_t, int64_t
+
+from logflume._native.input_columns cimport InputColumn
+
+
+cdef class Scatter:
+    cdef readonly int64_t length
+    cdef int64_t at                 # the next record
+    cdef int partitioner
+    cdef int32_t keyless            # where records without a key go
+    cdef int64_t now
+    cdef object values, keys, timestamps, headers
+    cdef InputColumn value_column, key_column
+    cdef const int64_t[::1] stamps
+
+    # Puts records until a stage is full, whose index is returned; -1 at the end.
+    cdef int32_t run(self, list stages) except -2
+    cdef int32_t _run_objects(self, list stages) except -2
+    cdef int32_t _run_columns(self, list stages) except -2

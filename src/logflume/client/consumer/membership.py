@@ -1,0 +1,168 @@
+"""A consumer's part in its group: takes over what is assigned, gives up what goes to others."""
+
+from __future__ import annotations
+
+import time
+
+from logflume.coordinator.group_files import group_file_path
+from logflume.coordinator.group_member import GroupMember
+from logflume.coordinator.offset_store import OffsetStore
+from logflume.coordinator.offsets_schema import partition_for
+from logflume.errors import TopicExists, UnknownTopicOrPartition
+from logflume.types import TopicPartition
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from logflume.client.consumer.assignment import Assignment
+    from logflume.config import ConsumerConfig
+    from logflume.log.directory import LogDirectory
+    from logflume.types import OffsetAndMetadata
+
+    Listener = Callable[[list[TopicPartition]], None]
+
+__all__ = ["OFFSETS_TOPIC", "Membership", "offsets_partitions", "open_offsets"]
+
+OFFSETS_TOPIC = "__consumer_offsets"
+
+
+def offsets_partitions(directory: LogDirectory) -> int:
+    """How many partitions the internal topic of commits has; makes the topic if there is none."""
+    try:
+        return directory.topic(OFFSETS_TOPIC).partitions
+    except UnknownTopicOrPartition:
+        config = directory.config
+        try:
+            directory.create_topic(
+                OFFSETS_TOPIC,
+                partitions=config.offsets_topic_num_partitions,
+                config={
+                    "cleanup.policy": "compact",
+                    "segment.bytes": config.offsets_topic_segment_bytes,
+                },
+            )
+        except TopicExists:
+            pass  # another process was first
+        return directory.topic(OFFSETS_TOPIC).partitions
+
+
+def open_offsets(directory: LogDirectory, group: str) -> OffsetStore:
+    """The store of committed offsets that holds this group's."""
+    number = partition_for(group, offsets_partitions(directory))
+    # Opening makes the partition's directory where the topic's maker, another process, has not come to it yet.
+    return OffsetStore(directory.partition(OFFSETS_TOPIC, number))
+
+
+class Membership:
+    """One consumer's membership. Not thread-safe: the consumer's guard stands before it.
+
+    A partition is read only while the group's lock on it is held: what is revoked is committed and
+    dropped before it is released, what is assigned is read from the committed offset after it is locked.
+    """
+
+    def __init__(
+        self,
+        directory: LogDirectory,
+        config: ConsumerConfig,
+        assignment: Assignment,
+        give_back: Callable[[], None],
+        committed: Callable[[TopicPartition], OffsetAndMetadata | None],
+        commit_positions: Callable[[Iterable[TopicPartition]], None],
+    ) -> None:
+        group = config.group_id
+        assert group is not None
+        open_offsets(directory, group)
+        self._directory = directory
+        self._assignment = assignment
+        self._give_back = give_back
+        self._committed = committed
+        self._commit_positions = commit_positions
+        self._topics: set[str] = set()
+        self._on_assigned: Listener | None = None
+        self._on_revoked: Listener | None = None
+        self._on_lost: Listener | None = None
+        self._member = GroupMember(
+            group_file_path(directory.path, group, offsets_partitions(directory)),
+            group,
+            partition_count=self._count,
+            client_id=config.client_id or "",
+            instance_id=config.group_instance_id,
+            assignors=config.partition_assignment_strategy,
+            session_timeout_s=config.session_timeout_ms / 1000,
+            lock_timeout_s=directory.config.lock_timeout_ms / 1000,
+        )
+
+    def _count(self, topic: str) -> int | None:
+        self._directory.refresh()
+        try:
+            return self._directory.topic(topic).partitions
+        except UnknownTopicOrPartition:
+            return None
+
+    @property
+    def member(self) -> GroupMember:
+        """The membership below."""
+        return self._member
+
+    def listen(
+        self, on_assigned: Listener | None, on_revoked: Listener | None, on_lost: Listener | None
+    ) -> None:
+        """Call these at changes."""
+        self._on_assigned, self._on_revoked, self._on_lost = on_assigned, on_revoked, on_lost
+
+    def subscribe(self, topics: set[str]) -> None:
+        """Take part in sharing these topics; joins the group at the first call."""
+        now = time.monotonic()
+        if not self._member.is_member:
+            self._member.join(topics, now=now, joined_ms=time.time_ns() // 1_000_000)
+        elif topics != self._topics:
+            self._member.update_topics(topics, now=now)
+        self._topics = set(topics)
+
+    def poll(self) -> bool:
+        """Take over changes. True while there are others in the group, or changes under way."""
+        if not self._member.is_member:
+            # Removed from the group (its file was deleted, say): come back as a new member.
+            self._give_up_lost(sorted(self._assignment.partitions()))
+            self._member.join(
+                self._topics, now=time.monotonic(), joined_ms=time.time_ns() // 1_000_000
+            )
+        change = self._member.poll(time.monotonic())
+        if change.lost:
+            self._give_up_lost(list(change.lost))
+            self._member.release(change.lost)
+        if change.revoked:
+            self._revoke(list(change.revoked))
+        if change.assigned:
+            for where in change.assigned:
+                found = self._committed(where)
+                self._assignment.add(where, None if found is None else found.offset)
+            if self._on_assigned is not None:
+                self._on_assigned(list(change.assigned))
+        return self._member.has_others or not self._member.is_settled
+
+    def _revoke(self, wheres: list[TopicPartition]) -> None:
+        self._give_back()
+        if self._on_revoked is not None:
+            self._on_revoked(wheres)
+        self._commit_positions(wheres)
+        self._assignment.remove(wheres)
+        self._member.release(wheres)
+
+    def _give_up_lost(self, wheres: list[TopicPartition]) -> None:
+        if not wheres:
+            return
+        self._give_back()
+        listener = self._on_lost or self._on_revoked
+        if listener is not None:
+            listener(wheres)
+        self._assignment.remove(wheres)
+
+    def leave(self) -> None:
+        """End the membership; positions were committed before. Others take the partitions over at once."""
+        owned = sorted(self._assignment.partitions())
+        if owned and self._on_revoked is not None:
+            self._on_revoked(owned)
+        self._assignment.remove(owned)
+        self._member.leave(now=time.monotonic())
