@@ -1,4 +1,4 @@
-"""The engine opens what a real Kafka wrote, and writes what the twin reads: both ways, byte for byte where it matters."""
+"""The engine opens what a real Kafka wrote, and writes what the twin of the format reads."""
 
 from __future__ import annotations
 
