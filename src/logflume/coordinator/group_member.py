@@ -92,7 +92,7 @@ class GroupMember:
         self._session_timeout_s = session_timeout_s
         self._probe_interval_s = probe_interval_s
         self._topics_interval_s = topics_interval_s
-        self._pid = os.getpid() if pid is None else pid
+        self._pid = pid
 
         def open_file(path: str) -> GroupFile:
             return GroupFile(
@@ -149,6 +149,11 @@ class GroupMember:
         """True when it owns its target and nothing else; until then poll every millisecond or so."""
         return self._is_settled and not self._leaving
 
+    @property
+    def has_others(self) -> bool:
+        """True when the last table looked at has more members than this one."""
+        return len(self._register.table.members) > 1
+
     # Coming and going
 
     def join(
@@ -160,7 +165,8 @@ class GroupMember:
         has this instance id, InvalidGroup when no assignor is shared with the group, or when it
         has joined already (or was removed and has not released all yet).
         """
-        if self.is_member or self._held:
+        # In a forked child what the parent held is not held: there it is a new beginning.
+        if self.is_member or (self._held and self._register.is_open):
             raise InvalidGroup(group=self._group, reason="joined already; leave or release first")
         self._close()
         row = MemberRow(
@@ -170,7 +176,7 @@ class GroupMember:
             instance_id=self._instance_id,
             assignors=self._assignors,
             topics=tuple(sorted(topics)),
-            pid=self._pid,
+            pid=os.getpid() if self._pid is None else self._pid,
             joined_ms=joined_ms,
             session_timeout_s=self._session_timeout_s,
         )

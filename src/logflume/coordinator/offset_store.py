@@ -1,14 +1,19 @@
-"""Committed offsets of the groups that share one partition of `__consumer_offsets`.
-
-Commits are records of that partition, so a commit by any process is seen by all: the store keeps what the
-records say in memory and reads on from where it stopped before each answer.
-"""
+"""Committed offsets of groups: appended to a partition of `__consumer_offsets`, read back from it."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
+from uuid import UUID
 
-from logflume.coordinator.offsets_schema import (
+from logflume.config.names import check_group
+from logflume.errors import InvalidRecord, OffsetOutOfRange, RecordTooLarge
+from logflume.observe import get_logger
+from logflume.types import OffsetAndMetadata, TopicPartition
+
+from .offsets_schema import (
+    NO_LEADER_EPOCH,
     OffsetCommitKey,
     OffsetCommitValue,
     decode_key,
@@ -16,28 +21,78 @@ from logflume.coordinator.offsets_schema import (
     encode_key,
     encode_value,
 )
-from logflume.errors import OffsetOutOfRange
-from logflume.types import OffsetAndMetadata, TopicPartition
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+__all__ = ["METADATA_BYTES_MAX", "OffsetStore", "OffsetsLog"]
 
-    from logflume._native.partition import Partition
+METADATA_BYTES_MAX = 4096
+"""Kafka's default of offset.metadata.max.bytes."""
 
-__all__ = ["OffsetStore"]
+READ_RECORDS_MAX = 100_000
+READ_BYTES_MAX = 1 << 20
+BATCH_BYTES = 1 << 19
 
-_READ_RECORDS = 10_000
-_READ_BYTES = 4 << 20
+_logger = get_logger(__name__)
+
+
+class _Strings(Protocol):
+    def tolist(self) -> list[bytes | None]: ...
+
+
+class _Batch(Protocol):
+    @property
+    def keys(self) -> _Strings: ...
+    @property
+    def values(self) -> _Strings: ...
+
+
+class _Reader(Protocol):
+    @property
+    def position(self) -> int: ...
+    def seek(self, offset: int) -> None: ...
+    def read(self, max_records: int = ..., max_bytes: int = ...) -> _Batch: ...
+
+
+class OffsetsLog(Protocol):
+    """What the store needs of a partition; `logflume._native.partition.Partition` has it."""
+
+    path: str
+
+    @property
+    def start_offset(self) -> int: ...
+    @property
+    def end_offset(self) -> int: ...
+    def append_many(
+        self,
+        values: Sequence[bytes | None],
+        keys: Sequence[bytes | None] | None = None,
+        *,
+        batch_bytes: int = ...,
+    ) -> int: ...
+    def sync(self, offset: int | None = None) -> None: ...
+    def reader(self, offset: int | None = None) -> _Reader: ...
 
 
 class OffsetStore:
-    """Not thread-safe. `log` is the partition of `__consumer_offsets` that the groups belong to."""
+    """The committed offsets in one partition of `__consumer_offsets`. Not thread-safe.
 
-    def __init__(self, log: Partition) -> None:
+    Keeps the last value of every key in memory, as bytes, and reads what was appended since before
+    it answers: so commits by other processes are seen, and the log alone is the truth. Borrows the
+    partition, which its opener closes. Methods raise what reading and appending raise
+    (CorruptRecord, DiskFull, Closed ...).
+
+    `topic_id(topic)` gives a topic's id, if it has one. Then commits carry it, as Kafka 4 writes
+    them, and one for an earlier topic of the same name, deleted since, is not taken for one of this.
+    """
+
+    def __init__(
+        self, log: OffsetsLog, *, topic_id: Callable[[str], UUID | None] | None = None
+    ) -> None:
         self._log = log
-        self._next = int(log.start_offset)
-        self._groups: dict[str, dict[TopicPartition, OffsetAndMetadata]] = {}
+        self._topic_id = topic_id
+        self._reader: _Reader | None = None
+        self._latest: dict[bytes, bytes] = {}
+
+    # Writing
 
     def commit(
         self,
@@ -45,81 +100,160 @@ class OffsetStore:
         offsets: Mapping[TopicPartition, OffsetAndMetadata],
         *,
         durable: bool = True,
+        now_ms: int | None = None,
     ) -> None:
-        """Store a group's offsets as one batch. On disk when it returns if `durable`, else published.
+        """Store where a group stands, in one batch.
 
-        Raises DiskFull, SyncFailed, Closed.
+        With `durable` it survives power loss when this returns, without it the death of the
+        process. `now_ms` (ms since 1970) is the commit's time, the wall clock's by default. Raises
+        InvalidGroup, InvalidRecord (a negative offset), RecordTooLarge (a note over
+        METADATA_BYTES_MAX bytes); then nothing is stored.
         """
-        if not offsets:
-            return
-        now = time.time_ns() // 1_000_000
-        self._log.append_many(
-            [
-                encode_value(
-                    OffsetCommitValue(
-                        offset=entry.offset,
-                        leader_epoch=-1 if entry.leader_epoch is None else entry.leader_epoch,
-                        metadata=entry.metadata,
-                        commit_timestamp=now,
-                    )
-                )
-                for entry in offsets.values()
-            ],
-            keys=[encode_key(group, where.topic, where.partition) for where in offsets],
-        )
-        if durable:
-            self._log.sync()
+        check_group(group)
+        stamp = time.time_ns() // 1_000_000 if now_ms is None else now_ms
+        keys = [encode_key(group, topic, partition) for topic, partition in offsets]
+        values = [self._value(where.topic, entry, stamp) for where, entry in offsets.items()]
+        self._append(keys, values, durable=durable)
 
-    def committed(self, group: str, where: TopicPartition) -> OffsetAndMetadata | None:
-        """What the group committed last for a partition, by whatever process."""
-        self._read_on()
-        return self._groups.get(group, {}).get(where)
+    def delete(
+        self,
+        group: str,
+        partitions: Iterable[TopicPartition] | None = None,
+        *,
+        durable: bool = True,
+    ) -> int:
+        """Forget a group's offsets, all or those named, by tombstones; returns how many there were."""
+        wanted = None if partitions is None else set(partitions)
+        return self._delete(
+            lambda key: (
+                key.group == group
+                and (wanted is None or TopicPartition(key.topic, key.partition) in wanted)
+            ),
+            durable=durable,
+        )
+
+    def delete_topic(self, topic: str, *, durable: bool = True) -> int:
+        """Forget all groups' offsets of a topic that is deleted; returns how many there were."""
+        return self._delete(lambda key: key.topic == topic, durable=durable)
+
+    # Reading
+
+    def committed(self, group: str, partition: TopicPartition) -> OffsetAndMetadata | None:
+        """Where the group stands in a partition; None when it never committed there.
+
+        Raises InvalidRecord when the stored value is not one.
+        """
+        self.refresh()
+        key = encode_key(group, *partition)
+        data = self._latest.get(key)
+        if data is None:
+            # Version 0, of Kafka before 0.9: the same but for the number.
+            data = self._latest.get(b"\0\0" + key[2:])
+        return None if data is None else self._entry(group, partition, data)
 
     def offsets(self, group: str) -> dict[TopicPartition, OffsetAndMetadata]:
-        """All of a group's committed offsets."""
-        self._read_on()
-        return dict(self._groups.get(group, {}))
+        """Everything a group committed, sorted by partition."""
+        self.refresh()
+        found = {
+            TopicPartition(key.topic, key.partition) for key in self._keys() if key.group == group
+        }
+        entries = {partition: self.committed(group, partition) for partition in sorted(found)}
+        return {partition: entry for partition, entry in entries.items() if entry is not None}
 
     def groups(self) -> list[str]:
-        """Groups that have committed offsets, sorted."""
-        self._read_on()
-        return sorted(name for name, offsets in self._groups.items() if offsets)
+        """Groups with committed offsets here, sorted."""
+        self.refresh()
+        return sorted({key.group for key in self._keys()})
 
-    def delete(self, group: str, wheres: Iterable[TopicPartition] | None = None) -> int:
-        """Forget a group's offsets (of `wheres` only, if given): tombstones, on disk. Returns how many."""
-        known = self.offsets(group)
-        gone = [where for where in (known if wheres is None else wheres) if where in known]
-        if gone:
-            self._log.append_many(
-                [None] * len(gone), keys=[encode_key(group, w.topic, w.partition) for w in gone]
-            )
-            self._log.sync()
-        return len(gone)
-
-    def _read_on(self) -> None:
-        """Takes in the records appended since the last look."""
-        while self._next < self._log.end_offset:
+    def refresh(self) -> None:
+        """Read what was appended since the last time, by whomever."""
+        if self._reader is None:
+            self._reader = self._log.reader(self._log.start_offset)
+        end = self._log.end_offset
+        while (before := self._reader.position) < end:
             try:
-                batch = self._log.read_batch(self._next, _READ_RECORDS, _READ_BYTES)
-            except OffsetOutOfRange:
-                # Retention went past: whatever is left below the start says nothing any more.
-                self._next = max(self._next + 1, int(self._log.start_offset))
+                batch = self._reader.read(READ_RECORDS_MAX, READ_BYTES_MAX)
+            except OffsetOutOfRange as error:
+                # The log's start moved past us: what was cut off is in memory, or superseded.
+                self._reader.seek(max(error.start_offset, before))
+                if self._reader.position == before:
+                    raise
                 continue
-            if not len(batch):
-                return
-            for key, value in zip(batch.keys.tolist(), batch.values.tolist(), strict=True):
-                self._apply(key, value)
-            self._next = int(batch.offsets[-1]) + 1
+            self._take(batch.keys.tolist(), batch.values.tolist())
+            if self._reader.position == before:
+                break
 
-    def _apply(self, key: bytes | None, value: bytes | None) -> None:
-        what = None if key is None else decode_key(key)
-        if not isinstance(what, OffsetCommitKey):
+    def _take(self, keys: list[bytes | None], values: list[bytes | None]) -> None:
+        for key, value in zip(keys, values):
+            # Only committed offsets are kept; a broker's own notes on groups can be large.
+            if key is None or key[:2] not in (b"\0\1", b"\0\0"):
+                continue
+            if value is None:
+                self._latest.pop(key, None)
+            else:
+                self._latest[key] = value
+
+    def _keys(self) -> list[OffsetCommitKey]:
+        found = []
+        for data in self._latest:
+            try:
+                key = decode_key(data)
+            except InvalidRecord as error:
+                _logger.warning(
+                    "unreadable commit passed over", path=self._log.path, why=str(error)
+                )
+                continue
+            if isinstance(key, OffsetCommitKey):
+                found.append(key)
+        return found
+
+    def _value(self, topic: str, entry: OffsetAndMetadata, stamp: int) -> bytes:
+        if entry.offset < 0:
+            raise InvalidRecord(reason=f"offset {entry.offset} cannot be committed")
+        size = len(entry.metadata.encode("utf-8", "surrogatepass"))
+        if size > METADATA_BYTES_MAX:
+            raise RecordTooLarge(
+                size=size, limit=METADATA_BYTES_MAX, property="offset.metadata.max.bytes"
+            )
+        epoch = NO_LEADER_EPOCH if entry.leader_epoch is None else entry.leader_epoch
+        topic_id = self._topic_id(topic) if self._topic_id is not None else None
+        return encode_value(
+            OffsetCommitValue(entry.offset, epoch, entry.metadata, stamp, topic_id=topic_id)
+        )
+
+    def _entry(
+        self, group: str, partition: TopicPartition, data: bytes
+    ) -> OffsetAndMetadata | None:
+        try:
+            value = decode_value(data)
+        except InvalidRecord as error:
+            where = f"commit of group {group!r} for {partition} in {self._log.path}"
+            raise InvalidRecord(reason=f"{where}: {error.reason}") from error
+        if value.topic_id is not None and self._topic_id is not None:
+            present = self._topic_id(partition.topic)
+            if present is not None and present != value.topic_id:
+                return None
+        epoch = None if value.leader_epoch == NO_LEADER_EPOCH else value.leader_epoch
+        return OffsetAndMetadata(value.offset, value.metadata, epoch)
+
+    def _delete(self, is_wanted: Callable[[OffsetCommitKey], bool], *, durable: bool) -> int:
+        self.refresh()
+        keys = []
+        for data in self._latest:
+            try:
+                key = decode_key(data)
+            except InvalidRecord:
+                continue  # `groups` tells of it
+            if isinstance(key, OffsetCommitKey) and is_wanted(key):
+                keys.append(data)
+        self._append(keys, [None] * len(keys), durable=durable)
+        return len(keys)
+
+    def _append(
+        self, keys: Sequence[bytes], values: Sequence[bytes | None], *, durable: bool
+    ) -> None:
+        if not keys:
             return
-        where = TopicPartition(what.topic, what.partition)
-        offsets = self._groups.setdefault(what.group, {})
-        if value is None:
-            offsets.pop(where, None)
-            return
-        entry = decode_value(value)
-        epoch = None if entry.leader_epoch < 0 else entry.leader_epoch
-        offsets[where] = OffsetAndMetadata(entry.offset, entry.metadata, epoch)
+        first = self._log.append_many(values, keys, batch_bytes=BATCH_BYTES)
+        if durable:
+            self._log.sync(first + len(keys))

@@ -21,6 +21,9 @@ from logflume.errors import (
     UnsupportedFormat,
 )
 
+# Python 3.12 and later warn of threads, which numpy may have started; the children use none.
+forks = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+
 
 def open_file(path: Path, **options: Any) -> GroupFile:
     return GroupFile(str(path), create=True, lock_timeout_s=0.05, **options)
@@ -212,6 +215,7 @@ def test_slots_and_partitions_are_held_by_one_and_freed_by_closing(tmp_path: Pat
     assert c.lock_partition(5), "a forgotten file must not hold locks"
 
 
+@forks
 def test_a_forked_child_neither_keeps_nor_frees_the_parents_locks(tmp_path: Path) -> None:
     file, other = open_file(tmp_path / "g"), open_file(tmp_path / "g")
     assert file.lock_slot(1)
