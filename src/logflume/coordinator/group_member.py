@@ -79,7 +79,8 @@ class GroupMember:
 
         `path` is the group's file (`group_files.group_file_path`). `partition_count(topic)` says
         how many partitions a topic has, None or 0 when there is no such topic; it is asked every
-        `topics_interval_s`. `session_timeout_s` is how long a *static* member (one with an
+        `topics_interval_s`, and must look at the disk: members that see different numbers would
+        take turns in correcting each other. `session_timeout_s` is how long a *static* member (one with an
         `instance_id`) keeps its partitions while it is away; any other loses them at once.
         Raises InvalidGroup, InvalidConfig (an assignor that is not known).
         """
