@@ -134,7 +134,7 @@ cdef class Batch:
     checksum holds.
     """
 
-    def __init__(self):
+    def __init__(self, *args, **kwargs):
         raise TypeError("batches come from a BatchScan")
 
     @property

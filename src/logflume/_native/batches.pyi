@@ -1,5 +1,5 @@
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Any, Final, final
 
 from typing_extensions import Buffer
 
@@ -18,7 +18,9 @@ _Fields = (
     | tuple[Buffer | None, Buffer | None, _Headers | None, int]
 )
 
+@final
 class Batch:
+    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
     @property
     def position(self) -> int: ...
     @property
@@ -63,6 +65,7 @@ class Batch:
         self, *, topic: str = "", partition: int = -1, max_unpacked: int = ...
     ) -> RecordBatch: ...
 
+@final
 class BatchScan(Iterator[Batch]):
     def __init__(self, data: Buffer, *, path: str = "<buffer>", position: int = 0) -> None: ...
     @property
