@@ -141,6 +141,8 @@ cdef class PartitionLog:
             self._open()
 
     cdef lf_log *enter(self) except NULL:
+        if self.deleted:
+            raise errors.UnknownTopicOrPartition(topic=self.topic, partition=self.partition)
         if self.log == NULL or self.closing:
             raise errors.Closed(what=f"{self.topic}-{self.partition}")
         if self.generation != fork_generation:
@@ -430,6 +432,7 @@ cdef class PartitionLog:
         self.leave()
         if lf_log_mark_deleted(log, &e):
             self.raise_error(&e)
+        self.deleted = True
 
     def delete_old_segments(self):
         """Delete segments that lie wholly below start_offset; returns (segments, bytes) removed."""

@@ -15,7 +15,7 @@ cdef class PartitionLog:
     cdef int lock_fd
     cdef int users                  # calls under way without the GIL: close waits for them
     cdef int generation             # of forks
-    cdef bint closing
+    cdef bint closing, deleted
     cdef int64_t max_message_bytes
     cdef int64_t max_decompressed_bytes
     cdef int codec, level           # of what append() writes

@@ -51,7 +51,8 @@ class Log:
 
     def __init__(self, path: str, *, read_only: bool, config: Mapping[str, object]) -> None:
         self._directory = LogDirectory(path, config, read_only=read_only)
-        self._producers: weakref.WeakSet[Producer] = weakref.WeakSet()
+        # Held until closed: one that was dropped may still have records to append.
+        self._producers: set[Producer] = set()
         self._consumers: weakref.WeakSet[Consumer] = weakref.WeakSet()
         self._mutex = threading.Lock()
         _live.add(self)
@@ -151,6 +152,10 @@ class Log:
         made = Consumer(self, topics, group, config)
         self._consumers.add(made)
         return made
+
+    def forget_producer(self, producer: Producer) -> None:
+        """It is closed."""
+        self._producers.discard(producer)
 
     def publish_open_batches(self) -> None:
         """Close the batches that this process's producers hold open: somebody waits for their records."""

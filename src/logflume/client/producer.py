@@ -126,6 +126,7 @@ class Producer:
             self._core.close()
         finally:
             self._wanted.set()
+            self._log.forget_producer(self)
 
     def abandon(self) -> None:
         """In a forked child: the parent sends what is open; this copy starts empty."""
