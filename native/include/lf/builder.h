@@ -67,7 +67,7 @@ static inline int lf_builder_put(lf_builder *b, int64_t timestamp, const uint8_t
     p = lf_put_varint(p, key_len);
     if (k) memcpy(p, key, k), p += k;
     p = lf_put_varint(p, value_len);
-    memcpy(p, value, v);
+    if (v) memcpy(p, value, v);
     p = lf_put_varint(p + v, headers_count);
     if (headers_len) memcpy(p, headers, headers_len), p += headers_len;
     b->len = (size_t)(p - b->buf);
