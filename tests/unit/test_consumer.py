@@ -289,3 +289,12 @@ def test_a_reader_gets_lingering_records_of_its_own_process_at_once(log):
     ):
         producer.send("t", b"lingering")
         assert [r.value for r in consumer.poll(10.0)] == [b"lingering"]
+
+
+def test_commits_go_with_their_topic(log):
+    with log.consumer("t", group="g", auto_offset_reset="earliest") as consumer:
+        drain(consumer, 200)
+    log.delete_topic("t")
+    log.create_topic("t")
+    with log.consumer("t", group="g", auto_offset_reset="earliest") as consumer:
+        assert consumer.committed("t", 0) is None

@@ -8,6 +8,7 @@ import threading
 import weakref
 
 from logflume.client.topic import Topic
+from logflume.config.names import OFFSETS_TOPIC
 from logflume.errors import Closed, UnsupportedByEngine
 from logflume.log.directory import LogDirectory
 
@@ -102,8 +103,13 @@ class Log:
         return Topic(self._directory, name)
 
     def delete_topic(self, name: str) -> None:
-        """Delete a topic with its records. Raises UnknownTopicOrPartition."""
+        """Delete a topic with its records, and what groups committed for it. Raises UnknownTopicOrPartition."""
         self._directory.delete_topic(name)
+        if OFFSETS_TOPIC in self._directory.topics(internal=True):
+            from logflume.coordinator.offset_store import OffsetStore
+
+            for partition in self._directory.partitions(OFFSETS_TOPIC):
+                OffsetStore(partition).delete_topic(name)
 
     def describe_topic(self, name: str) -> TopicEntry:
         """Name, id, number of partitions and settings. Raises UnknownTopicOrPartition."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "INTERNAL_TOPICS",
+    "OFFSETS_TOPIC",
     "PARTITIONS_MAX",
     "TOPIC_LENGTH_MAX",
     "check_group",
@@ -26,7 +27,9 @@ TOPIC_LENGTH_MAX = 249
 """Leaves room in a file name's 255 bytes for "-", a partition number and a suffix, as in Kafka."""
 PARTITIONS_MAX = 10_000
 """Most partitions of a topic; with five digits at most, every directory name fits."""
-INTERNAL_TOPICS = frozenset({"__consumer_offsets", "__transaction_state", "__share_group_state"})
+OFFSETS_TOPIC = "__consumer_offsets"
+"""Where groups commit."""
+INTERNAL_TOPICS = frozenset({OFFSETS_TOPIC, "__transaction_state", "__share_group_state"})
 """Kafka's own topics; only logflume itself creates them."""
 
 _ALLOWED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")

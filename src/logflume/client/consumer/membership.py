@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from logflume.config.names import OFFSETS_TOPIC
 from logflume.coordinator.group_files import group_file_path
 from logflume.coordinator.group_member import GroupMember
 from logflume.coordinator.offset_store import OffsetStore
@@ -22,10 +23,7 @@ if TYPE_CHECKING:
 
     Listener = Callable[[list[TopicPartition]], None]
 
-__all__ = ["OFFSETS_TOPIC", "Membership", "offsets_partitions", "open_offsets"]
-
-OFFSETS_TOPIC = "__consumer_offsets"
-
+__all__ = ["Membership", "offsets_partitions", "open_offsets"]
 
 def offsets_partitions(directory: LogDirectory) -> int:
     """How many partitions the internal topic of commits has; makes the topic if there is none."""
