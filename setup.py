@@ -51,6 +51,7 @@ CORE_SOURCES: list[str] = [  # native/csrc/
     "codec_zstd.c",
     "codecs.c",
     "failpoint.c",
+    "fill.c",
     "index.c",
     "log_append.c",
     "log_info.c",
@@ -65,11 +66,14 @@ CORE_SOURCES: list[str] = [  # native/csrc/
     "state.c",
 ]
 MODULES: list[str] = [  # native/<name>.pyx -> logflume._native.<name>
+    "accumulator",
     "arrow_stream",
     "batches",
     "codecs",
     "columns",
     "consumer_core",
+    "delivery",
+    "delivery_waits",
     "exported",
     "failures",
     "hashing",

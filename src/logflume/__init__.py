@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from logflume._native.columns import Record as Record
     from logflume._native.columns import RecordBatch as RecordBatch
     from logflume._native.partition import Partition as Partition
-    from logflume._native.producer_core import Delivery as Delivery
+    from logflume._native.delivery import Delivery as Delivery
     from logflume.client.consumer import Consumer as Consumer
     from logflume.client.log import Log as Log
-    from logflume.client.log import open_log as open
+    from logflume.client.log import open_log as open  # noqa: A004 - logflume.open is the point
     from logflume.client.producer import Producer as Producer
     from logflume.types import OffsetAndMetadata as OffsetAndMetadata
     from logflume.types import OffsetAndTimestamp as OffsetAndTimestamp
@@ -56,7 +56,7 @@ __all__ = [
 
 _WHERE = {
     "Consumer": "logflume.client.consumer",
-    "Delivery": "logflume._native.producer_core",
+    "Delivery": "logflume._native.delivery",
     "Log": "logflume.client.log",
     "OffsetAndMetadata": "logflume.types",
     "OffsetAndTimestamp": "logflume.types",

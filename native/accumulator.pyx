@@ -1,0 +1,201 @@
+"""One partition's open batch: filled by send, appended and settled by whoever comes first.
+
+Order within a partition: whoever closes a batch holds the accumulator's gate from taking it until it is appended.
+The GIL guards the rest; it is released only while a batch is compressed, written or synced.
+"""
+
+import threading
+import time
+
+from cpython.exc cimport PyErr_WriteUnraisable
+from libc.stdint cimport int64_t
+
+cimport cython
+
+from logflume import errors
+
+from logflume._native.core cimport *
+from logflume._native.partition_log cimport PartitionLog
+from logflume._native.staging cimport Stage
+
+__all__ = ["Accumulator", "PendingBatch", "Upkeep"]
+
+
+@cython.final
+cdef class PendingBatch:
+    """What the deliveries of one batch share."""
+
+    cdef int settle(self) except -1:
+        """Tells those who wait. The state is final."""
+        cdef list waiters = self.waiters
+        self.waiters = None
+        if waiters is not None:
+            for call in waiters:
+                try:
+                    call()
+                except Exception:
+                    # Its own bug: the others are told all the same, and the batches behind this one settled.
+                    PyErr_WriteUnraisable(call)
+        return 0
+
+
+cdef class Upkeep:
+    """What a producer's accumulators share: settings, the first failure, and who needs the ticker."""
+
+    cdef int notice(self, Accumulator a) except -1:
+        """Has the ticker look after `a`."""
+        self.busy.add(a)
+        if self.idle:
+            self.idle = False
+            self.wake()
+        return 0
+
+
+@cython.final
+cdef class Accumulator:
+    """One partition's open batch."""
+
+    def __init__(self, Upkeep core, PartitionLog log, str topic):
+        self.core = core
+        self.log = log
+        self.topic = topic
+        self.partition = log.partition
+        self.gate = threading.Lock()
+        self.sync_gate = threading.Lock()
+        self.unsynced = []
+        self.last_appended = -1
+        self.fired = self._new_batch()
+        self.fired.state = DONE
+
+    cdef PendingBatch _new_batch(self):
+        cdef PendingBatch b = PendingBatch.__new__(PendingBatch)
+        b.owner = self
+        b.base_offset = b.append_time = -1
+        return b
+
+    cdef Stage new_stage(self, int64_t batch_bytes):
+        cdef Stage stage = self.log.take_stage(batch_bytes)
+        stage.codec = self.codec
+        stage.level = self.level
+        return stage
+
+    cdef Stage open_batch(self):
+        """The stage to put into; begins a batch when there is none."""
+        if self.stage is None:
+            self.stage = self.new_stage(self.core.batch_size)
+            self.batch_limit = self.stage.batch_bytes
+            self.easy_payload = -128 + min(self.core.max_request_size, self.stage.max_message_bytes,
+                                           self.log.config.segment_bytes)
+            # Finished by close_batch only: one batch, one PendingBatch.
+            self.stage.batch_bytes = 1 << 40
+        if self.pending is None:
+            self.pending = self._new_batch()
+            self.opened = time.monotonic()
+        return self.stage
+
+    cdef int close_batch(self) except -1:
+        """Appends the open batch, if there is one. Failures go to the batch, not to the caller."""
+        cdef Stage stage
+        cdef PendingBatch pending
+        if self.pending is None and not self.gate.locked():
+            return 0
+        with self.gate:
+            stage, pending = self.stage, self.pending
+            self.stage = None
+            self.pending = None
+            if pending is not None:
+                self.append_stage(stage, pending)
+        return 0
+
+    cdef int append_stage(self, Stage stage, PendingBatch pending) except -1:
+        cdef lf_append_info info
+        try:
+            stage.finish()
+            self.log.append_batches(stage.b.buf, stage.b.start, self.core.acks < 0, &info)
+        except Exception as error:
+            pending.error = error
+            pending.state = FAILED
+            if self.core.failure is None:
+                self.core.failure = error
+            pending.settle()
+            return 0
+        finally:
+            self.log.give_stage(stage)
+        pending.base_offset = info.base_offset
+        pending.last_offset = info.last_offset
+        pending.append_time = info.append_time
+        self.last_appended = info.last_offset
+        if self.core.acks < 0:
+            pending.state = APPENDED
+            self.unsynced.append(pending)
+            self.core.notice(self)      # the ticker may have put it aside while it was being appended
+        else:
+            pending.state = DONE
+            pending.settle()
+        return 0
+
+    cdef int settle_synced(self) except -1:
+        """Syncs what is appended, and settles it."""
+        cdef PendingBatch b
+        cdef list mine
+        with self.sync_gate:    # held by whoever settles now: when it is free, all before is settled
+            mine = self.unsynced
+            if not mine:
+                return 0
+            self.unsynced = []
+            b = mine[len(mine) - 1]
+            error = None
+            try:
+                self.log.sync_to(b.last_offset + 1)
+            except Exception as failure:
+                error = failure
+                if self.core.failure is None:
+                    self.core.failure = failure
+            for item in mine:
+                b = <PendingBatch>item
+                if b.state == APPENDED:
+                    b.error = error
+                    b.state = DONE if error is None else FAILED
+                    b.settle()
+        return 0
+
+    cdef int wait_for(self, PendingBatch pending, double timeout) except -1:
+        """Drives `pending` until it is settled. The caller's own thread does the work: no hand-over to wait for."""
+        if self.pending is pending:
+            self.close_batch()
+        elif pending.state == OPEN:
+            # Another thread is appending it: it holds the gate.
+            if not self.gate.acquire(timeout=timeout):
+                raise errors.Timeout(what="the delivery", seconds=timeout)
+            self.gate.release()
+            if pending.state == OPEN:
+                raise errors.Closed(what="the delivery (this process was forked while it was being appended)")
+        if pending.state == APPENDED:
+            # One sync serves what others sent meanwhile too.
+            if self.pending is not None:
+                self.close_batch()
+            self.settle_synced()
+        return 0
+
+    cdef int hasten(self, PendingBatch pending) except -1:
+        """For event loops: closes this batch now, and has the ticker settle it where that takes the disk."""
+        if self.pending is pending:
+            self.close_batch()
+        if pending.state < DONE:
+            self.core.wake()
+        return 0
+
+    cdef int abandon(self) except -1:
+        """In a forked child: the parent appends what is open; its deliveries fail here."""
+        cdef PendingBatch b
+        if self.pending is not None:
+            self.unsynced.append(self.pending)
+        for b in self.unsynced:
+            b.error = errors.Closed(what="the delivery (its parent process has it)")
+            b.state = FAILED
+            b.waiters = None
+        self.stage = self.pending = None
+        self.unsynced = []
+        self.gate = threading.Lock()
+        self.sync_gate = threading.Lock()
+        return 0
