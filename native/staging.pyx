@@ -9,15 +9,30 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SI
 from cpython.object cimport PyObject
 from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint8_t
 from libc.stdlib cimport free
+from libc.string cimport memset
 
 cimport cython
 
 from logflume import errors
 
 from logflume._native.core cimport *
-from logflume._native.input_columns cimport InputColumn, lf_in_column, lf_in_get
+from logflume._native.input_columns cimport InputColumn, lf_in_column
 
 __all__ = ["Stage"]
+
+cdef extern from "lf/fill.h" nogil:
+    ctypedef struct lf_fill:
+        const lf_in_column *values
+        const lf_in_column *keys
+        const int64_t *timestamps
+        int64_t now, length, batch_bytes, message_bytes_max
+        size_t full_bytes
+        lf_codec_ctx *codecs
+        int codec, level
+        int64_t at, finished, too_large
+    void lf_fill_seek(lf_fill *f, int64_t at) noexcept
+    int lf_fill_run(lf_fill *f, lf_builder *b) noexcept
+
 
 cdef extern from "Python.h":
     PyObject **PySequence_Fast_ITEMS(object o)
@@ -93,10 +108,8 @@ cdef class Stage:
         cdef int rc
         if not count:
             return 0
-        if self.codec and self.codecs == NULL:
-            self.codecs = lf_codec_ctx_new()
-            if self.codecs == NULL:
-                raise MemoryError
+        if self.codec:
+            self._codec_ctx()
         with nogil:
             rc = lf_builder_finish(&self.b, self.codecs, self.codec, self.level)
         if rc:
@@ -105,6 +118,14 @@ cdef class Stage:
             raise errors.RecordTooLarge(size=self.b.start - start, limit=self.max_message_bytes)
         self.records += count
         return 0
+
+    cdef lf_codec_ctx *_codec_ctx(self) except NULL:
+        """Made when first needed: most topics are not compressed."""
+        if self.codecs == NULL:
+            self.codecs = lf_codec_ctx_new()
+            if self.codecs == NULL:
+                raise MemoryError
+        return self.codecs
 
     cdef int put(self, object value, object key, object headers, int64_t timestamp) except -1:
         """One record into the open batch, which is closed first when it would grow beyond batch_bytes."""
@@ -205,60 +226,25 @@ cdef class Stage:
 
     cdef int64_t fill_columns(self, InputColumn values, InputColumn keys, const int64_t *timestamps, int64_t now,
                               int64_t start) except -1:
-        """As fill_objects, over columns; without the GIL but where a batch is closed."""
-        cdef int64_t i = start, stop = values.length, vi = start, ki = start, vn, kn = -1, payload
-        cdef int32_t vc = 0, kc = 0
-        cdef const uint8_t *v = NULL
-        cdef const uint8_t *k = NULL
-        cdef int rc = LF_OK
-        while vc < values.n_chunks and vi >= values.chunks[vc].n:
-            vi -= values.chunks[vc].n
-            vc += 1
-        while keys is not None and kc < keys.n_chunks and ki >= keys.chunks[kc].n:
-            ki -= keys.chunks[kc].n
-            kc += 1
-        cdef lf_in_column *kcol = keys.chunks if keys is not None else NULL
-        cdef bint closing
-        while i < stop and self.b.start < self.full_bytes:
-            closing = False
-            payload = 0
-            with nogil:
-                while i < stop:
-                    while vi >= values.chunks[vc].n:
-                        vc += 1
-                        vi = 0
-                    vn = lf_in_get(&values.chunks[vc], vi, &v)
-                    payload = vn if vn > 0 else 0
-                    if kcol != NULL:
-                        while ki >= kcol[kc].n:
-                            kc += 1
-                            ki = 0
-                        kn = lf_in_get(&kcol[kc], ki, &k)
-                        payload += kn if kn > 0 else 0
-                    if payload + LF_BATCH_RECORDS_AT + 64 > self.max_message_bytes or (
-                            self.b.count and <int64_t>lf_builder_size_with(&self.b, payload) > self.batch_bytes):
-                        closing = True
-                        break
-                    rc = lf_builder_put(&self.b, timestamps[i] if timestamps != NULL else now, k, <int32_t>kn, v, <int32_t>vn,
-                                        NULL, 0, 0)
-                    if rc:
-                        break
-                    i += 1
-                    vi += 1
-                    ki += 1
-            if rc:
-                raise_status(rc, payload, self.max_message_bytes)
-            if closing:
-                if self.b.count:
-                    self.finish()
-                else:
-                    # One record larger than a batch should be: alone in its batch, if the topic takes it.
-                    self._make_room(payload)
-                    rc = lf_builder_put(&self.b, timestamps[i] if timestamps != NULL else now, k, <int32_t>kn, v, <int32_t>vn,
-                                        NULL, 0, 0)
-                    if rc:
-                        raise_status(rc, payload, self.max_message_bytes)
-                    i += 1
-                    vi += 1
-                    ki += 1
-        return i
+        """As fill_objects, over columns, without the GIL."""
+        cdef lf_fill f
+        cdef int rc
+        memset(&f, 0, sizeof(f))
+        f.values = values.chunks
+        f.keys = keys.chunks if keys is not None else NULL
+        f.timestamps = timestamps
+        f.now = now
+        f.length = values.length
+        f.batch_bytes = self.batch_bytes
+        f.message_bytes_max = self.max_message_bytes
+        f.full_bytes = self.full_bytes
+        f.codec = self.codec
+        f.level = self.level
+        f.codecs = self._codec_ctx() if self.codec else NULL
+        lf_fill_seek(&f, start)
+        with nogil:
+            rc = lf_fill_run(&f, &self.b)
+        self.records += f.finished
+        if rc:
+            raise_status(rc, f.too_large, self.max_message_bytes)
+        return f.at

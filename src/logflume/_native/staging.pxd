@@ -17,6 +17,7 @@ cdef class Stage:
 
     cdef int put(self, object value, object key, object headers, int64_t timestamp) except -1
     cdef int finish(self) except -1
+    cdef lf_codec_ctx *_codec_ctx(self) except NULL
     cdef int _make_room(self, int64_t payload) except -1
     cdef void reset(self) noexcept
     # Puts items from `start` on until the buffer is full or the input ends; returns the next index.
