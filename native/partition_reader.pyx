@@ -149,8 +149,13 @@ cdef class PartitionReader:
             self._move(self.next)
         while out.c.n - first < max_records and taken < max_bytes:
             if not self.in_batch:
-                if not self._begin(log):
-                    break
+                try:
+                    if not self._begin(log):
+                        break
+                except errors.LogflumeError:
+                    if out.c.n == first:
+                        raise
+                    break       # what is good is handed out; the next read reports the damage
             if self.heap != NULL:
                 out.add_part(self.log.topic, self.log.partition, self.heap.bytes, self.heap_len, NULL, self.heap)
             else:

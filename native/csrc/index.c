@@ -70,26 +70,23 @@ static int walk(lf_log *log, lf_segment *s, int64_t end, lf_error *e) {
     lf_batch b;
     const char *reason;
     int64_t published = s->sealed ? INT64_MAX : atomic_load_explicit(&log->state->end_offset, memory_order_acquire);
+    int64_t before = -1, before_base = -1;
     int rc = lf_segment_map(log, s, (size_t)end, e);
     while (!rc && s->indexed_position < end && s->indexed_offset < published) {
         int64_t at = s->indexed_position;
-        rc = lf_batch_check(s->map + at, end - at, at, false, &b, &reason);
-        if (!rc && !lf_batch_follows(log, &b, s->indexed_offset)) rc = LF_E_CORRUPT, reason = LF_NOT_FOLLOWING;
-        if (rc == LF_OK) {
+        if (!lf_batch_check(s->map + at, end - at, at, false, &b, &reason) && lf_batch_follows(log, &b, s->indexed_offset)) {
             lf_index_note(log, s, at, b.size, b.last_offset, b.max_timestamp);
+            before = at;
+            before_base = b.base_offset;
             continue;
         }
-        /* Damage in the middle: index what lies behind it, so that it stays readable. */
-        int64_t next = lf_batch_resync(s->map, at + 1, end, s->indexed_offset);
-        if (next < 0) {
-            char path[LF_PATH_MAX];
-            lf_segment_path(log, s->base_offset, ".log", path);
-            return lf_fail(e, rc, 0, path, at, reason);
-        }
-        lf_batch_parse(s->map + next, next, &b);
-        s->indexed_offset = b.base_offset;
-        s->indexed_position = next;
-        rc = LF_OK;
+        /* Damage: what lies around it stays readable, and the read that meets it reports it. */
+        int64_t expected = s->indexed_offset < 0 ? s->base_offset : s->indexed_offset;
+        int64_t next = lf_batch_behind_damage(s->map, at, end, expected, before, before_base);
+        if (next >= 0) lf_batch_parse(s->map + next, next, &b);
+        s->indexed_offset = next < 0 ? -1 : b.base_offset;
+        s->indexed_position = next < 0 ? end : next;
+        before = -1;
     }
     return rc;
 }

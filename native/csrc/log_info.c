@@ -16,7 +16,8 @@ int lf_log_segments(lf_log *log, lf_segment_info *out, int32_t cap, int32_t *cou
             continue;
         }
         rc = lf_index_ready(log, s, end, e);
-        out[i] = (lf_segment_info){s->base_offset, s->indexed_offset, end, s->max_timestamp, s->sealed};
+        int64_t end_offset = i + 1 < log->n_segments ? log->segments[i + 1]->base_offset : atomic_load(&log->state->end_offset);
+        out[i] = (lf_segment_info){s->base_offset, end_offset, end, s->max_timestamp, s->sealed};
     }
     pthread_mutex_unlock(&log->mu);
     return rc;

@@ -63,6 +63,14 @@ int64_t lf_batch_resync(const uint8_t *map, int64_t from, int64_t end, int64_t o
     return -1;
 }
 
+int64_t lf_batch_behind_damage(const uint8_t *map, int64_t at, int64_t end, int64_t expected, int64_t before, int64_t before_base) {
+    lf_batch b;
+    const char *reason;
+    if (before >= 0 && lf_batch_check(map + before, end - before, before, true, &b, &reason))
+        return lf_batch_resync(map, before + 1, end, before_base);
+    return lf_batch_resync(map, at + 1, end, expected);
+}
+
 static int fail_in(const lf_log *log, const lf_segment *s, int status, int64_t position, int64_t offset, const char *reason, lf_error *e) {
     char path[LF_PATH_MAX];
     lf_segment_path(log, s->base_offset, ".log", path);
@@ -109,6 +117,27 @@ static int settle(lf_log *log, int64_t *end, lf_segment **s, int64_t offset, lf_
     return lf_fail(e, LF_E_TIMEOUT, 0, log->dir, -1, "the segment list kept changing");
 }
 
+static inline bool is_verified(const lf_segment *s, int64_t from, int64_t to) {
+    uint64_t v = atomic_load_explicit(&((lf_segment *)s)->verified, memory_order_relaxed);
+    return from >= (int64_t)(v >> 32) && to <= (int64_t)(v & 0xffffffffu);
+}
+
+static inline void note_verified(lf_segment *s, int64_t from, int64_t to) {
+    uint64_t v = atomic_load_explicit(&s->verified, memory_order_relaxed);
+    int64_t low = (int64_t)(v >> 32), high = (int64_t)(v & 0xffffffffu);
+    if (from == high) from = low;
+    else if (to == low) to = high;
+    atomic_store_explicit(&s->verified, (uint64_t)from << 32 | (uint64_t)to, memory_order_relaxed);
+}
+
+/* The CRC of a batch whose header is good, checked once in this process. */
+static int check_once(lf_segment *s, lf_batch *b, int64_t end, const char **reason) {
+    if (is_verified(s, b->position, b->position + b->size)) return LF_OK;
+    int rc = lf_batch_check(b->at, end - b->position, b->position, true, b, reason);
+    if (!rc) note_verified(s, b->position, b->position + b->size);
+    return rc;
+}
+
 static int seek_locked(lf_log *log, lf_cursor *c, int64_t offset, lf_error *e) {
     lf_segment *s;
     lf_batch b;
@@ -126,19 +155,26 @@ static int seek_locked(lf_log *log, lf_cursor *c, int64_t offset, lf_error *e) {
         at = lf_index_floor(s, offset, &indexed);
         expected = at ? -1 : s->base_offset;
     }
+    int64_t before = -1, before_base = -1;
     while (at < end) {
         rc = lf_batch_check(s->map + at, end - at, at, false, &b, &reason);
-        if (rc || !lf_batch_follows(log, &b, expected)) {
+        bool good = !rc && lf_batch_follows(log, &b, expected);
+        if (good && b.last_offset >= offset) {
+            if (check_once(s, &b, end, &reason) == LF_OK) break;
+            good = false;
+        }
+        if (!good) {
             /* Damage: what lies behind it stays reachable; the read that meets it reports it. */
-            int64_t next = lf_batch_resync(s->map, at + 1, end, s->base_offset);
+            int64_t next = lf_batch_behind_damage(s->map, at, end, expected < 0 ? s->base_offset : expected, before, before_base);
             if (next < 0) break;
             lf_batch_parse(s->map + next, next, &b);
             if (b.base_offset > offset) break;
             at = next;
-            expected = -1;
+            expected = before = -1;
             continue;
         }
-        if (b.last_offset >= offset) break;
+        before = at;
+        before_base = b.base_offset;
         at += b.size;
         expected = b.last_offset + 1;
     }
@@ -155,19 +191,6 @@ int lf_cursor_seek(lf_log *log, lf_cursor *c, int64_t offset, lf_error *e) {
     int rc = seek_locked(log, c, offset, e);
     pthread_mutex_unlock(&log->mu);
     return rc;
-}
-
-static inline bool is_verified(const lf_segment *s, int64_t from, int64_t to) {
-    uint64_t v = atomic_load_explicit(&((lf_segment *)s)->verified, memory_order_relaxed);
-    return from >= (int64_t)(v >> 32) && to <= (int64_t)(v & 0xffffffffu);
-}
-
-static inline void note_verified(lf_segment *s, int64_t from, int64_t to) {
-    uint64_t v = atomic_load_explicit(&s->verified, memory_order_relaxed);
-    int64_t low = (int64_t)(v >> 32), high = (int64_t)(v & 0xffffffffu);
-    if (from == high) from = low;
-    else if (to == low) to = high;
-    atomic_store_explicit(&s->verified, (uint64_t)from << 32 | (uint64_t)to, memory_order_relaxed);
 }
 
 /* Moves the cursor on where its segment is read to the end, or outgrew its map. */
@@ -233,10 +256,7 @@ int lf_cursor_peek(lf_log *log, lf_cursor *c, bool check_crc, lf_batch *b, lf_er
             rc = LF_E_CORRUPT;
             reason = "offsets are missing before this batch";
         }
-        if (!rc && check_crc && !is_verified(s, c->position, c->position + b->size)) {
-            rc = lf_batch_check(c->map + c->position, end - c->position, c->position, true, b, &reason);
-            if (!rc) note_verified(s, c->position, c->position + b->size);
-        }
+        if (!rc && check_crc) rc = check_once(s, b, end, &reason);
         if (rc) return fail_in(log, s, rc == LF_E_TRUNCATED ? LF_E_CORRUPT : rc, c->position, c->next_offset, reason, e);
         return LF_OK;
     }

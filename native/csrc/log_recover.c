@@ -211,6 +211,11 @@ int lf_log_take_over(lf_log *log, lf_error *e) {
         lf_index_drop(s);
         /* Stops at the published end: a batch behind it was never acknowledged to anyone. */
         if (!rc) rc = lf_index_ready(log, s, published > s->base_offset ? size : 0, e);
+        if (!rc && s->indexed_offset < published && s->base_offset < published) {
+            char path[LF_PATH_MAX];
+            lf_segment_path(log, s->base_offset, ".log", path);
+            rc = lf_fail(e, LF_E_CORRUPT, 0, path, -1, "published records are damaged: close and open again to recover");
+        }
         if (!rc && LF_FAILPOINT("takeover.before_cut") == LF_FP_RAISE)
             rc = lf_fail(e, LF_E_FAILPOINT, 0, log->dir, -1, "takeover.before_cut");
         if (!rc) rc = lf_segment_open_for_write(log, s, e);

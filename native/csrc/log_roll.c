@@ -45,12 +45,15 @@ int lf_log_roll_locked(lf_log *log, int64_t base_offset, lf_error *e) {
     lf_state *st = log->state;
     char path[LF_PATH_MAX];
     int rc = log->n_segments ? seal_active(log, e) : LF_OK;
+    /* Without its first segment after a power loss, a log would look as if retention had taken it. */
+    if (!rc && log->n_segments == 1) rc = lf_segment_sync_dir(log, e);
+    if (rc == LF_E_SYNC_FAILED) atomic_store(&st->failed, e->err ? e->err : EIO);
     if (rc) return rc;
     lf_segment *s = lf_segment_new(base_offset);
     if (!s) return lf_fail(e, LF_E_NOMEM, 0, log->dir, -1, "segment");
     lf_segment_path(log, base_offset, ".log", path);
     /* A file of that name is what a roller left that died here: nothing in it was published. */
-    s->fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    s->fd = lf_open_file(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC);
     if (s->fd < 0) {
         rc = lf_fail(e, LF_E_IO, errno, path, -1, "create segment");
         lf_segment_unref(s);

@@ -126,6 +126,9 @@ int lf_log_recover(lf_log *log, lf_error *e);
 /* With the writer lock just taken from a dead owner: makes the tail whole again. */
 int lf_log_take_over(lf_log *log, lf_error *e);
 
+/* open(2) with mode 0644; raises the process's soft limit of descriptors when that is what is missing. */
+int lf_open_file(const char *path, int flags);
+
 /* ---- segments (segment.c); log->mu held unless said ---- */
 void lf_segment_path(const lf_log *log, int64_t base_offset, const char *suffix, char out[LF_PATH_MAX]);
 lf_segment *lf_segment_new(int64_t base_offset);
@@ -214,6 +217,10 @@ int lf_batch_check(const uint8_t *p, int64_t available, int64_t position, bool c
 static inline bool lf_batch_follows(const lf_log *log, const lf_batch *b, int64_t expected) {
     return expected < 0 || b->base_offset == expected || (log->config.allow_gaps && b->base_offset > expected);
 }
+/* Walking headers alone meets damage late: a batch that is bad or does not follow may be right, and the one
+ * before it wrong in what the CRC covers. `before` and `before_base`: that one, -1 when there is none.
+ * Position of the next good batch behind the damage, -1 when there is none. */
+int64_t lf_batch_behind_damage(const uint8_t *map, int64_t at, int64_t end, int64_t expected, int64_t before, int64_t before_base);
 /* Position of the next whole, checked batch at or after `from` whose offsets are >= `offset`; -1 when there is none. */
 int64_t lf_batch_resync(const uint8_t *map, int64_t from, int64_t end, int64_t offset);
 
