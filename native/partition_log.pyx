@@ -11,6 +11,7 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport INT32_MAX, INT64_MAX, int32_t, int64_t, uint8_t
+from libc.errno cimport errno
 from libc.stdlib cimport free, malloc
 
 cimport cython
@@ -23,7 +24,10 @@ from logflume._native.failures cimport fail
 from logflume._native.input_columns cimport InputColumn, as_column
 from logflume._native.staging cimport Stage
 
-__all__ = ["PartitionLog", "arm_failpoints", "failpoint_names", "wait_any"]
+__all__ = ["PartitionLog", "arm_failpoints", "failpoint_names", "sync_filesystem", "wait_any"]
+
+cdef extern from "<unistd.h>" nogil:
+    int syncfs(int fd)
 
 cdef int fork_generation = 0
 
@@ -47,6 +51,15 @@ def arm_failpoints(text):
     if lf_failpoints_parse((text or "").encode()):
         raise errors.InvalidConfig(name="LOGFLUME_FAILPOINT", value=text,
                                    reason="expected name:nth:action of a known failpoint (logflume doctor --failpoints)")
+
+
+def sync_filesystem(int fd):
+    """Write out all that is dirty on the file system of `fd` (syncfs), in one go. Raises OSError."""
+    cdef int rc
+    with nogil:
+        rc = syncfs(fd)
+    if rc:
+        raise OSError(errno, os.strerror(errno))
 
 
 def failpoint_names():

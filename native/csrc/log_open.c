@@ -38,7 +38,7 @@ static int map_state(lf_log *log, lf_error *e) {
         close(fd);
         return LF_OK;
     }
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    int fd = lf_open_file(path, O_RDWR | O_CREAT | O_CLOEXEC);
     if (fd < 0) return lf_fail(e, LF_E_IO, errno, path, -1, "open state");
     int rc = LF_OK;
     if (fstat(fd, &info)) rc = lf_fail(e, LF_E_IO, errno, path, -1, "stat");

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,6 +22,24 @@ int lf_fail(lf_error *e, int status, int err, const char *path, int64_t position
     snprintf(e->reason, sizeof e->reason, "%s", reason ? reason : "");
     snprintf(e->path, sizeof e->path, "%s", path ? path : "");
     return status;
+}
+
+int lf_open_file(const char *path, int flags) {
+    int fd = open(path, flags, 0644);
+    if (fd >= 0 || errno != EMFILE) return fd;
+    /* A log of thousands of partitions needs as many descriptors; the soft limit is often 1,024 for the sake of
+     * select(), which nobody uses here. The hard limit stays what the administrator says. */
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == limit.rlim_max) {
+        errno = EMFILE;
+        return -1;
+    }
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit)) {
+        errno = EMFILE;
+        return -1;
+    }
+    return open(path, flags, 0644);
 }
 
 void lf_segment_path(const lf_log *log, int64_t base_offset, const char *suffix, char out[LF_PATH_MAX]) {
@@ -60,7 +79,7 @@ int lf_segment_map(lf_log *log, lf_segment *s, size_t at_least, lf_error *e) {
     struct stat info;
     if (s->map && s->map_len >= at_least) return LF_OK;
     lf_segment_path(log, s->base_offset, ".log", path);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = lf_open_file(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return lf_fail(e, LF_E_IO, errno, path, -1, "open");
     if (fstat(fd, &info)) {
         int err = errno;
@@ -99,7 +118,7 @@ int lf_segment_open_for_write(lf_log *log, lf_segment *s, lf_error *e) {
     char path[LF_PATH_MAX];
     if (s->fd >= 0) return LF_OK;
     lf_segment_path(log, s->base_offset, ".log", path);
-    s->fd = open(path, O_RDWR | O_CLOEXEC);
+    s->fd = lf_open_file(path, O_RDWR | O_CLOEXEC);
     return s->fd < 0 ? lf_fail(e, LF_E_IO, errno, path, -1, "open for writing") : LF_OK;
 }
 

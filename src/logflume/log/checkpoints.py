@@ -87,15 +87,15 @@ def read_epochs(path: str) -> list[EpochStart]:
     return epochs
 
 
-def write_epochs(path: str, epochs: Iterable[EpochStart]) -> None:
-    """Replace a leader epoch checkpoint, whole and on disk; errors as of `write_atomic`."""
+def write_epochs(path: str, epochs: Iterable[EpochStart], *, sync: bool = True) -> None:
+    """Replace a leader epoch checkpoint; durability and errors as of `write_atomic`."""
     entries = list(epochs)
     for (epoch, start), (later, later_start) in pairwise(entries):
         if not (epoch < later and start <= later_start):
             raise ValueError(f"epochs are not in order: {entries}")
     if any(epoch < 0 or start < 0 for epoch, start in entries):
         raise ValueError(f"epochs and offsets are not negative: {entries}")
-    _write_entries(path, (f"{epoch} {start}" for epoch, start in entries))
+    _write_entries(path, (f"{epoch} {start}" for epoch, start in entries), sync=sync)
 
 
 def _read_entries(path: str, names: str) -> list[tuple[int, list[str]]]:
@@ -120,6 +120,6 @@ def _read_entries(path: str, names: str) -> list[tuple[int, list[str]]]:
     return entries
 
 
-def _write_entries(path: str, entries: Iterable[str]) -> None:
+def _write_entries(path: str, entries: Iterable[str], *, sync: bool = True) -> None:
     lines = list(entries)
-    write_atomic(path, "\n".join([str(VERSION), str(len(lines)), *lines, ""]).encode())
+    write_atomic(path, "\n".join([str(VERSION), str(len(lines)), *lines, ""]).encode(), sync=sync)

@@ -91,11 +91,11 @@ def read_topic_id(path: str) -> str | None:
     return topic_id
 
 
-def write_topic_id(path: str, topic_id: str) -> None:
-    """Write a `partition.metadata`, whole and on disk; errors as of `write_atomic`."""
+def write_topic_id(path: str, topic_id: str, *, sync: bool = True) -> None:
+    """Write a `partition.metadata`; durability and errors as of `write_atomic`."""
     if not is_id(topic_id):
         raise ValueError(f"{topic_id!r} is no topic id")
-    write_atomic(path, f"version: {TOPIC_ID_VERSION}\ntopic_id: {topic_id}".encode())
+    write_atomic(path, f"version: {TOPIC_ID_VERSION}\ntopic_id: {topic_id}".encode(), sync=sync)
 
 
 def _colon_pair(path: str, number: int, line: str) -> tuple[str, str]:

@@ -15,32 +15,35 @@ TEMPORARY_SUFFIX = ".logflume-tmp"
 _temporary_numbers = itertools.count()
 
 
-def write_atomic(path: str, data: bytes) -> None:
+def write_atomic(path: str, data: bytes, *, sync: bool = True) -> None:
     """Replace a file's content so that after a crash it is the old or the new one, whole, on disk.
 
-    Several processes may do it at once: the last one stays. Raises DiskFull,
+    Without `sync` that holds for the death of the process only; for files that can be made again. Several processes may do it at once: the last one stays. Raises DiskFull,
     ReadOnlyDirectory or SyncFailed; then the old content is still there (after SyncFailed
     of the directory it may be either).
     """
     temporary = f"{path}.{os.getpid()}-{next(_temporary_numbers)}{TEMPORARY_SUFFIX}"
     try:
-        _write_synced(temporary, data, path)
+        _write_new(temporary, data, path, sync=sync)
         os.replace(temporary, path)
     except BaseException as error:
         _remove_if_there(temporary)
         if isinstance(error, OSError):
             raise_typed(error, path)
         raise
-    sync_directory(os.path.dirname(path) or ".")
+    if sync:
+        sync_directory(os.path.dirname(path) or ".")
 
 
-def _write_synced(temporary: str, data: bytes, path: str) -> None:
+def _write_new(temporary: str, data: bytes, path: str, *, sync: bool) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(temporary, flags, 0o644)
     try:
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(descriptor, rest) :]
+        if not sync:
+            return
         try:
             os.fsync(descriptor)
         except OSError as error:
