@@ -18,7 +18,8 @@ _temporary_numbers = itertools.count()
 def write_atomic(path: str, data: bytes, *, sync: bool = True) -> None:
     """Replace a file's content so that after a crash it is the old or the new one, whole, on disk.
 
-    Without `sync` that holds for the death of the process only; for files that can be made again. Several processes may do it at once: the last one stays. Raises DiskFull,
+    Without `sync` that holds for the death of the process only: for files that can be made
+    again. Several processes may do it at once: the last one stays. Raises DiskFull,
     ReadOnlyDirectory or SyncFailed; then the old content is still there (after SyncFailed
     of the directory it may be either).
     """
