@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from re import Pattern
     from types import TracebackType
+    from typing import Any
 
     from logflume._native.partition import Partition
     from logflume.client.consumer import Consumer
     from logflume.client.producer import Producer
+    from logflume.client.table import Changelog, Table
+    from logflume.client.table.core import Core as TableCore
     from logflume.log.topic_store import TopicEntry
     from logflume.types import PartitionReport
 
@@ -55,6 +58,7 @@ class Log:
         # Held until closed: one that was dropped may still have records to append.
         self._producers: set[Producer] = set()
         self._consumers: weakref.WeakSet[Consumer] = weakref.WeakSet()
+        self._tables: weakref.WeakSet[TableCore] = weakref.WeakSet()
         self._mutex = threading.Lock()
         _live.add(self)
 
@@ -163,6 +167,30 @@ class Log:
         """It is closed."""
         self._producers.discard(producer)
 
+    def table(self, topic: str, **options: Any) -> Table[Any, Any]:
+        """A topic as a mapping, the last value of each key; options as keywords, see `table.Table`.
+
+        Raises UnknownTopicOrPartition, InvalidConfig, UnknownConfig, CorruptRecord.
+        """
+        from logflume.client.table import Table
+
+        self._check_open()
+        made: Table[Any, Any] = Table(self, topic, **options)
+        self._tables.add(made.core)
+        return made
+
+    def changelog(self, topic: str, partition: int, **options: Any) -> Changelog[Any, Any]:
+        """The state of a stream processor's task: a mapping whose changes are written to one partition.
+
+        See `table.Changelog`. Raises as `table`.
+        """
+        from logflume.client.table import Changelog
+
+        self._check_open()
+        made: Changelog[Any, Any] = Changelog(self, topic, partition, **options)
+        self._tables.add(made.core)
+        return made
+
     def publish_open_batches(self) -> None:
         """Close the batches that this process's producers hold open: somebody waits for their records."""
         for producer in list(self._producers):
@@ -203,9 +231,13 @@ class Log:
             raise Closed(what=f"the log {self.path}")
 
     def close(self) -> None:
-        """Close producers (flushing them), consumers and partitions. Idempotent. Raises the first failure."""
+        """Close tables, producers (flushing them), consumers and partitions. Idempotent. Raises the first failure."""
         failure: Exception | None = None
-        users: list[Producer | Consumer] = [*self._producers, *self._consumers]
+        users: list[TableCore | Producer | Consumer] = [
+            *self._tables,
+            *self._producers,
+            *self._consumers,
+        ]
         for user in users:
             try:
                 user.close()
@@ -251,6 +283,8 @@ def _abandon_in_child() -> None:
             producer.abandon()
         for consumer in list(log._consumers):
             consumer.abandon()
+        for table in list(log._tables):
+            table.abandon()
 
 
 # Registered after the directory's hook, so run before it would be wrong: children run hooks in order of
