@@ -58,6 +58,7 @@ cdef class RecordBatch:
         if self.c.cap <= SPARE_ROWS_MAX and spare.cap == 0:
             spare = self.c
             spare.n = 0
+            spare.plain = False
         else:
             lf_columns_free(&self.c)
 

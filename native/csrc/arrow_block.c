@@ -26,6 +26,13 @@ void *lf_block_alloc(lf_block *b, size_t size) {
     return p;
 }
 
+void *lf_block_zeroed(lf_block *b, size_t size) {
+    if (b->n_owned == LF_BLOCK_OWNED) return NULL;
+    void *p = calloc((size + 63 + !size) / 64, 64);
+    if (p) b->owned[b->n_owned++] = p;
+    return p;
+}
+
 /* Children that the consumer moved out have their release set to NULL in the parent, and live on. */
 static void release_node(struct ArrowArray *a) {
     lf_block *b = (lf_block *)a->private_data;
@@ -54,9 +61,8 @@ int lf_block_validity64(lf_block *b, const int64_t *field, int32_t n, int64_t nu
     *nulls = count;
     *bits = NULL;
     if (!count) return LF_OK;
-    uint8_t *out = (uint8_t *)lf_block_alloc(b, ((size_t)n + 7) / 8);
+    uint8_t *out = (uint8_t *)lf_block_zeroed(b, ((size_t)n + 7) / 8);
     if (!out) return LF_E_NOMEM;
-    memset(out, 0, ((size_t)n + 7) / 8);
     for (int32_t i = 0; i < n; i++) out[i >> 3] |= (uint8_t)((field[i] != null) << (i & 7));
     *bits = out;
     return LF_OK;

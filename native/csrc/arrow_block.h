@@ -39,6 +39,8 @@ int lf_block_bytes(lf_block *b, struct ArrowArray *node, lf_run *runs, int32_t n
 /* The list<struct<key, value>> of headers of rows [from, from + n); three nodes below it. */
 int lf_block_headers(lf_block *b, struct ArrowArray *node, const lf_run *runs, int32_t n_runs, int32_t from, int32_t n,
                      lf_arrow_kind kind);
+/* As lf_block_alloc, all zeroes: large ones are pages that nobody touches before they are read. */
+void *lf_block_zeroed(lf_block *b, size_t size);
 /* A validity bitmap of items that are not null where field[i] != null; *bits is NULL when none is null. */
 int lf_block_validity64(lf_block *b, const int64_t *field, int32_t n, int64_t null, const void **bits, int64_t *nulls);
 

@@ -5,6 +5,7 @@
 #include "arrow_block.h"
 #include "lf/in_column.h"
 
+#define AHEAD 16        /* items between the one being written and the one being fetched */
 #define INLINE_MAX 12   /* Arrow: a view holds up to so many bytes itself */
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -88,6 +89,8 @@ static void put_views(lf_in_view *views, const target *targets, const lf_run *ru
         const target *t = &targets[run->buffer];
         for (int32_t i = run->from; i < run->to; i++) {
             lf_in_view *v = &views[i];
+            /* The items lie too far apart for the processor to guess that their first bytes are wanted. */
+            if (i + AHEAD < run->to) __builtin_prefetch(run->base + at[i + AHEAD]);
             const uint8_t *p = run->base + at[i];
             if (len[i] > INLINE_MAX) {
                 v->len = len[i];
@@ -108,17 +111,19 @@ static int as_views(lf_block *b, struct ArrowArray *node, lf_run *runs, int32_t 
     int32_t n_targets = 0, used = 0;
     target *targets = assign_targets(runs, n_runs, &n_targets);
     if (!targets) return LF_E_NOMEM;
-    measure(targets, runs, n_runs, at, len);
+    if (node->null_count < n) measure(targets, runs, n_runs, at, len);
     for (int32_t t = 0; t < n_targets; t++)
         if (targets[t].high) targets[t].index = used++;
-    lf_in_view *views = (lf_in_view *)lf_block_alloc(b, (size_t)n * sizeof *views);
+    size_t views_size = (size_t)n * sizeof(lf_in_view);
+    bool all_null = node->null_count == n;
+    lf_in_view *views = (lf_in_view *)(all_null ? lf_block_zeroed(b, views_size) : lf_block_alloc(b, views_size));
     const void **buffers = (const void **)lf_block_alloc(b, ((size_t)used + 3) * sizeof *buffers);
     int64_t *sizes = (int64_t *)lf_block_alloc(b, (size_t)used * sizeof *sizes);
     if (!views || !buffers || !sizes) {
         free(targets);
         return LF_E_NOMEM;
     }
-    put_views(views, targets, runs, n_runs, at, len);
+    if (!all_null) put_views(views, targets, runs, n_runs, at, len);
     buffers[0] = node->buffers[0];
     buffers[1] = views;
     for (int32_t t = 0; t < n_targets; t++) {
@@ -163,10 +168,9 @@ static int put_validity(lf_block *b, struct ArrowArray *node, const int32_t *len
     for (int32_t i = 0; i < n; i++) nulls += len[i] < 0;
     node->null_count = nulls;
     if (!nulls) return LF_OK;
-    uint8_t *bits = (uint8_t *)lf_block_alloc(b, ((size_t)n + 7) / 8);
+    uint8_t *bits = (uint8_t *)lf_block_zeroed(b, ((size_t)n + 7) / 8);
     if (!bits) return LF_E_NOMEM;
-    memset(bits, 0, ((size_t)n + 7) / 8);
-    for (int32_t i = 0; i < n; i++) bits[i >> 3] |= (uint8_t)((len[i] >= 0) << (i & 7));
+    for (int32_t i = 0; i < n && nulls < n; i++) bits[i >> 3] |= (uint8_t)((len[i] >= 0) << (i & 7));
     node->buffers[0] = bits;
     return LF_OK;
 }

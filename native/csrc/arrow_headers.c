@@ -109,9 +109,12 @@ static void collect(const lf_rows *rows, const lf_run *runs, int32_t n_runs, int
 
 int lf_block_headers(lf_block *b, struct ArrowArray *node, const lf_run *runs, int32_t n_runs, int32_t from, int32_t n,
                      lf_arrow_kind kind) {
-    int32_t *ends = (int32_t *)lf_block_alloc(b, ((size_t)n + 1) * sizeof *ends);
+    const bool plain = b->rows->c.plain;
+    size_t ends_size = ((size_t)n + 1) * sizeof(int32_t);
+    int32_t *ends = (int32_t *)(plain ? lf_block_zeroed(b, ends_size) : lf_block_alloc(b, ends_size));
     if (!ends) return LF_E_NOMEM;
-    counted all = count_headers(b->rows, runs, n_runs, from, ends);
+    counted all = {0, 0};
+    if (!plain) all = count_headers(b->rows, runs, n_runs, from, ends);
     if (all.headers > INT32_MAX || all.name_bytes > INT32_MAX / NAME_GROWTH) return LF_E_TOO_LARGE;
     size_t count = (size_t)all.headers;
     int32_t *name_ends = (int32_t *)lf_block_alloc(b, (count + 1) * sizeof *name_ends);

@@ -83,6 +83,7 @@ int lf_records_decode(lf_records *r, int64_t from, int32_t limit, lf_columns *c,
     int rc = lf_columns_reserve(c, left < limit ? left : limit);
     if (rc) return rc;
     int32_t stop = n + limit;
+    if (!n) c->plain = true;
     for (; left > 0 && n < stop; left--) {
         int32_t length, offset_delta, key_len, value_len;
         int64_t timestamp_delta;
@@ -105,8 +106,12 @@ int lf_records_decode(lf_records *r, int64_t from, int32_t limit, lf_columns *c,
         if (!(p = lf_get_varint(p, record_end, &value_len)) || value_len < -1 || value_len > record_end - p) return LF_E_CORRUPT;
         const uint8_t *value = p;
         if (value_len > 0) p += value_len;
-        if (p < record_end && *p == 0) p++; /* no headers */
-        else p = lf_headers_skip(p, record_end);
+        if (p < record_end && *p == 0) { /* no headers */
+            p++;
+        } else {
+            p = lf_headers_skip(p, record_end);
+            c->plain = false;
+        }
         if (p != record_end) return LF_E_CORRUPT;
         int64_t offset = r->base_offset + offset_delta;
         if (offset_delta < 0 || offset > r->last_offset) {

@@ -17,6 +17,7 @@ typedef struct lf_columns {
     uint32_t *key_at;
     int32_t *key_len;
     int32_t n, cap;
+    bool plain;             /* known: no row has headers; false says nothing */
 } lf_columns;
 
 /* Where decoding of a batch stands: records are decoded in order, some calls may share one batch. */

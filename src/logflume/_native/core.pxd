@@ -141,6 +141,7 @@ cdef extern from "lf/records.h" nogil:
         uint32_t *key_at
         int32_t *key_len
         int32_t n, cap
+        bint plain
     ctypedef struct lf_records:
         const uint8_t *base
         uint32_t at, end
