@@ -27,9 +27,7 @@ from logflume._native.core cimport (
     LF_E_MAGIC,
     LF_E_NOMEM,
     LF_E_TRUNCATED,
-    LF_LEVEL_DEFAULT,
     LF_OK,
-    lf_batch,
     lf_batch_check,
     lf_codec_ctx,
     lf_codec_ctx_free,
@@ -115,7 +113,6 @@ def is_clean_state(page):
 @cython.final
 cdef class _Buffer:
     """Holds somebody's buffer for as long as it is looked at."""
-
 
     def __cinit__(self, data):
         PyObject_GetBuffer(data, &self.view, PyBUF_SIMPLE)
@@ -229,7 +226,8 @@ cdef class Batch:
             raise errors.DecompressionTooLarge(limit=limit, path=self.path)
         if status == LF_E_CODEC:
             raise errors.UnsupportedCompression(codec=self.codec, reason=f"{self.path} at position {self.b.position}")
-        raise errors.CorruptRecord(path=self.path, position=self.b.position, offset=self.b.base_offset, reason=reason.decode())
+        raise errors.CorruptRecord(path=self.path, position=self.b.position, offset=self.b.base_offset,
+                                   reason=reason.decode())
 
     cdef lf_heap *_unpack(self, size_t *n, int64_t limit) except NULL:
         """The records, unpacked, in memory of their own."""

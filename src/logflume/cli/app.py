@@ -1,0 +1,105 @@
+"""The table of commands. A command's module is imported when it is run, or shown in a help page."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import App, Group, Parameter
+from cyclopts.exceptions import CycloptsError
+
+from logflume._version import __version__
+from logflume.cli.context import Context
+from logflume.cli.failures import Usage
+
+__all__ = ["app", "run"]
+
+DEFAULT_DIRECTORY = "./logflume-data"
+_EPILOGUE = "Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. More: docs/guide/cli.md"
+
+_RECORDS = Group("Records", sort_key=1)
+_TOPICS = Group("Topics", sort_key=2)
+_GROUPS = Group("Consumer groups", sort_key=3)
+_FILES = Group("Files", sort_key=4)
+_GLOBAL = Group("For every command", sort_key=9)
+
+app = App(
+    name="logflume",
+    help="A commit log in a directory, in Kafka's format: put records in, read them, look after them.",
+    help_format="plaintext",
+    help_epilogue=_EPILOGUE,
+    version=f"logflume {__version__}",
+    # A flag that is off needs no word about its default, nor a second name that leaves it off.
+    default_parameter=Parameter(
+        negative=(), show_default=lambda value: str(value) if value else ""
+    ),
+    result_action="return_value",
+)
+app.meta.group_parameters = _GLOBAL
+
+_topic = App(name="topic", help="Create, describe, alter and delete topics.", group=_TOPICS)
+_group = App(name="group", help="List, describe, move and delete consumer groups.", group=_GROUPS)
+
+# Name, where it is, and the section of the help page.
+for _name, _where, _section in (
+    ("put", "put:put", _RECORDS),
+    ("cat", "read:cat", _RECORDS),
+    ("tail", "read:tail", _RECORDS),
+    ("init", "topics:init", _TOPICS),
+    ("ls", "topics:ls", _TOPICS),
+    ("lag", "groups:lag", _GROUPS),
+    ("dump", "dump:dump", _FILES),
+    ("verify", "verify:verify", _FILES),
+    ("du", "usage:du", _FILES),
+    ("maintain", "upkeep:maintain", _FILES),
+    ("recover", "upkeep:recover", _FILES),
+    ("doctor", "doctor:doctor", _FILES),
+):
+    app.command(f"logflume.cli.{_where}", name=_name, group=_section)
+for _name in ("create", "describe", "alter", "delete"):
+    _topic.command(f"logflume.cli.topics:{_name}", name=_name)
+for _name in ("ls", "describe", "seek", "delete"):
+    _group.command(f"logflume.cli.groups:{_name}", name=_name)
+app.command(_topic)
+app.command(_group)
+
+
+@app.meta.default
+def _launch(
+    *words: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    directory: Annotated[
+        str,
+        Parameter(name="--dir", env_var="LOGFLUME_DIR", group=_GLOBAL, help="The log directory."),
+    ] = DEFAULT_DIRECTORY,
+    json: Annotated[
+        bool,
+        Parameter(
+            group=_GLOBAL,
+            help="Answer in JSON: one document, or a line for each record of a stream.",
+        ),
+    ] = False,
+) -> int:
+    """Bind the words to a command and give it what all commands share."""
+    command, bound, wanted = app.parse_args(words, exit_on_error=False, print_error=False)
+    shared = {"context": Context(directory, json=json)} if "context" in wanted else {}
+    code = command(*bound.args, **bound.kwargs, **shared)
+    return code if isinstance(code, int) else 0
+
+
+def run(words: list[str]) -> int:
+    """Run one command line; returns its exit code. Raises Usage, Failed, LogflumeError, OSError."""
+    if not words or "--help" in words or "-h" in words:
+        # A help page shows the first line of each command's text, for which it must be there.
+        for node in (app, _topic, _group):
+            for name in list(node):
+                node[name]
+    try:
+        code = app.meta(words, exit_on_error=False, print_error=False, result_action="return_value")
+    except CycloptsError as error:
+        page = " ".join(["logflume", *(error.command_chain or ()), "--help"])
+        raise Usage(f"{_one_line(error)} (see: {page})") from None
+    return code if isinstance(code, int) else 0
+
+
+def _one_line(error: CycloptsError) -> str:
+    text = " ".join(str(error).split())
+    return text[:1].lower() + text[1:].rstrip(".")
