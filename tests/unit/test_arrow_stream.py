@@ -248,6 +248,24 @@ def test_lookups_share_their_buffers(many: tuple[Partition, np.ndarray]) -> None
     assert 1 < len(array.buffers()) - 2 <= 2 * len(segments)
 
 
+def test_headers_of_looked_up_rows(log: Partition) -> None:
+    """A batch takes over the columns of one that was dropped, but not what was known of its headers."""
+    log.append_many([b"plain"] * 100)
+    log.append_many([b"value"] * 3, headers=[None, [("h", b"1")], [("h", None)]])
+    wanted = [5, 101, 102]
+    log.lookup(wanted)
+    plain = log.read_batch(0, 100)
+    assert pa.table(plain)["headers"].to_pylist() == [[]] * 100
+    plain = log.read_batch(0, 100)
+    del plain
+    rows = log.lookup(wanted)
+    assert pa.table(rows)["headers"].to_pylist() == [
+        [],
+        [{"key": "h", "value": b"1"}],
+        [{"key": "h", "value": None}],
+    ]
+
+
 def address(view: memoryview | None) -> int:
     return np.frombuffer(view or b"", dtype=np.uint8).ctypes.data
 
