@@ -28,15 +28,19 @@ test-peers:
 	@tools/setup test
 	timeout --signal=INT --kill-after=30 1200 $(PYTEST) -m peers $(ARGS)
 
+# A contest each: logflume, its limit and its peers in turn (bench/README.md). Writes docs/benchmarks.md.
 bench:
 	@tools/setup test bench
-	$(PYTEST) bench --benchmark-only --benchmark-json=build/bench.json $(ARGS)
+	$(PYTEST) bench --benchmark-only --benchmark-quiet --scale=full --timeout=600 --benchmark-json=build/bench.json $(ARGS)
+	$(PY) -m bench.report build/bench.json --scale=full
 	$(PY) bench/import_time.py
 
+# A look: small runs, tables on the terminal, nothing written.
 bench-quick:
 	@tools/setup test bench
-	$(PYTEST) bench --benchmark-only --benchmark-max-time=0.2 --benchmark-min-rounds=3 $(ARGS)
-	$(PY) bench/import_time.py
+	$(PYTEST) bench --benchmark-only --benchmark-quiet --benchmark-max-time=0.1 --benchmark-json=build/bench-quick.json $(ARGS)
+	$(PY) -m bench.report build/bench-quick.json --print
+	$(PY) bench/import_time.py --runs 10
 
 wheel:
 	@tools/setup wheel

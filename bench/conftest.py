@@ -1,0 +1,71 @@
+"""Fixtures of the benchmarks: scale, contest, a directory on the disk that is measured."""
+
+from __future__ import annotations
+
+import gc
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.harness import FULL, QUICK, Contest, Scale
+
+ROOT = Path(__file__).resolve().parents[1]
+TOUCHED_BYTES = {"quick": 1 << 30, "full": 3 << 30}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("logflume benchmarks")
+    group.addoption(
+        "--scale", choices=["quick", "full"], default="quick", help="how much is measured"
+    )
+    group.addoption(
+        "--bench-dir",
+        default=str(ROOT / "build" / "bench"),
+        help="a directory on the disk to measure",
+    )
+
+
+@pytest.fixture(scope="session")
+def scale(request: pytest.FixtureRequest) -> Scale:
+    chosen = FULL if request.config.getoption("--scale") == "full" else QUICK
+    # Memory that a virtual machine never touched costs up to ten times as much on first touch.
+    block = bytearray(TOUCHED_BYTES[chosen.name])
+    del block
+    gc.freeze()  # the collections between runs need not look at what was imported
+    return chosen
+
+
+@pytest.fixture
+def where(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """An empty directory, deleted afterwards."""
+    parent = Path(request.config.getoption("--bench-dir"))
+    parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(prefix="data-", dir=parent))
+    yield made
+    shutil.rmtree(made)
+
+
+@pytest.fixture
+def contest(benchmark: Any, scale: Scale, where: Path) -> Contest:
+    return Contest(benchmark, scale, where)
+
+
+# Sizes and the like that a path is swept over: [quick, full].
+SWEEPS: dict[str, tuple[list[int], list[int]]] = {
+    "size": ([100, 1024], [10, 100, 1024, 8192, 65536]),
+    "threads": ([1, 16], [1, 4, 16, 64]),
+    "workers": ([1, 2], [1, 2, 3, 4]),
+    "partitions": ([1, 100], [1, 10, 100, 1000]),
+    "log_mb": ([1, 64], [1, 32, 1024, 20480]),
+}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    full = metafunc.config.getoption("--scale") == "full"
+    for name, points in SWEEPS.items():
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, points[full])

@@ -1,0 +1,163 @@
+"""Compression of JSON lines, beside the bare library on blocks of 64 KiB."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cramjam
+import lz4.block  # type: ignore[import-untyped]
+import lz4.frame  # type: ignore[import-untyped]
+import pytest
+import zstandard
+
+import logflume
+from bench.entrants import TOPIC, limit_writing, log_with_topic, opener, ours
+from bench.harness import Contest, Contestant, Goal, Job
+from bench.payload import json_lines
+from bench.peers import Rocks
+
+BLOCK = 64 << 10
+Pack = Callable[[bytes], bytes]
+BARE: dict[str, tuple[Pack, Pack]] = {
+    "lz4": (lz4.block.compress, lz4.block.decompress),
+    "zstd": (zstandard.ZstdCompressor(3).compress, zstandard.ZstdDecompressor().decompress),
+    "snappy": (
+        lambda b: bytes(cramjam.snappy.compress_raw(b)),
+        lambda b: bytes(cramjam.snappy.decompress_raw(b)),
+    ),
+    "gzip": (lambda b: zlib.compress(b, 6, 31), gzip.decompress),
+}
+RATES = {"lz4": 2.5e6, "zstd": 1e6, "snappy": 2e6, "gzip": 0.3e6}
+GOALS = {"lz4": [Goal("send_many lz4", "≥ 0.85 of the limit", beside="bare lz4", share=0.85)]}
+
+
+def blocks(lines: list[bytes]) -> list[bytes]:
+    data = b"".join(lines)
+    return [data[at : at + BLOCK] for at in range(0, len(data), BLOCK)]
+
+
+@pytest.mark.parametrize("codec", BARE)
+def test_in(contest: Contest, codec: str) -> None:
+    count = contest.scale.count(RATES[codec])
+    lines = json_lines(count)
+    plain = blocks(lines)
+    pack = BARE[codec][0]
+
+    def send_many(log: logflume.Log) -> Job:
+        producer = log.producer(acks=1, compression_type=codec)
+        return lambda: producer.send_many(TOPIC, lines)
+
+    def bare(fd: int) -> Job:
+        def job() -> None:
+            for block in plain:
+                os.write(fd, pack(block))
+
+        return job
+
+    entrants = [
+        ours(f"send_many {codec}", count, send_many),
+        limit_writing(f"bare {codec}", count, bare),
+    ]
+    if codec == "lz4":
+        entrants += [*lz4_peers(lines)]
+    contest.run(
+        f"Compression: {codec}",
+        entrants,
+        about=f"JSON lines of 380 bytes to one partition with {codec}; the bare library packs blocks of"
+        " 64 KiB of the lines, which are joined beforehand",
+        goals=GOALS.get(codec, []),
+    )
+
+
+def lz4_peers(lines: list[bytes]) -> Iterator[Contestant]:
+    def file(fd: int) -> Job:
+        def job() -> None:
+            with os.fdopen(os.dup(fd), "wb") as raw, lz4.frame.open(raw, "wb") as out:
+                for line in lines:
+                    out.write(line)
+
+        return job
+
+    yield limit_writing("lz4.frame file", len(lines), file, role="peer")
+    some = lines[: len(lines) // 3]
+
+    @opener
+    def rocks(where: Path) -> Iterator[Job]:
+        store = Rocks(where, lz4=True)
+
+        def job() -> None:
+            store.put_many(some)
+            store.flush()
+
+        yield job
+        store.close()
+
+    yield Contestant("RocksDB lz4", "peer", len(some), rocks)
+
+
+@pytest.mark.parametrize("codec", BARE)
+def test_out(contest: Contest, where: Path, codec: str) -> None:
+    count = contest.scale.count(4e6)
+    lines = json_lines(count)
+    pack, unpack = BARE[codec]
+    packed = [pack(block) for block in blocks(lines)]
+
+    with log_with_topic(where, config={"compression.type": codec}) as log:
+        log.partition(TOPIC, 0).append_many(lines)
+
+        @contextmanager
+        def columns(_: Path) -> Iterator[Job]:
+            partition = log.partition(TOPIC, 0)
+
+            def job() -> None:
+                reader, seen = partition.reader(), 0
+                while len(batch := reader.read(100_000, 4 << 20)):
+                    seen += len(batch)
+                assert seen == count
+
+            yield job
+
+        @contextmanager
+        def objects(_: Path) -> Iterator[Job]:
+            with log.consumer(auto_offset_reset="earliest") as consumer:
+                consumer.assign([(TOPIC, 0)])
+
+                def job() -> None:
+                    left = count
+                    for record in consumer:
+                        record.value  # noqa: B018 - the bytes are made by the property
+                        left -= 1
+                        if not left:
+                            break
+
+                yield job
+
+        @contextmanager
+        def bare(_: Path) -> Iterator[Job]:
+            def job() -> None:
+                for block in packed:
+                    unpack(block)
+
+            yield job
+
+        contest.run(
+            f"Decompression: {codec}",
+            [
+                Contestant("views", "logflume", count, columns),
+                Contestant("records, value", "logflume", count, objects),
+                Contestant(f"bare {codec}", "limit", count, bare),
+            ],
+            about=f"reading JSON lines of 380 bytes packed with {codec}; the bare library unpacks blocks of"
+            " 64 KiB and leaves the lines in them",
+            goals=[
+                Goal("views", "≥ 7 M lines/s", rate=7e6),
+                Goal("records, value", "≥ 4 M/s", rate=4e6),
+            ]
+            if codec == "lz4"
+            else [],
+        )

@@ -1,0 +1,150 @@
+"""On the disk: one record at a time, and threads that share a sync."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy
+
+import logflume
+from bench.entrants import TOPIC, ours
+from bench.harness import Contest, Contestant, Goal, Job, Times
+from bench.limits import limits
+from bench.payload import values
+from bench.peers import FramedFile, Lmdb, Rocks, Sqlite, Store
+
+BARE = "C fdatasync, written blocks"
+RECORD_BYTES = 61 + 107  # a batch of one record of 100 bytes
+
+
+def timed_each(function: Callable[[bytes], object], records: list[bytes]) -> Times:
+    """Nanoseconds of each call."""
+    clock, times = time.perf_counter_ns, []
+    for value in records:
+        began = clock()
+        function(value)
+        times.append(clock() - began)
+    return Times(times)
+
+
+def durable_peer(kind: type[Store], records: list[bytes]) -> Contestant:
+    @contextmanager
+    def open_(where: Path) -> Iterator[Job]:
+        store = kind(where)
+        store.put_durable(b"")
+        yield lambda: timed_each(store.put_durable, records)
+        store.close()
+
+    return Contestant(kind.name, "peer", len(records), open_)
+
+
+def test_one_thread(contest: Contest) -> None:
+    count = max(100, int(contest.scale.seconds * 1200))
+    records = values(100, count)
+
+    def send(log: logflume.Log) -> Job:
+        producer = log.producer(acks="all")
+        producer.send(TOPIC, b"").result(10)
+        return lambda: timed_each(lambda value: producer.send(TOPIC, value).result(10), records)
+
+    def append(log: logflume.Log) -> Job:
+        partition = log.partition(TOPIC, 0)
+
+        def durable(value: bytes) -> None:
+            partition.append(value)
+            partition.sync()
+
+        durable(b"")
+        return lambda: timed_each(durable, records)
+
+    @contextmanager
+    def bare(where: Path) -> Iterator[Job]:
+        path = str(where / "blocks")
+        limits.group_open(path, 4 << 20)  # makes and writes it
+        limits.group_close()
+
+        def job() -> Times:
+            found = limits.sync_times(path, count, RECORD_BYTES)
+            return Times(numpy.frombuffer(found, dtype=numpy.int64))
+
+        yield job
+
+    contest.run(
+        "Durable, one thread",
+        [
+            ours("send().result()", count, send),
+            ours("append + sync", count, append),
+            Contestant(BARE, "limit", count, bare),
+            *(durable_peer(kind, records) for kind in (FramedFile, Lmdb, Rocks, Sqlite)),
+        ],
+        about="one record on the disk before the next begins; the median of single records is compared",
+        unit="syncs",
+        goals=[
+            Goal("send().result()", "p50 ≤ 1.15 × the bare primitive", beside=BARE, share=1 / 1.15),
+            Goal("append + sync", "p50 ≤ 1.15 × the bare primitive", beside=BARE, share=1 / 1.15),
+        ],
+    )
+
+
+def in_threads(threads: int, each: Callable[[], None]) -> None:
+    workers = [threading.Thread(target=each) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+
+
+def test_threads(contest: Contest, threads: int) -> None:
+    each = max(20, int(contest.scale.seconds * 1000))
+    count = each * threads
+    records = values(100, each)
+
+    def send(log: logflume.Log) -> Job:
+        producer = log.producer(acks="all")
+        producer.send(TOPIC, b"").result(10)
+
+        def worker() -> None:
+            for value in records:
+                producer.send(TOPIC, value).result(30)
+
+        return lambda: in_threads(threads, worker)
+
+    def append(log: logflume.Log) -> Job:
+        partition = log.partition(TOPIC, 0)
+
+        def worker() -> None:
+            for value in records:
+                partition.append(value)
+                partition.sync()
+
+        return lambda: in_threads(threads, worker)
+
+    @contextmanager
+    def shared_sync(where: Path) -> Iterator[Job]:
+        limits.group_open(str(where / "blocks"), 4 << 20)
+
+        def worker() -> None:
+            for value in records:
+                limits.group_append(value)
+
+        yield lambda: in_threads(threads, worker)
+        limits.group_close()
+
+    limit = "C group commit from Python threads"
+    goals = [Goal("send().result()", "≥ 0.8 of the limit", beside=limit, share=0.8)]
+    contest.run(
+        "Durable, group commit",
+        [
+            ours("send().result()", count, send),
+            ours("append + sync", count, append),
+            Contestant(limit, "limit", count, shared_sync),
+        ],
+        about="Python threads, each waiting for its record to be on the disk before it sends the next",
+        unit="syncs",
+        x=("threads", threads),
+        goals=goals if threads > 1 else [],
+    )

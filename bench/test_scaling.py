@@ -1,0 +1,181 @@
+"""How cost grows: threads, processes, partitions, size of the log."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import logflume
+from bench.entrants import TOPIC, log_with_topic, ours
+from bench.harness import Contest, Contestant, Goal, Job
+from bench.payload import json_lines, packed, values
+from bench.programs import start
+from bench.programs.appender import CHUNK
+from bench.test_lookup import chosen
+from logflume._native.input_columns import Packed
+
+
+def in_threads(jobs: list[Callable[[], object]]) -> None:
+    workers = [threading.Thread(target=job) for job in jobs]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+
+
+def test_threads(contest: Contest, workers: int) -> None:
+    """Each thread on a partition of its own."""
+    count = contest.scale.count(20e6)
+    column = Packed(*packed(100, count))
+    lines = json_lines(contest.scale.count(2e6))
+
+    def columns(log: logflume.Log) -> Job:
+        parts = [log.partition(TOPIC, i) for i in range(workers)]
+        return lambda: in_threads([lambda p=p: p.append_many(column) for p in parts])  # type: ignore[misc]
+
+    def compressed(log: logflume.Log) -> Job:
+        producer = log.producer(acks=1, compression_type="lz4")
+
+        def job(partition: int) -> None:
+            producer.send_many(TOPIC, lines, partition=partition)
+
+        return lambda: in_threads([lambda i=i: job(i) for i in range(workers)])  # type: ignore[misc]
+
+    contest.run(
+        "Threads, a partition each",
+        [
+            ours("columns of 100 bytes", count * workers, columns, partitions=workers),
+            ours("lz4, lists of JSON lines", len(lines) * workers, compressed, partitions=workers),
+        ],
+        about="all threads together; `append_many(column)`, and `send_many(lines)` with lz4",
+        x=("threads", workers),
+    )
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["own", "shared"])
+def test_processes(contest: Contest, workers: int, shared: bool) -> None:
+    each = max(1, contest.scale.count(10e6) // CHUNK) * CHUNK
+
+    def appending(name: str, role: str, how: str) -> Contestant:
+        @contextmanager
+        def open_(where: Path) -> Iterator[Job]:
+            with log_with_topic(where, partitions=workers):
+                pass
+            numbers = [0 if shared else i for i in range(workers)]
+            running = [start("appender", how, where, n, each, 100) for n in numbers]
+            for process in running:
+                assert process.stdout is not None
+                process.stdout.readline()
+
+            def job() -> None:
+                for process in running:
+                    process.stdin.write(b"\n")  # type: ignore[union-attr] # it has pipes
+                    process.stdin.flush()  # type: ignore[union-attr]
+                for process in running:
+                    process.stdout.readline()  # type: ignore[union-attr]
+
+            yield job
+            for process in running:
+                process.communicate()
+
+        return Contestant(name, role, each * workers, open_)  # type: ignore[arg-type] # a Role
+
+    contest.run(
+        f"Processes, {'one partition' if shared else 'a partition each'}",
+        [
+            appending("append_many(column)", "logflume", "logflume"),
+            appending("C loop, write()", "limit", "limit"),
+        ],
+        about="all processes together, columns of 100 bytes; the C loop writes to a file"
+        + (", with O_APPEND to the same" if shared else " each"),
+        x=("processes", workers),
+        rounds=3,
+        warmup=False,
+        cpu=False,
+    )
+
+
+def test_partitions(contest: Contest, partitions: int) -> None:
+    count = contest.scale.count(4e6)
+    records = values(100, count)
+
+    def keyed(log: logflume.Log) -> Job:
+        producer = log.producer(acks=1)
+        keys = [value[:8] for value in records[:10_000]]
+        for key in keys:
+            producer.send(TOPIC, b"", key=key)
+        producer.flush()
+
+        def job() -> None:
+            send, n = producer.send, len(keys)
+            for i, value in enumerate(records):
+                send(TOPIC, value, key=keys[i % n])
+            producer.flush()
+
+        return job
+
+    def lists(log: logflume.Log) -> Job:
+        producer = log.producer(acks=1)
+        keys = [value[:8] for value in records]
+        producer.send_many(TOPIC, records[:10_000], keys=keys[:10_000])
+        return lambda: producer.send_many(TOPIC, records, keys=keys)
+
+    contest.run(
+        "Partitions of a topic",
+        [
+            ours("send with key", count, keyed, partitions=partitions),
+            ours("send_many(list, keys)", count, lists, partitions=partitions),
+        ],
+        about="one producer, keys spread over all partitions, all of them open",
+        x=("partitions", partitions),
+    )
+
+
+def test_log_size(contest: Contest, where: Path, log_mb: int) -> None:
+    """Neither opening nor a look-up nor reading the end may depend on how much is there."""
+    total = log_mb * 1024
+    records = values(1024, 16384)
+    with log_with_topic(where, config={"segment.bytes": 256 << 20}) as log:
+        partition = log.partition(TOPIC, 0)
+        while partition.end_offset < total:
+            partition.append_many(records[: total - partition.end_offset])
+            if partition.end_offset % (1 << 20) == 0:
+                partition.sync()  # a large log would otherwise be held up by the kernel's write-back later
+        partition.sync()
+    some = chosen(1000, total)
+
+    def opened(name: str, count: int, job: Callable[[logflume.Partition], object]) -> Contestant:
+        @contextmanager
+        def open_(_: Path) -> Iterator[Job]:
+            with logflume.open(where / "log") as log:
+                partition = log.partition(TOPIC, 0)
+                job(partition)  # brings the pages to memory
+                yield lambda: job(partition)
+
+        return Contestant(name, "logflume", count, open_)
+
+    @contextmanager
+    def opening(_: Path) -> Iterator[Job]:
+        def job() -> None:
+            with logflume.open(where / "log") as log:
+                log.partition(TOPIC, 0).read(total - 1)
+
+        yield job
+
+    contest.run(
+        "Size of the log",
+        [
+            opened("look-up, random", 1000, lambda p: [p.read(offset) for offset in some]),
+            opened("look-up by time", 1, lambda p: p.offset_for_time(1)),
+            opened("last 1,000 records", 1000, lambda p: p.read_batch(total - 1000)),
+            Contestant("open, read the last", "logflume", 1, opening),
+        ],
+        about="a log of values of 1 KiB in segments of 256 MiB; each of the first three was done once before",
+        unit="calls",
+        x=("MB", log_mb),
+        goals=[Goal("open, read the last", "≤ 50 ms", at_most=50e6)] if log_mb > 1000 else [],
+    )
