@@ -1,22 +1,20 @@
 """Keyed records spread over a stage for each partition."""
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
-from cpython.object cimport PyObject
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.stdlib cimport free, malloc
 
 cimport cython
 
 from logflume._native.core cimport lf_builder, lf_builder_put, lf_builder_size_with, lf_now_ms
+from logflume._native.gather cimport Gather
 from logflume._native.input_columns cimport InputColumn, as_column, as_sequence, as_timestamps, lf_in_column, lf_in_get
 from logflume._native.partitioner cimport lf_partition_of
 from logflume._native.staging cimport Stage, raise_status
 
 __all__ = ["Scatter"]
 
-cdef extern from "Python.h":
-    PyObject **PySequence_Fast_ITEMS(object o)
-    Py_ssize_t PySequence_Fast_GET_SIZE(object o)
+cdef int64_t GATHER_BYTES = 256 * 1024
 
 
 @cython.final
@@ -54,56 +52,49 @@ cdef class Scatter:
     cdef int32_t run(self, list stages) except -2:
         if self.at >= self.length:
             return -1
-        return self._run_columns(stages) if self.value_column is not None else self._run_objects(stages)
+        if self.value_column is None:
+            return self._run_objects(stages)
+        return self._run_columns(stages, self.value_column.chunks, self.key_column.chunks,
+                                 &self.stamps[0] if self.stamps is not None else NULL, 0, self.length)
 
     cdef int32_t _run_objects(self, list stages) except -2:
-        cdef int32_t count = <int32_t>len(stages), p
+        cdef Gather gather = Gather.__new__(Gather)
+        cdef int64_t n
+        cdef int32_t full
+        cdef object key
         cdef Stage stage
-        cdef object value, key, headers
-        cdef int64_t when = self.now
-        cdef int rc
-        cdef size_t payload
         while self.at < self.length:
-            # Looked up anew each time: closing a batch lets other threads run, and they may change a list.
-            if self.at >= PySequence_Fast_GET_SIZE(self.values) or self.at >= PySequence_Fast_GET_SIZE(self.keys):
-                raise RuntimeError("the list was changed while it was being appended")
-            value = <object>PySequence_Fast_ITEMS(self.values)[self.at]
-            key = <object>PySequence_Fast_ITEMS(self.keys)[self.at]
-            if self.timestamps is not None:
-                item = self.timestamps[self.at]
-                when = self.now if item is None else item
-            headers = self.headers[self.at] if self.headers is not None else None
-            if key is not None and not PyBytes_CheckExact(key):
+            n = gather.take(self.values, self.keys, self.timestamps, self.headers, self.now, self.at, self.length,
+                            GATHER_BYTES)
+            if n:
+                full = self._run_columns(stages, &gather.values, &gather.keys, gather.stamps, self.at, self.at + n)
+                if full >= 0:
+                    return full
+                continue
+            # One with headers, or with other bytes-likes than bytes.
+            key = self.keys[self.at]
+            full = self.keyless
+            if key is not None:
                 if isinstance(key, str):
                     raise TypeError("a key is bytes-like or None, not str: encode it first")
                 key = bytes(memoryview(key))
-            p = self.keyless
-            if key is not None:
-                p = lf_partition_of(self.partitioner, PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), count)
-            stage = <Stage>stages[p]
+                full = lf_partition_of(self.partitioner, PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), <int32_t>len(stages))
+            stage = <Stage>stages[full]
             if stage.b.start >= stage.full_bytes:
-                return p
-            if key is None or headers or not PyBytes_CheckExact(value):
-                stage.put(value, key, headers, when)
-            else:
-                payload = PyBytes_GET_SIZE(value) + PyBytes_GET_SIZE(key)
-                if <int64_t>payload + 128 > stage.max_message_bytes or <int64_t>lf_builder_size_with(&stage.b, payload) > stage.batch_bytes:
-                    stage._make_room(payload)
-                rc = lf_builder_put(&stage.b, when, <const uint8_t *>PyBytes_AS_STRING(key), <int32_t>PyBytes_GET_SIZE(key),
-                                    <const uint8_t *>PyBytes_AS_STRING(value), <int32_t>PyBytes_GET_SIZE(value), NULL, 0, 0)
-                if rc:
-                    raise_status(rc, payload, stage.max_message_bytes)
+                return full
+            when = self.timestamps[self.at] if self.timestamps is not None else None
+            stage.put(self.values[self.at], key, self.headers[self.at] if self.headers is not None else None,
+                      self.now if when is None else when)
             self.at += 1
         return -1
 
-    cdef int32_t _run_columns(self, list stages) except -2:
+    cdef int32_t _run_columns(self, list stages, const lf_in_column *values, const lf_in_column *keys, const int64_t *stamps,
+                              int64_t first, int64_t stop) except -2:
+        """Records first..stop, which the columns begin with; goes on at self.at."""
         cdef int32_t count = <int32_t>len(stages), p = 0, i, vc = 0, kc = 0
-        cdef int64_t vi = self.at, ki = self.at, vn, kn = -1, payload = 0, when = self.now
+        cdef int64_t vi = self.at - first, ki = self.at - first, vn, kn = -1, payload = 0, when = self.now
         cdef const uint8_t *v = NULL
         cdef const uint8_t *k = NULL
-        cdef lf_in_column *values = self.value_column.chunks
-        cdef lf_in_column *keys = self.key_column.chunks
-        cdef const int64_t *stamps = &self.stamps[0] if self.stamps is not None else NULL
         cdef Stage stage
         cdef lf_builder *b
         cdef bint room
@@ -117,23 +108,17 @@ cdef class Scatter:
         cdef size_t full = stage.full_bytes
         for i in range(count):
             builders[i] = &(<Stage>stages[i]).b
-        while vi >= values[vc].n:
-            vi -= values[vc].n
-            vc += 1
-        while ki >= keys[kc].n:
-            ki -= keys[kc].n
-            kc += 1
         try:
-            while self.at < self.length:
+            while self.at < stop:
                 room = True
                 with nogil:
-                    while self.at < self.length:
+                    while self.at < stop:
                         while vi >= values[vc].n:
+                            vi -= values[vc].n
                             vc += 1
-                            vi = 0
                         while ki >= keys[kc].n:
+                            ki -= keys[kc].n
                             kc += 1
-                            ki = 0
                         vn = lf_in_get(&values[vc], vi, &v)
                         kn = lf_in_get(&keys[kc], ki, &k)
                         p = lf_partition_of(self.partitioner, k, kn, count) if kn >= 0 else self.keyless
@@ -144,7 +129,7 @@ cdef class Scatter:
                             room = False
                             break
                         if stamps != NULL:
-                            when = stamps[self.at]
+                            when = stamps[self.at - first]
                         rc = lf_builder_put(b, when, k, <int32_t>kn, v, <int32_t>vn, NULL, 0, 0)
                         if rc:
                             break
@@ -162,7 +147,7 @@ cdef class Scatter:
                         continue
                     stage._make_room(payload)
                     if stamps != NULL:
-                        when = stamps[self.at]
+                        when = stamps[self.at - first]
                     rc = lf_builder_put(&stage.b, when, k, <int32_t>kn, v, <int32_t>vn, NULL, 0, 0)
                     if rc:
                         raise_status(rc, payload, limit)

@@ -6,7 +6,6 @@ takes them to the file.
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
-from cpython.object cimport PyObject
 from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint8_t
 from libc.stdlib cimport free
 from libc.string cimport memset
@@ -16,6 +15,7 @@ cimport cython
 from logflume import errors
 
 from logflume._native.core cimport *
+from logflume._native.gather cimport Gather
 from logflume._native.input_columns cimport InputColumn, lf_in_column
 
 __all__ = ["Stage"]
@@ -34,9 +34,6 @@ cdef extern from "lf/fill.h" nogil:
     int lf_fill_run(lf_fill *f, lf_builder *b) noexcept
 
 
-cdef extern from "Python.h":
-    PyObject **PySequence_Fast_ITEMS(object o)
-    Py_ssize_t PySequence_Fast_GET_SIZE(object o)
 
 
 cdef int raise_status(int status, int64_t size, int64_t limit) except -1:
@@ -181,60 +178,38 @@ cdef class Stage:
 
     cdef int64_t fill_objects(self, object values, object keys, object timestamps, object headers, int64_t now,
                               int64_t start, int64_t stop) except -1:
-        """`values`, `keys`: lists or tuples (`keys` may be None); all of them bytes is the fast way."""
-        cdef bint keyed = keys is not None
-        cdef int64_t i = start, when = now
-        cdef object value, key = None
-        cdef const uint8_t *k = NULL
-        cdef int32_t vn, kn = -1
-        cdef size_t payload
-        cdef int rc
-        # The largest payload that needs no look at the limits of a message.
-        cdef size_t easy = <size_t>min(self.max_message_bytes, 1 << 30) - LF_BATCH_RECORDS_AT - 64
+        """`values`, `keys`: lists or tuples (`keys` may be None). Plain ones go in by the hundred, without the GIL."""
+        cdef Gather gather = Gather.__new__(Gather)
+        cdef int64_t i = start, n
         while i < stop and self.b.start < self.full_bytes:
-            # Looked up anew each time: closing a batch lets other threads run, and they may change a list.
-            if i >= PySequence_Fast_GET_SIZE(values) or (keyed and i >= PySequence_Fast_GET_SIZE(keys)):
-                raise RuntimeError("the list was changed while it was being appended")
-            value = <object>PySequence_Fast_ITEMS(values)[i]
-            if keyed:
-                key = <object>PySequence_Fast_ITEMS(keys)[i]
-            if timestamps is not None:
-                item = timestamps[i]
-                when = now if item is None else item
-            if (headers is not None and headers[i]) or not PyBytes_CheckExact(value) or (
-                    keyed and not PyBytes_CheckExact(key)):
-                self.put(value, key, headers[i] if headers is not None else None, when)
-                i += 1
+            # About what fills the buffer: what is gathered and not put is gathered again.
+            n = gather.take(values, keys, timestamps, headers, now, i, stop,
+                            <int64_t>(self.full_bytes - self.b.start) + self.batch_bytes)
+            if n:
+                i += self._fill(&gather.values, &gather.keys if keys is not None else NULL, gather.stamps, now, n, 0)
                 continue
-            payload = PyBytes_GET_SIZE(value)
-            if keyed:
-                k = <const uint8_t *>PyBytes_AS_STRING(key)
-                payload += PyBytes_GET_SIZE(key)
-            if payload > easy:
-                self._make_room(payload)
-            elif self.b.count and <int64_t>lf_builder_size_with(&self.b, payload) > self.batch_bytes:
-                self.finish()
-                continue
-            vn = <int32_t>PyBytes_GET_SIZE(value)
-            if keyed:
-                kn = <int32_t>PyBytes_GET_SIZE(key)
-            rc = lf_builder_put(&self.b, when, k, kn, <const uint8_t *>PyBytes_AS_STRING(value), vn, NULL, 0, 0)
-            if rc:
-                raise_status(rc, payload, self.max_message_bytes)
+            when = timestamps[i] if timestamps is not None else None
+            self.put(values[i], keys[i] if keys is not None else None, headers[i] if headers is not None else None,
+                     now if when is None else when)
             i += 1
+        gather.release()
         return i
 
     cdef int64_t fill_columns(self, InputColumn values, InputColumn keys, const int64_t *timestamps, int64_t now,
                               int64_t start) except -1:
-        """As fill_objects, over columns, without the GIL."""
+        """As fill_objects, over columns."""
+        return self._fill(values.chunks, keys.chunks if keys is not None else NULL, timestamps, now, values.length, start)
+
+    cdef int64_t _fill(self, const lf_in_column *values, const lf_in_column *keys, const int64_t *timestamps, int64_t now,
+                       int64_t length, int64_t start) except -1:
         cdef lf_fill f
         cdef int rc
         memset(&f, 0, sizeof(f))
-        f.values = values.chunks
-        f.keys = keys.chunks if keys is not None else NULL
+        f.values = values
+        f.keys = keys
         f.timestamps = timestamps
         f.now = now
-        f.length = values.length
+        f.length = length
         f.batch_bytes = self.batch_bytes
         f.message_bytes_max = self.max_message_bytes
         f.full_bytes = self.full_bytes

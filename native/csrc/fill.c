@@ -73,6 +73,7 @@ static int64_t put_some(const lf_fill *f, lf_builder *b, int64_t n) {
     case LF_IN_FIXED: return put_run(f, b, n, LF_IN_FIXED);
     case LF_IN_OFFSETS32: return put_run(f, b, n, LF_IN_OFFSETS32);
     case LF_IN_OFFSETS64: return put_run(f, b, n, LF_IN_OFFSETS64);
+    case LF_IN_POINTERS: return put_run(f, b, n, LF_IN_POINTERS);
     default: return put_run(f, b, n, LF_IN_VIEWS);
     }
 }

@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { LF_IN_FIXED, LF_IN_OFFSETS32, LF_IN_OFFSETS64, LF_IN_VIEWS };
+enum { LF_IN_FIXED, LF_IN_OFFSETS32, LF_IN_OFFSETS64, LF_IN_VIEWS, LF_IN_POINTERS };
 
 /* Arrow's 16-byte view: up to 12 bytes inline, else four of prefix, a buffer and a place in it. */
 typedef struct lf_in_view {
@@ -15,13 +15,19 @@ typedef struct lf_in_view {
     int32_t at;
 } lf_in_view;
 
+/* A byte string somewhere in memory; length -1: null. */
+typedef struct lf_in_bytes {
+    const uint8_t *at;
+    int64_t length;
+} lf_in_bytes;
+
 typedef struct lf_in_column {
     int kind;
     int64_t n;
     const uint8_t *data;            /* FIXED: first item; OFFSETS: the bytes */
     int64_t stride;                 /* FIXED: bytes from item to item */
     int64_t width;                  /* FIXED: bytes of an item */
-    const void *offsets;            /* OFFSETS: n + 1 ends, `first` already skipped; VIEWS: lf_in_view[n] */
+    const void *offsets;            /* OFFSETS: n + 1 ends, `first` already skipped; VIEWS: lf_in_view[n]; POINTERS: lf_in_bytes[n] */
     const uint8_t *const *buffers;  /* VIEWS: the data buffers */
     const uint8_t *validity;        /* a bit an item, 1 = not null; NULL: none is null */
     int64_t first_bit;              /* of item 0 in `validity` */
@@ -46,6 +52,11 @@ static inline int64_t lf_in_get(const lf_in_column *c, int64_t i, const uint8_t 
         const int64_t *o = (const int64_t *)c->offsets;
         *p = c->data + o[i];
         return o[i + 1] - o[i];
+    }
+    case LF_IN_POINTERS: {
+        const lf_in_bytes *b = (const lf_in_bytes *)c->offsets + i;
+        *p = b->at;
+        return b->length;
     }
     default: {
         const lf_in_view *v = (const lf_in_view *)c->offsets + i;

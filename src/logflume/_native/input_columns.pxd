@@ -12,6 +12,10 @@ cdef extern from "lf/in_column.h" nogil:
         LF_IN_OFFSETS32
         LF_IN_OFFSETS64
         LF_IN_VIEWS
+        LF_IN_POINTERS
+    ctypedef struct lf_in_bytes:
+        const uint8_t *at
+        int64_t length
     ctypedef struct lf_in_column:
         int kind
         int64_t n

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int32_t, int64_t
 
-from logflume._native.input_columns cimport InputColumn
+from logflume._native.input_columns cimport InputColumn, lf_in_column
 
 
 cdef class Scatter:
@@ -18,4 +18,5 @@ cdef class Scatter:
     # Puts records until a stage is full, whose index is returned; -1 at the end.
     cdef int32_t run(self, list stages) except -2
     cdef int32_t _run_objects(self, list stages) except -2
-    cdef int32_t _run_columns(self, list stages) except -2
+    cdef int32_t _run_columns(self, list stages, const lf_in_column *values, const lf_in_column *keys, const int64_t *stamps,
+                              int64_t first, int64_t stop) except -2

@@ -3,7 +3,7 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
 from logflume._native.core cimport lf_builder, lf_codec_ctx
-from logflume._native.input_columns cimport InputColumn
+from logflume._native.input_columns cimport InputColumn, lf_in_column
 
 
 cdef class Stage:
@@ -23,6 +23,8 @@ cdef class Stage:
     # Puts items from `start` on until the buffer is full or the input ends; returns the next index.
     cdef int64_t fill_objects(self, object values, object keys, object timestamps, object headers, int64_t now,
                               int64_t start, int64_t stop) except -1
+    cdef int64_t _fill(self, const lf_in_column *values, const lf_in_column *keys, const int64_t *timestamps, int64_t now,
+                       int64_t length, int64_t start) except -1
     cdef int64_t fill_columns(self, InputColumn values, InputColumn keys, const int64_t *timestamps, int64_t now,
                               int64_t start) except -1
 
