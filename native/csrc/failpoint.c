@@ -17,6 +17,9 @@ static const char *const NAMES[] = {
     "recover.before_scan", "recover.before_cut", "recover.after_cut", "recover.before_live",
     "takeover.before_cut",
     "retain.before_start", "retain.before_unlink", "retain.after_unlink",
+    "compact.before_write", "compact.write", "compact.before_sync", "compact.sync", "compact.after_sync",
+    "compact.before_swap", "compact.half_renamed", "compact.before_replace", "compact.linked", "compact.after_replace",
+    "compact.deleting", "compact.after_sides", "compact.before_done", "compact.done",
     "close.before_trim", "close.before_index", "close.before_mark", "close.after_mark",
     NULL,
 };

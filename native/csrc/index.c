@@ -235,8 +235,10 @@ static int write_file(const char *path, const uint8_t *data, size_t n, bool sync
     return rc;
 }
 
-int lf_index_write(lf_log *log, lf_segment *s, bool sync, lf_error *e) {
-    char path[LF_PATH_MAX];
+int lf_index_write(lf_log *log, lf_segment *s, bool sync, lf_error *e) { return lf_index_write_as(log, s, "", sync, e); }
+
+int lf_index_write_as(lf_log *log, lf_segment *s, const char *mark, bool sync, lf_error *e) {
+    char path[LF_PATH_MAX], suffix[32];
     /* As Kafka does when a segment becomes inactive: the largest timestamp is the last entry. */
     if (s->max_timestamp > LF_NO_TIMESTAMP) push_time(s, s->max_timestamp, s->max_timestamp_offset);
     size_t n_index = (size_t)s->n_entries * LF_INDEX_ENTRY_BYTES, n_time = (size_t)s->n_times * LF_TIME_ENTRY_BYTES;
@@ -246,13 +248,15 @@ int lf_index_write(lf_log *log, lf_segment *s, bool sync, lf_error *e) {
         lf_put32(buf + i * LF_INDEX_ENTRY_BYTES, (uint32_t)(s->entries[i].offset - s->base_offset));
         lf_put32(buf + i * LF_INDEX_ENTRY_BYTES + 4, (uint32_t)s->entries[i].position);
     }
-    lf_segment_path(log, s->base_offset, ".index", path);
+    snprintf(suffix, sizeof suffix, ".index%s", mark);
+    lf_segment_path(log, s->base_offset, suffix, path);
     int rc = write_file(path, buf, n_index, sync, log, e);
     for (int32_t i = 0; i < s->n_times; i++) {
         lf_put64(buf + i * LF_TIME_ENTRY_BYTES, (uint64_t)s->times[i].timestamp);
         lf_put32(buf + i * LF_TIME_ENTRY_BYTES + 8, (uint32_t)(s->times[i].offset - s->base_offset));
     }
-    lf_segment_path(log, s->base_offset, ".timeindex", path);
+    snprintf(suffix, sizeof suffix, ".timeindex%s", mark);
+    lf_segment_path(log, s->base_offset, suffix, path);
     if (!rc) rc = write_file(path, buf, n_time, sync, log, e);
     free(buf);
     return rc;

@@ -8,14 +8,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lf/compact.h"
 #include "lf/log.h"
 
-/* Two bytes of the directory's lock file belong to each partition, found by its inode: one is held while
- * opening or closing, the other (shared) as long as the partition is open. The first 64 are the directory's. */
-#define LOCK_OPENING 0
-#define LOCK_PRESENT 1
-
-static int lock_byte(int fd, int64_t byte, short type, bool wait) {
+/* Bytes of the directory's lock file belong to each partition, found by its inode: one is held while opening or
+ * closing, one (shared) as long as the partition is open, one while it is compacted. The first 64 are the
+ * directory's. */
+int lf_lock_byte(int fd, int64_t byte, short type, bool wait) {
     struct flock l = {.l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
     for (;;) {
         if (!fcntl(fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &l)) return 0;
@@ -69,7 +68,8 @@ static bool is_clean(lf_log *log) {
 }
 
 static int first_open(lf_log *log, lf_error *e) {
-    int rc = lf_segments_scan(log, e);
+    int rc = log->config.read_only ? lf_compact_refuse_halves(log, e) : lf_compact_settle(log, true, e);
+    if (!rc) rc = lf_segments_scan(log, e);
     if (rc) return rc;
     if (is_clean(log)) {
         lf_state *st = log->state;
@@ -81,6 +81,8 @@ static int first_open(lf_log *log, lf_error *e) {
     } else rc = lf_log_recover(log, e);
     if (rc) return rc;
     log->segments_version = log->state->segments_version = 1;
+    log->swaps = atomic_load(&log->state->swaps);
+    if (log->gaps) atomic_store(&log->state->compacted, 1);
     LF_FAILPOINT("recover.before_live");
     lf_boot_id(log->state->boot_id);
     log->state->phase = LF_STATE_LIVE;
@@ -95,17 +97,17 @@ static int attach(lf_log *log, lf_error *e) {
 }
 
 static int open_shared(lf_log *log, lf_error *e) {
-    int err = lock_byte(log->lock_fd, log->lock_byte + LOCK_OPENING, F_WRLCK, true);
+    int err = lf_lock_byte(log->lock_fd, log->lock_byte + LF_LOCK_OPENING, F_WRLCK, true);
     if (err) return lf_fail(e, LF_E_LOCKED, err, log->dir, -1, "lock");
     int rc = map_state(log, e);
     if (!rc) {
-        bool alone = !lock_byte(log->lock_fd, log->lock_byte + LOCK_PRESENT, F_WRLCK, false);
+        bool alone = !lf_lock_byte(log->lock_fd, log->lock_byte + LF_LOCK_PRESENT, F_WRLCK, false);
         rc = alone ? first_open(log, e) : LF_OK;
-        err = lock_byte(log->lock_fd, log->lock_byte + LOCK_PRESENT, rc ? F_UNLCK : F_RDLCK, false);
+        err = lf_lock_byte(log->lock_fd, log->lock_byte + LF_LOCK_PRESENT, rc ? F_UNLCK : F_RDLCK, false);
         if (!rc && err) rc = lf_fail(e, LF_E_LOCKED, err, log->dir, -1, "lock");
         if (!rc && !alone) rc = attach(log, e);
     }
-    lock_byte(log->lock_fd, log->lock_byte + LOCK_OPENING, F_UNLCK, false);
+    lf_lock_byte(log->lock_fd, log->lock_byte + LF_LOCK_OPENING, F_UNLCK, false);
     return rc;
 }
 
@@ -128,7 +130,7 @@ int lf_log_open(lf_log **out, const char *dir, int lock_fd, const lf_log_config 
     snprintf(log->dir, sizeof log->dir, "%s", dir);
     log->config = *config;
     log->lock_fd = lock_fd;
-    log->lock_byte = 64 + (int64_t)(info.st_ino & 0xfffffffffffff) * 2;
+    log->lock_byte = 64 + (int64_t)(info.st_ino & 0xfffffffffffff) * LF_LOCK_BYTES;
     pthread_mutex_init(&log->mu, NULL);
     pthread_mutex_init(&log->sync_mu, NULL);
     int rc;
@@ -168,8 +170,8 @@ int lf_log_close(lf_log *log, lf_error *e) {
     int rc = LF_OK;
     lf_state *st = log->state;
     if (!log->config.read_only) {
-        lock_byte(log->lock_fd, log->lock_byte + LOCK_OPENING, F_WRLCK, true);
-        bool last = !lock_byte(log->lock_fd, log->lock_byte + LOCK_PRESENT, F_WRLCK, false);
+        lf_lock_byte(log->lock_fd, log->lock_byte + LF_LOCK_OPENING, F_WRLCK, true);
+        bool last = !lf_lock_byte(log->lock_fd, log->lock_byte + LF_LOCK_PRESENT, F_WRLCK, false);
         if (last) {
             char path[LF_PATH_MAX];
             struct stat info;
@@ -185,8 +187,8 @@ int lf_log_close(lf_log *log, lf_error *e) {
             }
             LF_FAILPOINT("close.after_mark");
         }
-        lock_byte(log->lock_fd, log->lock_byte + LOCK_PRESENT, F_UNLCK, false);
-        lock_byte(log->lock_fd, log->lock_byte + LOCK_OPENING, F_UNLCK, false);
+        lf_lock_byte(log->lock_fd, log->lock_byte + LF_LOCK_PRESENT, F_UNLCK, false);
+        lf_lock_byte(log->lock_fd, log->lock_byte + LF_LOCK_OPENING, F_UNLCK, false);
     }
     free_log(log);
     return rc;

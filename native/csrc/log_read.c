@@ -138,7 +138,7 @@ static int check_once(lf_segment *s, lf_batch *b, int64_t end, const char **reas
     return rc;
 }
 
-static int seek_locked(lf_log *log, lf_cursor *c, int64_t offset, lf_error *e) {
+static int seek_once(lf_log *log, lf_cursor *c, int64_t offset, lf_error *e) {
     lf_segment *s;
     lf_batch b;
     const char *reason;
@@ -183,6 +183,16 @@ static int seek_locked(lf_log *log, lf_cursor *c, int64_t offset, lf_error *e) {
     return LF_OK;
 }
 
+/* Again, when compaction or retention took away a file of the list meanwhile. */
+static int seek_locked(lf_log *log, lf_cursor *c, int64_t offset, lf_error *e) {
+    int rc = seek_once(log, c, offset, e);
+    for (int tries = 0; rc == LF_E_INTERRUPTED && tries < LF_TRIES; tries++) {
+        lf_segments_forget(log);
+        rc = seek_once(log, c, offset, e);
+    }
+    return rc;
+}
+
 int lf_cursor_seek(lf_log *log, lf_cursor *c, int64_t offset, lf_error *e) {
     int64_t start = atomic_load(&log->state->start_offset);
     int64_t end = atomic_load_explicit(&log->state->end_offset, memory_order_acquire);
@@ -194,9 +204,8 @@ int lf_cursor_seek(lf_log *log, lf_cursor *c, int64_t offset, lf_error *e) {
 }
 
 /* Moves the cursor on where its segment is read to the end, or outgrew its map. */
-static int step(lf_log *log, lf_cursor *c, int64_t *end, lf_error *e) {
+static int step_locked(lf_log *log, lf_cursor *c, int64_t *end, lf_error *e) {
     lf_segment *s = c->segment;
-    pthread_mutex_lock(&log->mu);
     int rc = LF_OK;
     *end = s->sealed ? s->size : -1;
     if (*end < 0 || c->position >= *end) {
@@ -216,6 +225,14 @@ static int step(lf_log *log, lf_cursor *c, int64_t *end, lf_error *e) {
         rc = lf_segment_map(log, s, (size_t)*end, e);
         if (!rc) stand_in(c, s, c->position, c->expected);
     }
+    return rc;
+}
+
+static int step(lf_log *log, lf_cursor *c, int64_t *end, lf_error *e) {
+    pthread_mutex_lock(&log->mu);
+    int rc = step_locked(log, c, end, e);
+    /* Its file was replaced: what follows is looked for in the new one. */
+    if (rc == LF_E_INTERRUPTED) rc = seek_locked(log, c, c->next_offset, e);
     pthread_mutex_unlock(&log->mu);
     return rc;
 }
@@ -252,7 +269,7 @@ int lf_cursor_peek(lf_log *log, lf_cursor *c, bool check_crc, lf_batch *b, lf_er
             c->expected = b->last_offset + 1;
             continue;
         }
-        if (!rc && b->base_offset > c->next_offset && !log->config.allow_gaps) {
+        if (!rc && b->base_offset > c->next_offset && !lf_gaps_allowed(log)) {
             rc = LF_E_CORRUPT;
             reason = "offsets are missing before this batch";
         }
@@ -296,7 +313,14 @@ int lf_cursor_seek_time(lf_log *log, lf_cursor *c, int64_t timestamp, lf_error *
     int64_t from = -1;
     pthread_mutex_lock(&log->mu);
     int rc = lf_segments_refresh(log, e);
-    for (int32_t i = 0; !rc && i < log->n_segments && from < 0; i++) rc = time_floor(log, &i, timestamp, &from, e);
+    int again = LF_TRIES;
+    for (int32_t i = 0; !rc && i < log->n_segments && from < 0; i++) {
+        rc = time_floor(log, &i, timestamp, &from, e);
+        if (rc != LF_E_INTERRUPTED || again-- == 0) continue;
+        lf_segments_forget(log);
+        rc = lf_segments_refresh(log, e);
+        i = -1;
+    }
     pthread_mutex_unlock(&log->mu);
     if (rc) return rc;
     if (from < 0) return LF_E_END;

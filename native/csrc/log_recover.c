@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lf/compact.h"
 #include "lf/log.h"
 
 typedef struct end_found {
@@ -155,6 +156,7 @@ int lf_log_recover(lf_log *log, lf_error *e) {
     log->recovery = (lf_recovery){.ran = log->n_segments > 0};
     int rc = lf_state_reset(st);
     if (rc) return lf_fail(e, rc, 0, log->dir, -1, "state");
+    log->swaps = atomic_load(&st->swaps);
     end_found end = {0, start > 0 ? start : 0, LF_NO_TIMESTAMP, NULL};
     int64_t size = 0;
     int32_t i = log->n_segments ? lf_segment_find(log, durable) : 0;
@@ -169,7 +171,7 @@ int lf_log_recover(lf_log *log, lf_error *e) {
         if (rc) return rc;
         bool last = i == log->n_segments - 1;
         bool joins = last || log->segments[i + 1]->base_offset == end.offset ||
-                     (log->segments[i + 1]->base_offset > end.offset && (log->config.allow_gaps || end.offset < trusted));
+                     (log->segments[i + 1]->base_offset > end.offset && (lf_gaps_allowed(log) || end.offset < trusted));
         if (!last && joins && end.position == size) continue;
         if (!last && end.offset < trusted) continue; /* damage in sealed, acknowledged data stays for `repair` */
         rc = cut(log, i, size, &end, e);
@@ -200,9 +202,11 @@ int lf_log_recover(lf_log *log, lf_error *e) {
 
 int lf_log_take_over(lf_log *log, lf_error *e) {
     lf_state *st = log->state;
+    int rc = lf_compact_settle(log, false, e);
+    if (rc) return rc;
     pthread_mutex_lock(&log->mu);
     log->segments_version = 0;
-    int rc = lf_segments_scan(log, e);
+    rc = lf_segments_scan(log, e);
     if (!rc && !log->n_segments) rc = lf_fail(e, LF_E_CLOSED, 0, log->dir, -1, "the partition was deleted");
     if (!rc) {
         lf_segment *s = lf_segment_active(log);

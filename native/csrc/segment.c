@@ -74,17 +74,30 @@ void lf_segment_unref(lf_segment *s) {
     free(s);
 }
 
+/* Whether a file just opened is the segment's own. Compaction raises `swaps` before it replaces a file, which
+ * tells it of segments that are in the list; of sealed ones the inode does. */
+static bool is_own_file(const lf_log *log, lf_segment *s, const struct stat *info) {
+    if (s->sealed && s->inode ? s->inode != info->st_ino : atomic_load(&log->state->swaps) != log->swaps) return false;
+    if (s->sealed && info->st_size < s->size) return false;
+    s->inode = info->st_ino;
+    return true;
+}
+
 int lf_segment_map(lf_log *log, lf_segment *s, size_t at_least, lf_error *e) {
     char path[LF_PATH_MAX];
     struct stat info;
     if (s->map && s->map_len >= at_least) return LF_OK;
     lf_segment_path(log, s->base_offset, ".log", path);
     int fd = lf_open_file(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return lf_fail(e, LF_E_IO, errno, path, -1, "open");
+    if (fd < 0) return lf_fail(e, errno == ENOENT ? LF_E_INTERRUPTED : LF_E_IO, errno, path, -1, "open");
     if (fstat(fd, &info)) {
         int err = errno;
         close(fd);
         return lf_fail(e, LF_E_IO, err, path, -1, "stat");
+    }
+    if (!is_own_file(log, s, &info)) {
+        close(fd);
+        return lf_fail(e, LF_E_INTERRUPTED, 0, path, -1, "the segment's file was replaced");
     }
     size_t len = (size_t)info.st_size;
     /* The active segment is mapped to where it may grow; pages behind the published end are never touched. */
@@ -173,6 +186,7 @@ static int seal_from_file(lf_log *log, lf_segment *s, lf_error *e) {
     lf_segment_path(log, s->base_offset, ".log", path);
     if (stat(path, &info)) return lf_fail(e, LF_E_IO, errno, path, -1, "stat");
     s->size = info.st_size;
+    s->inode = info.st_ino;
     s->sealed = true;
     if (s->fd >= 0) close(s->fd); /* another process rolled what this one wrote to */
     s->fd = -1;
@@ -182,6 +196,9 @@ static int seal_from_file(lf_log *log, lf_segment *s, lf_error *e) {
 int lf_segments_scan(lf_log *log, lf_error *e) {
     int64_t *bases = NULL;
     int32_t n = 0;
+    uint64_t swaps = atomic_load(&log->state->swaps);
+    /* After a compaction all are taken up anew but the active one, which is never compacted. */
+    bool anew = log->stale || swaps != log->swaps;
     int rc = list_bases(log, &bases, &n, e);
     if (rc) return rc;
     lf_segment **list = calloc((size_t)n + 1, sizeof *list);
@@ -190,7 +207,7 @@ int lf_segments_scan(lf_log *log, lf_error *e) {
         return lf_fail(e, LF_E_NOMEM, 0, log->dir, -1, "segment list");
     }
     for (int32_t i = 0; i < n && !rc; i++) {
-        lf_segment *s = known_segment(log, bases[i]);
+        lf_segment *s = anew && i < n - 1 ? NULL : known_segment(log, bases[i]);
         list[i] = s ? lf_segment_ref(s) : lf_segment_new(bases[i]);
         if (!list[i]) rc = lf_fail(e, LF_E_NOMEM, 0, log->dir, -1, "segment");
         else if (i < n - 1) rc = seal_from_file(log, list[i], e);
@@ -203,6 +220,8 @@ int lf_segments_scan(lf_log *log, lf_error *e) {
         log->segments = list;
         log->n_segments = n;
         log->cap_segments = n + 1;
+        log->swaps = swaps;
+        log->stale = false;
     }
     for (int32_t i = 0; i < n_drop; i++) lf_segment_unref(drop[i]);
     free(drop);

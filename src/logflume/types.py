@@ -28,6 +28,8 @@ else:
 
 
 __all__ = [
+    "CompactionPass",
+    "CompactionReport",
     "Cut",
     "OffsetAndMetadata",
     "OffsetAndTimestamp",
@@ -110,6 +112,40 @@ class PartitionReport(NamedTuple):
     bytes_scanned: int = 0
     indexes_rebuilt: int = 0
     cuts: tuple[Cut, ...] = ()
+
+
+class CompactionPass(NamedTuple):
+    """One pass over a partition: where the next begins, and what this one did."""
+
+    next_dirty: int
+    """First offset that was not compared with those before it; `uncleanable` when the pass went all the way."""
+    uncleanable: int
+    """First offset that could not be touched: of the active segment, or of one with an open transaction."""
+    keys: int
+    bytes_read: int
+    bytes_removed: int
+    records_read: int
+    records_removed: int
+    segments_read: int
+    segments_removed: int
+
+
+class CompactionReport(NamedTuple):
+    """What compaction did to one partition. The bytes and segments that it removed count what became of all passes."""
+
+    topic: str
+    partition: int
+    start_offset: int
+    end_offset: int
+    """Exclusive: from here on nothing was compacted."""
+    passes: int
+    """More than one: the key map held fewer keys than there were."""
+    keys: int
+    bytes_read: int
+    bytes_removed: int
+    records_removed: int
+    segments_removed: int
+    seconds: float
 
 
 class RecoveryReport(NamedTuple):

@@ -54,6 +54,7 @@ typedef struct lf_old_map {
 typedef struct lf_segment {
     _Atomic int32_t refs;
     int fd;                         /* open for writing in the active segment of a writing process, else -1 */
+    uint64_t inode;                 /* of the file this was read from, 0 when not looked at yet: compaction replaces files */
     int64_t base_offset;
     const uint8_t *map;             /* read-only view; NULL until first read */
     size_t map_len;
@@ -111,6 +112,10 @@ typedef struct lf_log {
     lf_segment **segments;
     int32_t n_segments, cap_segments;
     uint64_t segments_version;      /* of the list above */
+    uint64_t swaps;                 /* state->swaps, when it was made */
+    bool stale;                     /* a file of the list was found replaced: make it anew */
+    bool gaps;                      /* what a compaction left was found at opening: offsets may skip */
+    _Atomic bool cleaning;          /* a thread of this process compacts it */
     pthread_mutex_t sync_mu;        /* group commit: one syncs, the others find it done */
     bool wrote;                     /* this process appended, rolled or deleted */
     lf_recovery recovery;
@@ -125,6 +130,9 @@ void lf_log_abandon(lf_log *log);
 int lf_log_recover(lf_log *log, lf_error *e);
 /* With the writer lock just taken from a dead owner: makes the tail whole again. */
 int lf_log_take_over(lf_log *log, lf_error *e);
+/* Bytes of the lock file that belong to a partition, from log->lock_byte on. 0 or an errno. */
+enum { LF_LOCK_OPENING = 0, LF_LOCK_PRESENT = 1, LF_LOCK_CLEANING = 2, LF_LOCK_BYTES = 4 };
+int lf_lock_byte(int fd, int64_t byte, short type, bool wait);
 
 /* open(2) with mode 0644; raises the process's soft limit of descriptors when that is what is missing. */
 int lf_open_file(const char *path, int flags);
@@ -137,10 +145,16 @@ static inline lf_segment *lf_segment_ref(lf_segment *s) {
     return s;
 }
 void lf_segment_unref(lf_segment *s);                       /* any thread, no lock */
+/* LF_E_INTERRUPTED: the file was replaced or deleted meanwhile; lf_segments_forget(), and look again. */
 int lf_segment_map(lf_log *log, lf_segment *s, size_t at_least, lf_error *e);
 int lf_segment_open_for_write(lf_log *log, lf_segment *s, lf_error *e);
 int lf_segments_scan(lf_log *log, lf_error *e);             /* reads the directory */
-int lf_segments_refresh(lf_log *log, lf_error *e);          /* when another process rolled or deleted */
+int lf_segments_refresh(lf_log *log, lf_error *e);          /* when another process rolled, deleted or compacted */
+#define LF_TRIES 64                                         /* so often, before a list that keeps changing is an error */
+static inline void lf_segments_forget(lf_log *log) {        /* the next refresh lists anew */
+    log->segments_version = 0;
+    log->stale = true;
+}
 static inline lf_segment *lf_segment_active(lf_log *log) { return log->segments[log->n_segments - 1]; }
 /* The segment that holds `offset`: index in the list, the last with base_offset <= offset; -1 before the first. */
 int32_t lf_segment_find(const lf_log *log, int64_t offset);
@@ -155,6 +169,7 @@ int lf_index_ready(lf_log *log, lf_segment *s, int64_t end, lf_error *e);
 /* From the log alone: the files have been found wrong. */
 int lf_index_rebuild(lf_log *log, lf_segment *s, int64_t end, lf_error *e);
 int lf_index_write(lf_log *log, lf_segment *s, bool sync, lf_error *e);
+int lf_index_write_as(lf_log *log, lf_segment *s, const char *mark, bool sync, lf_error *e); /* .index<mark> */
 /* Position of a batch at or before the one that holds `offset`. *last_offset (when not NULL): its last offset
  * as the index has it, -1 for the segment's first batch. */
 int64_t lf_index_floor(const lf_segment *s, int64_t offset, int64_t *last_offset);
@@ -214,8 +229,11 @@ int lf_cursor_seek_time(lf_log *log, lf_cursor *c, int64_t timestamp, lf_error *
 int lf_batch_check(const uint8_t *p, int64_t available, int64_t position, bool check_crc, lf_batch *b, const char **reason);
 #define LF_NOT_FOLLOWING "the batch's base offset does not follow the batch before"
 /* The CRC does not cover the base offset: that it follows is what shows it right. `expected` -1: unknown. */
+static inline bool lf_gaps_allowed(const lf_log *log) {
+    return log->config.allow_gaps || log->gaps || atomic_load_explicit(&log->state->compacted, memory_order_relaxed);
+}
 static inline bool lf_batch_follows(const lf_log *log, const lf_batch *b, int64_t expected) {
-    return expected < 0 || b->base_offset == expected || (log->config.allow_gaps && b->base_offset > expected);
+    return expected < 0 || b->base_offset == expected || (b->base_offset > expected && lf_gaps_allowed(log));
 }
 /* Walking headers alone meets damage late: a batch that is bad or does not follow may be right, and the one
  * before it wrong in what the CRC covers. `before` and `before_base`: that one, -1 when there is none.

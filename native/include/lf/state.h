@@ -42,6 +42,9 @@ typedef struct lf_state {
     int64_t prepared_position;    /* size of its file: zeroes behind end_position */
     int64_t first_timestamp;      /* of the active segment's first batch; LF_NO_TIMESTAMP when empty */
     int64_t created_ms;           /* when the active segment was created */
+
+    _Atomic uint64_t swaps;       /* raised before and after compaction puts a segment in the place of others */
+    _Atomic uint32_t compacted;   /* it ever did: offsets may skip, whatever the topic's settings say now */
 } lf_state;
 
 _Static_assert(sizeof(lf_state) <= LF_STATE_BYTES, "the state must fit its page");

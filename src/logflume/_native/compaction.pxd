@@ -1,0 +1,1 @@
+"""Compaction of one partition: functions for Python only, nothing to cimport."""

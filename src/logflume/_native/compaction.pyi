@@ -1,0 +1,17 @@
+from logflume._native.partition_log import PartitionLog
+from logflume.types import CompactionPass
+
+__all__ = ["arm_failpoints", "compact_once", "first_timestamp"]
+
+def arm_failpoints(text: str | None) -> None: ...
+def compact_once(
+    log: PartitionLog,
+    *,
+    first_dirty: int,
+    uncleanable: int,
+    now_ms: int,
+    delete_retention_ms: int,
+    map_bytes: int,
+    producer_expiration_ms: int = 86_400_000,
+) -> CompactionPass | None: ...
+def first_timestamp(log: PartitionLog, offset: int) -> int: ...
