@@ -58,8 +58,8 @@ def contest(benchmark: Any, scale: Scale, where: Path) -> Contest:
 SWEEPS: dict[str, tuple[list[int], list[int]]] = {
     "size": ([100, 1024], [10, 100, 1024, 8192, 65536]),
     "threads": ([1, 16], [1, 4, 16, 64]),
-    "workers": ([1, 2], [1, 2, 3, 4]),
-    "partitions": ([1, 100], [1, 10, 100, 1000]),
+    "workers": ([2], [1, 2, 3, 4]),
+    "partitions": ([1, 16], [1, 10, 100, 1000]),
     "log_mb": ([1, 64], [1, 32, 1024, 20480]),
 }
 
