@@ -22,8 +22,9 @@ cdef class PartitionReader:
     A batch that was handed out in part is not decoded again: the next call goes on inside it.
     """
 
-    def __init__(self, PartitionLog log, int64_t offset):
+    def __init__(self, PartitionLog log, int64_t offset, *, bint check_crcs=True):
         self.log = log
+        self.check_crcs = check_crcs
         self.next = offset
         self.cursor.next_offset = offset
 
@@ -110,7 +111,7 @@ cdef class PartitionReader:
         cdef int rc
         cdef const uint8_t *base
         while True:
-            rc = lf_cursor_peek(log, &self.cursor, True, &self.batch, &e)
+            rc = lf_cursor_peek(log, &self.cursor, self.check_crcs, &self.batch, &e)
             if rc == LF_E_END:
                 return 0
             if rc:

@@ -12,7 +12,7 @@ cdef class PartitionReader:
     cdef lf_cursor cursor
     cdef lf_batch batch             # the one that is partly handed out
     cdef lf_records records
-    cdef bint in_batch
+    cdef bint in_batch, check_crcs
     cdef lf_heap *heap              # its records, when they were compressed
     cdef size_t heap_len
     cdef lf_codec_ctx *codecs

@@ -61,7 +61,8 @@ class ConsumerConfig(Config, table="consumer"):
     default_api_timeout_ms: int = option(
         60_000,
         Duration(max=INT_MAX),
-        doc="How long calls that take no timeout of their own wait, for a lock for instance.",
+        doc="How long calls that take no timeout of their own wait.",
+        no_effect=_NO_REQUESTS,
     )
     enable_auto_commit: bool = option(
         True, Bool(), doc="Commit positions automatically while polling and at close."
@@ -102,6 +103,7 @@ class ConsumerConfig(Config, table="consumer"):
         "read_uncommitted",
         Choice("read_uncommitted", "read_committed"),
         doc="Whether records of open and aborted transactions are seen.",
+        refused="transactions are not built yet, so aborted records could not be left out",
     )
     max_partition_fetch_bytes: int = option(
         1_048_576, Size(), doc="Largest part of a fetch's answer.", no_effect=_NO_FETCH

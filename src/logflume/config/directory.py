@@ -30,11 +30,19 @@ class DirectoryConfig(Config, table="directory"):
     lock_timeout_ms: int = option(
         10_000,
         Duration(max=INT_MAX),
-        doc="How long opening waits for a lock on the directory that another process holds.",
+        doc="How long to wait for a lock that another process holds: a partition's, or for changing topics.",
         origin="logflume",
     )
+    log_cleaner_dedupe_buffer_size: int = option(
+        128 << 20,
+        Size(min=1024, max=LONG_MAX),
+        doc="Memory of compaction's key map, 32 bytes a key. A smaller one takes more passes.",
+    )
     log_retention_check_interval_ms: int = option(
-        300_000, Duration(min=1), doc="Time between two looks for segments to delete."
+        300_000,
+        Duration(min=1),
+        doc="Time between two looks for segments to delete.",
+        no_effect="Nothing is deleted behind your back: log.maintenance() looks when it is called.",
     )
     max_decompressed_bytes: int = option(
         256 << 20,
@@ -79,6 +87,10 @@ class DirectoryConfig(Config, table="directory"):
                 "segment.bytes",
             )
         },
+        "log.cleaner.delete.retention.ms": "is set for each topic, as delete.retention.ms",
+        "log.cleaner.max.compaction.lag.ms": "is set for each topic, as max.compaction.lag.ms",
+        "log.cleaner.min.cleanable.ratio": "is set for each topic, as min.cleanable.dirty.ratio",
+        "log.cleaner.min.compaction.lag.ms": "is set for each topic, as min.compaction.lag.ms",
         "log.retention.hours": "is set for each topic, as retention.ms",
         "log.retention.minutes": "is set for each topic, as retention.ms",
         "log.roll.hours": "is set for each topic, as segment.ms",

@@ -41,7 +41,10 @@ class ProducerConfig(Config, table="producer"):
     compression_lz4_level: int = option(9, LZ4_LEVEL, doc="Level for lz4.")
     compression_zstd_level: int = option(3, ZSTD_LEVEL, doc="Level for zstd.")
     delivery_timeout_ms: int = option(
-        120_000, Duration(max=INT_MAX), doc="Time in which a record is sent or fails."
+        120_000,
+        Duration(max=INT_MAX),
+        doc="Time in which a record is sent or fails.",
+        no_effect="An append fails at once or not at all; `result(timeout)` bounds the caller's wait.",
     )
     enable_idempotence: bool = option(
         True,
@@ -57,7 +60,8 @@ class ProducerConfig(Config, table="producer"):
     max_block_ms: int = option(
         60_000,
         Duration(),
-        doc="How long a send waits for the partition's lock, else LockTimeout.",
+        doc="How long a send may block.",
+        no_effect="There is no buffer to wait for; the partition's lock has the directory's lock.timeout.ms.",
     )
     max_in_flight_requests_per_connection: int = option(
         5, Int(min=1), doc="Batches under way at once.", no_effect=_NO_RETRY

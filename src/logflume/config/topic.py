@@ -22,7 +22,6 @@ __all__ = ["TopicConfig"]
 _ONE_COPY = (
     "A directory holds one copy of each partition; kept for when the topic moves to a Kafka."
 )
-_NO_CLEANER = "Compaction is not built yet: a compacted topic keeps all of its records."
 _NO_TIERS = "Tiered storage is not built."
 _OWN_SYNC = "What reaches the disk when is decided by `acks` and `sync()`, not by counting."
 
@@ -34,7 +33,7 @@ class TopicConfig(Config, table="topic"):
         ("delete",),
         Choices("delete", "compact"),
         doc="What happens to old records: `delete` by retention, `compact` to the last of each key."
-        " Compaction itself is not built yet, so that `compact` alone keeps everything.",
+        " Both happen in `maintenance()`, never by themselves.",
     )
     compression_type: str = option(
         "producer",
@@ -53,8 +52,7 @@ class TopicConfig(Config, table="topic"):
     delete_retention_ms: int = option(
         86_400_000,
         Duration(),
-        doc="How long compaction keeps a tombstone.",
-        no_effect=_NO_CLEANER,
+        doc="How long a tombstone stays once compaction has met it, so that readers who are behind see it.",
     )
     file_delete_delay_ms: int = option(
         60_000,
@@ -92,8 +90,8 @@ class TopicConfig(Config, table="topic"):
     max_compaction_lag_ms: int = option(
         LONG_MAX,
         Duration(min=1),
-        doc="Longest time a record stays uncompacted.",
-        no_effect=_NO_CLEANER,
+        doc="Age of a record from which its log is compacted, however little of it is dirty."
+        " It also is an upper bound of `segment.ms`.",
     )
     max_message_bytes: int = option(
         1_048_588,
@@ -118,11 +116,10 @@ class TopicConfig(Config, table="topic"):
     min_cleanable_dirty_ratio: float = option(
         0.5,
         Float(min=0, max=1),
-        doc="Share of uncompacted bytes from which a log is compacted.",
-        no_effect=_NO_CLEANER,
+        doc="Share of uncompacted bytes above which a log is compacted.",
     )
     min_compaction_lag_ms: int = option(
-        0, Duration(), doc="Shortest time a record stays uncompacted.", no_effect=_NO_CLEANER
+        0, Duration(), doc="Age below which a record, and all behind it, stays as it is."
     )
     min_insync_replicas: int = option(
         1, Int(min=1), doc="Copies that `acks=all` waits for.", no_effect=_ONE_COPY
