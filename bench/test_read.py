@@ -178,7 +178,7 @@ def test_records(contest: Contest, where: Path, size: int) -> None:
                 fixed("C iterator of bytes", "limit", count, c_values),
                 *(contestant for contestant, _ in peers),
             ],
-            about="every record's `value` is touched as `bytes`; `values only`: `poll_batch(max_records=2000).values.tolist()`",
+            about="every record's `value` is touched as `bytes`; `values only`: `.values.tolist()` of batches of 2,000",
             x=("bytes of a value", size),
             goals=[
                 Goal("for record in consumer", "≥ 9 M/s", rate=9e6),
