@@ -25,7 +25,7 @@ BLOCK = 64 << 10
 def json_lines(size: int) -> bytes:
     """Lines of about 270 bytes as a web server logs them."""
     chance = random.Random(7)
-    lines = []
+    lines: list[bytes] = []
     while len(lines) * 200 < size:  # each is longer
         lines.append(
             b'{"ts":%d,"level":"%s","user":"user-%d","path":"/api/v1/items/%d","status":%d,"ms":%d,'
