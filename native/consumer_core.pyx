@@ -113,23 +113,35 @@ cdef class RecordIterator:
 
     def __next__(self):
         cdef Record out
-        while self.row >= self.end:
-            self.batch = None
-            self.row = self.end = 0
+        while True:
+            out = self.take()
+            if out is not None:
+                return out
             batch = self.refill()
             if batch is None:
                 raise StopIteration
-            self.batch = batch
-            self.end = self.batch.c.n
-            self.part = -1
-            self.part_end = 0
-        if self.row >= self.part_end:
+            self.load(batch)
+
+    cdef int load(self, RecordBatch batch) except -1:
+        """Hand out this batch's records from now on."""
+        self.batch = batch
+        self.row = 0
+        self.end = batch.c.n
+        self.part = -1
+        self.part_end = 0
+        return 0
+
+    cdef Record take(self):
+        """The next record of the batch at hand; None when all are handed out."""
+        cdef Record out
+        if self.row >= self.end:
+            self.batch = None
+            self.row = self.end = 0
+            return None
+        while self.row >= self.part_end:    # parts may be without rows
             self.part += 1
             self.part_end = (self.batch.parts[self.part + 1].first_row if self.part + 1 < self.batch.n_parts
                              else self.end)
-            if self.row >= self.part_end:
-                # A part without rows.
-                return self.__next__()
         out = Record.__new__(Record)
         out.batch = self.batch
         out.row = self.row
@@ -139,27 +151,20 @@ cdef class RecordIterator:
 
     def unread(self):
         """Give back what was not handed out: {(topic, partition): first offset not handed out}."""
-        cdef dict out = {}
-        cdef int32_t i
-        if self.batch is None:
-            return out
-        cdef RecordBatch batch = self.batch
-        for i in range(self.row, self.end):
-            part = batch.part_of(i)
-            where = (batch.topics[part.topic], part.partition)
-            if where not in out:
-                out[where] = batch.c.offsets[i]
-                # The rest of the part is behind it.
+        out = self.peek()
         self.batch = None
         self.row = self.end = 0
         return out
 
     def peek(self):
         """As unread(), but without giving back."""
+        cdef dict out = {}
+        cdef int32_t k, first
         cdef RecordBatch batch = self.batch
-        cdef int32_t row = self.row, end = self.end
-        out = self.unread()
-        self.batch = batch
-        self.row = row
-        self.end = end
+        if batch is None:
+            return out
+        for k in range(batch.n_parts):
+            first = max(self.row, batch.parts[k].first_row)
+            if first < (batch.parts[k + 1].first_row if k + 1 < batch.n_parts else self.end):
+                out.setdefault((batch.topics[batch.parts[k].topic], batch.parts[k].partition), batch.c.offsets[first])
         return out

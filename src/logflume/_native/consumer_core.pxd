@@ -17,3 +17,6 @@ cdef class RecordIterator:
     cdef object refill              # () -> RecordBatch, or None to end
     cdef RecordBatch batch
     cdef int32_t row, end, part, part_end
+
+    cdef int load(self, RecordBatch batch) except -1
+    cdef Record take(self)

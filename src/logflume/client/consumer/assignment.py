@@ -24,10 +24,13 @@ _FETCH_BYTES = 4 << 20  # of segments, for one fetch over all partitions
 class Assignment:
     """Not thread-safe: the consumer's guard stands before it."""
 
-    def __init__(self, directory: LogDirectory, *, reset: str, group: str | None) -> None:
+    def __init__(
+        self, directory: LogDirectory, *, reset: str, group: str | None, check_crcs: bool = True
+    ) -> None:
         self._directory = directory
         self._reset = reset
         self._group = group
+        self._check_crcs = check_crcs
         self._readers: dict[TopicPartition, PartitionReader] = {}
         self._paused: set[TopicPartition] = set()
         self._fetcher = Fetcher()
@@ -47,7 +50,7 @@ class Assignment:
         if where not in self._readers:
             log = self.partition(where)
             offset = committed if committed is not None else self.reset_offset(where)
-            self._readers[where] = PartitionReader(log, offset)
+            self._readers[where] = PartitionReader(log, offset, check_crcs=self._check_crcs)
             self._changed()
 
     def remove(self, wheres: Iterable[TopicPartition]) -> None:
@@ -74,7 +77,11 @@ class Assignment:
         return set(self._paused)
 
     def _changed(self) -> None:
-        self._fetcher.set_readers(r for w, r in self._readers.items() if w not in self._paused)
+        self._fetcher.set_readers(self.readers())
+
+    def readers(self) -> list[PartitionReader]:
+        """Those that are fetched from: what a wait is for."""
+        return [reader for where, reader in self._readers.items() if where not in self._paused]
 
     def _reader(self, where: TopicPartition) -> PartitionReader:
         try:

@@ -58,7 +58,10 @@ class Consumer:
         self._woken = False
         self.group = self.config.group_id
         self._assignment = Assignment(
-            log.directory, reset=self.config.auto_offset_reset, group=self.group
+            log.directory,
+            reset=self.config.auto_offset_reset,
+            group=self.group,
+            check_crcs=self.config.check_crcs,
         )
         self._iterator = RecordIterator(self._next_batch)
         self._subscription = Subscription(
@@ -160,10 +163,9 @@ class Consumer:
     def _poll(self, timeout: float, max_records: int) -> RecordBatch | None:
         deadline = time.monotonic() + timeout
         while True:
-            pause = self._subscription.poll()
-            batch = self._assignment.fetch(max_records)
-            if batch is not None or self._woken or self._closing.is_set():
-                self._woken = False
+            self._subscription.settle()
+            batch, pause = self._round(max_records)
+            if pause < 0:
                 return batch
             left = deadline - time.monotonic()
             if left <= 0:
@@ -174,6 +176,15 @@ class Consumer:
                 self._assignment.wait(min(left, pause))
             else:
                 self._closing.wait(min(left, pause))
+
+    def _round(self, max_records: int) -> tuple[RecordBatch | None, float]:
+        """What is there now, and how long the next wait may last; negative when the poll is over."""
+        pause = self._subscription.keep_up()
+        batch = self._assignment.fetch(max_records)
+        if batch is not None or self._woken or self._closing.is_set():
+            self._woken = False
+            return batch, -1.0
+        return None, pause
 
     def wakeup(self) -> None:
         """From any thread: end the poll under way (or the next one) early."""

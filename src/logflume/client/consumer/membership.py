@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from logflume.config.names import OFFSETS_TOPIC
 from logflume.coordinator.group_files import group_file_path
@@ -18,12 +19,14 @@ if TYPE_CHECKING:
 
     from logflume.client.consumer.assignment import Assignment
     from logflume.config import ConsumerConfig
+    from logflume.coordinator.group_member import GroupChange
     from logflume.log.directory import LogDirectory
     from logflume.types import OffsetAndMetadata
 
     Listener = Callable[[list[TopicPartition]], None]
 
 __all__ = ["Membership", "offsets_partitions", "open_offsets"]
+
 
 def offsets_partitions(directory: LogDirectory) -> int:
     """How many partitions the internal topic of commits has; makes the topic if there is none."""
@@ -118,15 +121,26 @@ class Membership:
             self._member.update_topics(topics, now=now)
         self._topics = set(topics)
 
-    def poll(self) -> bool:
-        """Take over changes. True while there are others in the group, or changes under way."""
+    def due(self) -> Callable[[], None] | None:
+        """What there is to take over, None when nothing. Asking is quick; calling it may take the disk, and calls
+        the listeners. It must be called: what has changed is told once."""
         if not self._member.is_member:
-            # Removed from the group (its file was deleted, say): come back as a new member.
-            self._give_up_lost(sorted(self._assignment.partitions()))
-            self._member.join(
-                self._topics, now=time.monotonic(), joined_ms=time.time_ns() // 1_000_000
-            )
+            return self._come_back
         change = self._member.poll(time.monotonic())
+        return partial(self._take_over, change) if change else None
+
+    @property
+    def is_moving(self) -> bool:
+        """True while there are others in the group, or changes under way: look often."""
+        return self._member.has_others or not self._member.is_settled
+
+    def _come_back(self) -> None:
+        """Removed from the group (its file was deleted, say): be a new member."""
+        self._give_up_lost(sorted(self._assignment.partitions()))
+        self._member.join(self._topics, now=time.monotonic(), joined_ms=time.time_ns() // 1_000_000)
+        self._take_over(self._member.poll(time.monotonic()))
+
+    def _take_over(self, change: GroupChange) -> None:
         if change.lost:
             self._give_up_lost(list(change.lost))
             self._member.release(change.lost)
@@ -138,7 +152,6 @@ class Membership:
                 self._assignment.add(where, None if found is None else found.offset)
             if self._on_assigned is not None:
                 self._on_assigned(list(change.assigned))
-        return self._member.has_others or not self._member.is_settled
 
     def _revoke(self, wheres: list[TopicPartition]) -> None:
         self._give_back()

@@ -124,8 +124,12 @@ class Subscription:
 
     # ---- keeping up
 
-    def poll(self) -> float:
-        """Called at the start of each poll: takes over changes; returns for how long the next wait may last."""
+    def due(self) -> Callable[[], None] | None:
+        """What a group's changes ask for now, to be called; None when nothing. See Membership.due."""
+        return None if self._membership is None else self._membership.due()
+
+    def keep_up(self) -> float:
+        """Called at the start of each poll, after what was due; returns for how long the next wait may last."""
         self._look()
         pause = (
             _IDLE_PAUSE_S
@@ -133,16 +137,17 @@ class Subscription:
             else _METADATA_S
         )
         if self._membership is not None:
-            shared = self._membership.poll()
-            pause = min(pause, _GROUP_PAUSE_S if shared else _IDLE_PAUSE_S)
+            moving = self._membership.is_moving
+            pause = min(pause, _GROUP_PAUSE_S if moving else _IDLE_PAUSE_S)
         if self._config.group_id is not None:
             self._auto_commit()
         return pause
 
     def settle(self) -> None:
-        """Before a seek: what a group assigns now is known."""
-        if self._membership is not None:
-            self._membership.poll()
+        """Before a poll or a seek: takes over what a group has changed."""
+        job = self.due()
+        if job is not None:
+            job()
 
     def _look(self, *, force: bool = False) -> None:
         """Topics that match the pattern, and partitions that were added."""
