@@ -91,13 +91,16 @@ static int walk(lf_log *log, lf_segment *s, int64_t end, lf_error *e) {
     return rc;
 }
 
+#define NO_FILE SIZE_MAX
+
 static uint8_t *read_file(const char *path, size_t *size) {
     struct stat info;
+    *size = NO_FILE;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0) return NULL;
     uint8_t *data = NULL;
-    if (!fstat(fd, &info) && info.st_size > 0 && info.st_size <= INT_MAX) {
-        data = malloc((size_t)info.st_size);
+    if (!fstat(fd, &info) && info.st_size <= INT_MAX) {
+        data = malloc((size_t)info.st_size + 1);
         if (data && read(fd, data, (size_t)info.st_size) != info.st_size) {
             free(data);
             data = NULL;
@@ -145,16 +148,18 @@ bool lf_index_time_holds(const lf_segment *s, const lf_time_entry *t, int64_t en
     return false;
 }
 
-/* True when the files gave entries that fit the segment. Anything odd: false, and the log is walked. */
-static bool load(lf_log *log, lf_segment *s, int64_t end, lf_error *e) {
+/* True when the files gave entries that fit the segment; else the log is walked. *odd: the files are missing
+ * or wrong, other than that the segment is too small to have entries. */
+static bool load(lf_log *log, lf_segment *s, int64_t end, bool *odd, lf_error *e) {
     char path[LF_PATH_MAX];
-    size_t n_index = 0, n_time = 0;
+    size_t n_index, n_time;
     lf_batch b;
     const char *reason;
     lf_segment_path(log, s->base_offset, ".index", path);
     uint8_t *index = read_file(path, &n_index);
     lf_segment_path(log, s->base_offset, ".timeindex", path);
     uint8_t *time = read_file(path, &n_time);
+    *odd = n_index || n_time == NO_FILE;
     bool ok = index && time && !load_entries(s, index, n_index, end) && !load_times(s, time, n_time) && s->n_entries;
     free(index);
     free(time);
@@ -169,7 +174,9 @@ static bool load(lf_log *log, lf_segment *s, int64_t end, lf_error *e) {
     s->max_timestamp_offset = newest.offset;
     /* Walked again from the batch with the largest timestamp, or the last entry's: a time index that lost its
      * tail must not hide what lies behind. That batch must not make a second entry. */
-    while (s->n_entries > 1 && s->entries[s->n_entries - 1].offset > newest.offset) s->n_entries--;
+    while (s->n_entries && s->entries[s->n_entries - 1].offset > newest.offset) s->n_entries--;
+    *odd = false;
+    if (!s->n_entries) return false;
     last = s->entries[s->n_entries - 1];
     if (lf_batch_check(s->map + last.position, end - last.position, last.position, false, &b, &reason)) return false;
     if (b.last_offset != last.offset) return false;
@@ -179,20 +186,36 @@ static bool load(lf_log *log, lf_segment *s, int64_t end, lf_error *e) {
     return true;
 }
 
+/* Mends what was found wrong on disk. The active segment's files come when it is sealed; a disk that cannot
+ * take them now costs the next opener another walk, and nothing else. */
+static void replace_files(lf_log *log, lf_segment *s) {
+    lf_error ignored;
+    if (!s->sealed || log->config.read_only) return;
+    /* Compaction may have put another log in the place of this one, whose index it then would not be: under the
+     * writer lock nothing changes. Who waits for it here would wait in vain, as the caller may have it itself. */
+    int rc = lf_state_lock(log->state, 0);
+    if (rc && rc != LF_E_OWNER_DIED) return;
+    if (!rc && log->state->segments_version == log->segments_version && log->state->swaps == log->swaps)
+        lf_index_write(log, s, false, &ignored);
+    lf_state_unlock(log->state);
+}
+
 int lf_index_ready(lf_log *log, lf_segment *s, int64_t end, lf_error *e) {
     if (s->index_ready && s->indexed_position >= end) return LF_OK;
-    if (!s->index_ready && end > 0) {
-        if (!load(log, s, end, e)) lf_index_drop(s);
-    }
+    bool odd = false, walked = !s->index_ready && end > 0 && !load(log, s, end, &odd, e);
+    if (walked) lf_index_drop(s);
     int rc = walk(log, s, end, e);
     if (!rc) s->index_ready = true;
+    if (!rc && walked && (odd || s->n_entries)) replace_files(log, s);
     return rc;
 }
 
 int lf_index_rebuild(lf_log *log, lf_segment *s, int64_t end, lf_error *e) {
     lf_index_drop(s);
     s->index_ready = true; /* nothing is loaded from the files that misled */
-    return lf_index_ready(log, s, end, e);
+    int rc = lf_index_ready(log, s, end, e);
+    if (!rc) replace_files(log, s);
+    return rc;
 }
 
 int64_t lf_index_floor(const lf_segment *s, int64_t offset, int64_t *last_offset) {
