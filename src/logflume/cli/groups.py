@@ -129,15 +129,17 @@ def _progress_texts(progress: list[Progress]) -> list[str | Table]:
         return ["nothing committed and nothing assigned yet"]
     table = Table("TOPIC", ">PARTITION", ">COMMITTED", ">END", ">LAG", "OWNER")
     for row in progress:
-        numbers = (_number(row.committed), _number(row.end_offset), _number(row.lag))
-        table.add(row.topic, row.partition, *numbers, row.owner or "-")
+        lag_text = "-" if row.lag is None else count_text(row.lag)
+        offsets = (_offset(row.committed), _offset(row.end_offset))
+        table.add(row.topic, row.partition, *offsets, lag_text, row.owner or "-")
     if len(progress) > 1:
         table.add("total", "", "", "", count_text(_total(progress)), "")
     return [table]
 
 
-def _number(value: int | None) -> str:
-    return "-" if value is None else count_text(value)
+def _offset(value: int | None) -> str:
+    """Without separators: offsets are copied, counts are read."""
+    return "-" if value is None else str(value)
 
 
 def seek(
@@ -191,7 +193,7 @@ def seek(
     ]
     table = Table("TOPIC", ">PARTITION", ">FROM", ">TO")
     for where, offset in after.items():
-        table.add(where.topic, where.partition, _number(before.get(where)), count_text(offset))
+        table.add(where.topic, where.partition, _offset(before.get(where)), offset)
     said = "would move" if dry_run else "moved"
     context.output.answer(
         {"group": group, "dry_run": dry_run, "partitions": rows},

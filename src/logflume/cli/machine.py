@@ -13,7 +13,7 @@ import sys
 import tempfile
 
 from logflume._version import __version__
-from logflume.cli.amounts import bytes_text
+from logflume.cli.amounts import bytes_text, plural
 from logflume.errors import LogflumeError
 from logflume.log import layout
 from logflume.log.filesystem import filesystem_kind, is_network_kind, is_writable
@@ -53,11 +53,11 @@ def machine_checks() -> Iterator[Check]:
 
 
 def _futex_waitv() -> Check:
-    """Waiting for several partitions at once; without it (before Linux 5.16) a waiter looks in turns."""
+    """Waiting for several partitions at once; without it a waiter naps between looks."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.syscall(_SYS_FUTEX_WAITV, None, 0, 0, None, 0)
     there = ctypes.get_errno() != errno.ENOSYS
-    missing = "missing (Linux 5.16 has it): several partitions are waited for in turns"
+    missing = "missing (Linux 5.16 has it): waiting for several partitions looks every now and then"
     return Check("futex_waitv", True, "there" if there else missing)
 
 
@@ -157,10 +157,10 @@ def _opens(path: str) -> Check:
 
     try:
         directory = LogDirectory(path, read_only=True)
+        try:
+            names = directory.topics(internal=True)
+        finally:
+            directory.close()
     except LogflumeError as error:
         return Check("format", False, str(error))
-    try:
-        names = directory.topics(internal=True)
-    finally:
-        directory.close()
-    return Check("format", True, f"readable, {len(names)} topics")
+    return Check("format", True, f"readable, {plural(len(names), 'topic')}")

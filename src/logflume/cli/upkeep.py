@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logflume.cli.amounts import bytes_text, count_text, plural
+from logflume.cli.amounts import bytes_text, plural
 from logflume.cli.context import Shared
 from logflume.cli.output import Table
 
@@ -40,8 +40,8 @@ def recover(*, context: Shared) -> None:
         table.add(
             report.topic,
             report.partition,
-            count_text(report.start_offset),
-            count_text(report.end_offset),
+            report.start_offset,
+            report.end_offset,
             "clean" if report.clean else "by a crash",
             bytes_text(report.bytes_scanned),
             bytes_text(sum(cut.size for cut in report.cuts)),
