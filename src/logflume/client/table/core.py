@@ -12,7 +12,7 @@ from logflume.client.table.follower import Follower
 from logflume.client.table.lookups import Lookups
 from logflume.client.table.partition_state import Held, PartitionState
 from logflume.client.table.placement import Placement
-from logflume.errors import Closed, InvalidConfig, ReadOnlyDirectory
+from logflume.errors import Closed, InvalidConfig, ReadOnlyDirectory, UnknownTopicOrPartition
 
 if TYPE_CHECKING:
     import os
@@ -59,7 +59,6 @@ class Core(Lookups):
         self._log = log
         self._directory = log.directory
         self._options = options
-        self._inline_bytes_max = inline_bytes_max
         self.pending_max = None if follow == "manual" else PENDING_MAX
         """Own writes kept aside; when there are more, they are read back. None: at a refresh only."""
         self.on_read = follow == "read"
@@ -74,15 +73,10 @@ class Core(Lookups):
         self._tombstone_ms = entry.config.delete_retention_ms
         keeps = checkpoint and (state_dir is not None or not self._directory.read_only)
         self._store = CheckpointStore(entry.topic_id, state_dir) if keeps else None
-        self.places = Placement(self._directory, topic, partitions, options, self._make_state)
+        opener = _opener(self._store, inline_bytes_max)
+        self.places = Placement(self._directory, topic, partitions, options, opener)
         self.refresh()
         self._start_follower()
-
-    def _make_state(self, log: Partition) -> PartitionState:
-        state = PartitionState(log, inline_bytes_max=self._inline_bytes_max)
-        if self._store is not None:
-            self._store.restore(state)
-        return state
 
     def _start_follower(self) -> None:
         if self._background and self._follower is None:
@@ -233,10 +227,15 @@ class Core(Lookups):
 
     def _finish(self) -> None:
         self.flush()
-        if self._store is not None:
+        if self._store is None:
+            return
+        try:
+            self.catch_up()  # what is not read now is read at the next start
             for state in self.states.values():
                 if self._store.worth_saving(state):
                     self._store.save(state, self.lock)
+        except UnknownTopicOrPartition:
+            return  # the topic was deleted, and its table with it
 
     def abandon(self) -> None:
         """In a forked child: the parent has sent, or will send, what is pending; a follower is started anew."""
@@ -247,3 +246,17 @@ class Core(Lookups):
             state.pending = {}
         if not self.closed:
             self._start_follower()
+
+
+def _opener(
+    store: CheckpointStore | None, inline_bytes_max: int
+) -> Callable[[Partition], PartitionState]:
+    """What opens a partition's state. No method of Core, so that a forgotten table goes at once."""
+
+    def open_state(log: Partition) -> PartitionState:
+        state = PartitionState(log, inline_bytes_max=inline_bytes_max)
+        if store is not None:
+            store.restore(state)
+        return state
+
+    return open_state

@@ -128,7 +128,7 @@ class PartitionState:
     def _fold(self, batch: RecordBatch, position: int, announce: Announce | None) -> None:
         if len(batch):
             if announce is None:
-                fold_into(self.entries, batch, self._inline_bytes_max)
+                _fold_into(self.entries, batch, self._inline_bytes_max)
                 self.applied += len(batch)
             else:
                 self._fold_each(batch, announce)
@@ -138,7 +138,7 @@ class PartitionState:
     def _fold_each(self, batch: RecordBatch, announce: Announce) -> None:
         entries = self.entries
         rows = zip(
-            batch.offsets.tolist(), batch.keys.tolist(), held_values(batch, self._inline_bytes_max)
+            batch.offsets.tolist(), batch.keys.tolist(), _held_values(batch, self._inline_bytes_max)
         )
         for offset, key, value in rows:
             self.position = offset + 1
@@ -187,7 +187,7 @@ class PartitionState:
             before = reader.position
             batch = reader.read(_READ_RECORDS, _READ_BYTES)
             if len(batch):
-                fold_into(fresh, batch, self._inline_bytes_max)
+                _fold_into(fresh, batch, self._inline_bytes_max)
                 anchor = int(batch.offsets[-1]), int(batch.timestamps[-1])
                 count += len(batch)
             elif reader.position == before:
@@ -258,7 +258,7 @@ def _has_gap(batch: RecordBatch, position: int, after: int) -> bool:
     return after - position != len(batch)
 
 
-def held_values(batch: RecordBatch, inline_bytes_max: int) -> list[bytes | int | None]:
+def _held_values(batch: RecordBatch, inline_bytes_max: int) -> list[bytes | int | None]:
     """Each row's value, or its offset where the value is longer than `inline_bytes_max`."""
     lengths = batch.value_lengths
     values: list[bytes | int | None]
@@ -273,11 +273,11 @@ def held_values(batch: RecordBatch, inline_bytes_max: int) -> list[bytes | int |
     return values
 
 
-def fold_into(entries: Entries, batch: RecordBatch, inline_bytes_max: int) -> None:
+def _fold_into(entries: Entries, batch: RecordBatch, inline_bytes_max: int) -> None:
     """Apply a batch that is not empty: later rows win, tombstones delete, rows without key are left out."""
     keys = batch.keys.tolist()
     # Tombstones go in as None, so that the order among a key's rows decides, and are taken out after.
-    entries.update(zip(keys, held_values(batch, inline_bytes_max)))  # type: ignore[arg-type]
+    entries.update(zip(keys, _held_values(batch, inline_bytes_max)))  # type: ignore[arg-type]
     loose: dict[bytes | None, bytes | int | None] = entries  # type: ignore[assignment]  # for a moment
     lengths = batch.value_lengths
     if int(lengths.min()) < 0:

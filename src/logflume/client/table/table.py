@@ -243,7 +243,7 @@ class Table(Mapping[K, V]):
         self.core.checkpoint()
 
     def close(self) -> None:
-        """Flush, save the state if a restart would otherwise read much, end the thread. Idempotent.
+        """Flush, take in what is published, save the state if a restart would otherwise read much. Idempotent.
 
         Saved is when the records taken in since the last time are a quarter as many as there are keys.
         """
