@@ -112,6 +112,10 @@ cdef class Partition(PartitionLog):
             self.enter()
         if offset >= log.state.start_offset and offset < log.state.end_offset:
             batch = self.cache.find(offset, row)
+            if self.cache.swaps != log.state.swaps:
+                # What compaction removed must not go on being found here and nowhere else.
+                self.cache = LookupCache.__new__(LookupCache)
+                self.cache.swaps = log.state.swaps
             if batch is None:
                 batch = self._decode_near(offset)
                 i = 0

@@ -125,7 +125,10 @@ static bool still_there(lf_log *log, const lf_piece *pieces, int32_t n) {
     pthread_mutex_lock(&log->mu);
     int32_t i = lf_segment_find(log, pieces[0].segment->base_offset);
     bool there = i >= 0 && i + n < log->n_segments;
-    for (int32_t k = 0; there && k < n; k++) there = log->segments[i + k] == pieces[k].segment;
+    for (int32_t k = 0; there && k < n; k++) {
+        const lf_segment *s = log->segments[i + k], *p = pieces[k].segment;
+        there = s->base_offset == p->base_offset && (s == p || s->inode == p->inode);
+    }
     pthread_mutex_unlock(&log->mu);
     return there;
 }

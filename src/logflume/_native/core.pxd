@@ -60,6 +60,7 @@ cdef extern from "lf/state.h" nogil:
         int64_t end_offset, start_offset, durable_offset, active_base, end_position
         int failed
         uint32_t waiting
+        uint64_t swaps
     int lf_state_wait(lf_state **st, const int64_t *after, int n, double seconds, int spin_us) noexcept
     void lf_state_wake(lf_state *st) noexcept
 

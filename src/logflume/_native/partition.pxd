@@ -1,6 +1,6 @@
 """A partition with look-ups: what users and the upper layers hold."""
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from logflume._native.columns cimport Record, RecordBatch
 from logflume._native.partition_log cimport PartitionLog
@@ -13,6 +13,7 @@ cdef class LookupCache:
     cdef int64_t *lasts
     cdef int32_t n, cap
     cdef int64_t rows
+    cdef uint64_t swaps             # of the log, when it was begun
 
     cdef int32_t place(self, int64_t offset) noexcept nogil
     cdef RecordBatch find(self, int64_t offset, int32_t *row)

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from logflume.client.producer import Producer
     from logflume.client.table import Changelog, Table
     from logflume.client.table.core import Core as TableCore
+    from logflume.client.upkeep import Upkeep
     from logflume.log.topic_store import TopicEntry
-    from logflume.types import PartitionReport
+    from logflume.types import CompactionReport, PartitionReport
 
 __all__ = ["Log", "open_log"]
 
@@ -58,6 +59,7 @@ class Log:
         # Held until closed: one that was dropped may still have records to append.
         self._producers: set[Producer] = set()
         self._consumers: weakref.WeakSet[Consumer] = weakref.WeakSet()
+        self._upkeep: Upkeep | None = None
         self._tables: weakref.WeakSet[TableCore] = weakref.WeakSet()
         self._mutex = threading.Lock()
         _live.add(self)
@@ -206,15 +208,50 @@ class Log:
         }
 
     def maintenance(self, *, now_ms: int | None = None) -> dict[tuple[str, int], tuple[int, int]]:
-        """Apply retention now: {(topic, partition): (segments, bytes)} of what was deleted.
+        """Apply retention and compaction now: {(topic, partition): (segments, bytes)} by which logs became smaller.
 
-        Nothing is deleted behind your back: call this when it suits, or run `logflume maintain`.
+        Nothing goes behind your back: call this when it suits, run `logflume maintain`, or ask for
+        `start_maintenance`. Other processes may have the directory open and write meanwhile. Raises as `compact`.
         """
         import time
 
-        return self._directory.enforce_retention(
-            time.time_ns() // 1_000_000 if now_ms is None else now_ms
-        )
+        now = time.time_ns() // 1_000_000 if now_ms is None else now_ms
+        removed = self._directory.enforce_retention(now)
+        for report in self._directory.compact(now):
+            where = report.topic, report.partition
+            segments, size = removed.get(where, (0, 0))
+            if report.bytes_removed > 0:
+                removed[where] = segments + report.segments_removed, size + report.bytes_removed
+        return removed
+
+    def compact(
+        self, *topics: str, now_ms: int | None = None, force: bool = False
+    ) -> list[CompactionReport]:
+        """Compact topics (all, when none is named) whose `cleanup.policy` says so, and are dirty enough.
+
+        `force`: whatever `min.cleanable.dirty.ratio` says. The active segment stays as it is. A partition that
+        another process or thread compacts now is passed over. Raises UnknownTopicOrPartition, CorruptRecord,
+        UnsupportedFormat, DiskFull, SyncFailed, LockTimeout; every record that counts is still there then.
+        """
+        import time
+
+        for name in topics:
+            self._directory.topic(name)
+        now = time.time_ns() // 1_000_000 if now_ms is None else now_ms
+        return self._directory.compact(now, topics=topics or None, force=force)
+
+    def start_maintenance(self, interval_s: float) -> Upkeep:
+        """Call `maintenance()` every `interval_s` seconds in a thread of this process, until the log is closed.
+
+        Returns what can `stop()` it. Starting again ends the one before.
+        """
+        from logflume.client.upkeep import Upkeep
+
+        self._check_open()
+        if self._upkeep is not None:
+            self._upkeep.stop()
+        self._upkeep = Upkeep(self, interval_s)
+        return self._upkeep
 
     def recovery(self) -> list[PartitionReport]:
         """What opening each partition opened so far found and did."""
@@ -233,6 +270,8 @@ class Log:
     def close(self) -> None:
         """Close tables, producers (flushing them), consumers and partitions. Idempotent. Raises the first failure."""
         failure: Exception | None = None
+        if self._upkeep is not None:
+            self._upkeep.ask_to_stop()
         users: list[TableCore | Producer | Consumer] = [
             *self._tables,
             *self._producers,
@@ -244,6 +283,8 @@ class Log:
             except Exception as error:  # all are closed; the first failure is raised below
                 failure = failure or error
         self._directory.close()
+        if self._upkeep is not None:
+            self._upkeep.stop()
         _live.discard(self)
         if failure is not None:
             raise failure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 import threading
@@ -20,8 +21,9 @@ from logflume.errors import (
     TopicExists,
     UnknownTopicOrPartition,
 )
-from logflume.log import layout, partition_settings
+from logflume.log import compaction, layout, partition_settings
 from logflume.log.checkpoints import EpochStart, write_epochs
+from logflume.log.cleaner_offsets import CleanerOffsets
 from logflume.log.filesystem import (
     is_writable,
     raise_typed,
@@ -36,7 +38,10 @@ from logflume.log.topic_store import TopicEntry, TopicStore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
+    from typing import Any
+
+    from logflume.types import CompactionReport
 
 __all__ = ["LogDirectory"]
 
@@ -70,6 +75,7 @@ class LogDirectory:
         self.meta = self._identity()
         self._store = TopicStore(self.path)
         self._starts = StartOffsets(self.path, self._lock)
+        self._cleaned = CleanerOffsets(self.path, self._lock)
         if not read_only:
             self._finish_deletions()
         _open_directories.add(self)
@@ -211,6 +217,7 @@ class LogDirectory:
                 os.rename(directory, away)
                 shutil.rmtree(away)
         self._applied.pop(entry.name, None)
+        self._cleaned.forget(entry.name)
         self._store.put(remove=entry.name)
         sync_directory(self.path)
 
@@ -275,7 +282,7 @@ class LogDirectory:
                     max_decompressed_bytes=self.config.max_decompressed_bytes,
                     lock_timeout=self.config.lock_timeout_ms / 1000,
                     **partition_settings.opening(self.path, path, topic, number),
-                    **partition_settings.running(entry),
+                    **self._running(entry, number),
                 )
                 self._partitions[topic, number] = opened
                 self._applied[topic] = entry.config
@@ -291,10 +298,14 @@ class LogDirectory:
             return [p for p in self._partitions.values() if not p.closed]
 
     def _apply(self, entry: TopicEntry) -> None:
-        for (topic, _), opened in self._partitions.items():
+        for (topic, number), opened in self._partitions.items():
             if topic == entry.name and not opened.closed:
-                opened.configure(**partition_settings.running(entry))
+                opened.configure(**self._running(entry, number))
         self._applied[entry.name] = entry.config
+
+    def _running(self, entry: TopicEntry, number: int) -> dict[str, Any]:
+        compacted = self._cleaned.get(entry.name, number) is not None
+        return partition_settings.running(entry, compacted=compacted)
 
     def refresh(self) -> None:
         """Take over what other processes changed: settings, new partitions."""
@@ -327,6 +338,45 @@ class LogDirectory:
                 if gone[0]:
                     removed[name, number] = gone
         return removed
+
+    def compact(
+        self, now_ms: int, *, topics: Collection[str] | None = None, force: bool = False
+    ) -> list[CompactionReport]:
+        """Compact partitions of topics with the policy `compact` that are dirty enough, the dirtiest first.
+
+        `topics`: only these. `force`: also where little or nothing is dirty, for tombstones whose time is over.
+        Raises CorruptRecord, UnsupportedFormat, DiskFull, SyncFailed, LockTimeout.
+        """
+        self._check_writable()
+        due = []
+        for name, entry in self._entries(fresh=True).items():
+            if entry.deleting or "compact" not in entry.config.cleanup_policy:
+                continue
+            for number in range(entry.partitions) if topics is None or name in topics else ():
+                partition = self.partition(name, number)
+                checkpoint = self._cleaned.get(name, number)
+                found = compaction.look(partition, entry.config, checkpoint, now_ms)
+                if force or compaction.is_due(partition, entry.config, found, now_ms):
+                    due.append((found.dirty_ratio, partition, entry.config, found))
+        reports = []
+        for _, partition, config, found in sorted(due, key=lambda item: -item[0]):
+            report = compaction.compact(
+                partition,
+                config,
+                found,
+                now_ms=now_ms,
+                map_bytes=self.config.log_cleaner_dedupe_buffer_size,
+                record=functools.partial(self._record_cleaned, partition),
+            )
+            if report is not None:
+                reports.append(report)
+        self._check_open()
+        return reports
+
+    def _record_cleaned(self, partition: Partition, offset: int) -> None:
+        with self._mutex:
+            if not self._closed:
+                self._cleaned.record(partition.topic, partition.partition, offset)
 
     # ---- life
 

@@ -12,6 +12,7 @@ from logflume.types import NamedTuple
 
 __all__ = [
     "CLEANED_SUFFIX",
+    "CLEANER_OFFSETS_FILE",
     "CLEAN_SHUTDOWN_FILE",
     "CLUSTER_METADATA_TOPIC",
     "DELETED_SUFFIX",
@@ -46,6 +47,7 @@ LOCK_FILE = ".lock"
 CLEAN_SHUTDOWN_FILE = ".kafka_cleanshutdown"
 META_FILE = "meta.properties"
 RECOVERY_POINT_FILE = "recovery-point-offset-checkpoint"
+CLEANER_OFFSETS_FILE = "cleaner-offset-checkpoint"
 LOG_START_FILE = "log-start-offset-checkpoint"
 TOPICS_FILE = "logflume-topics.json"
 

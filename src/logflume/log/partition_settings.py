@@ -29,19 +29,23 @@ def codec_of(name: str, config: Any) -> tuple[int, int]:
     return _CODECS[name], _NO_LEVEL if level == -1 and name == "gzip" else level
 
 
-def running(entry: TopicEntry) -> dict[str, Any]:
-    """Settings that may change while the partition is open."""
+def running(entry: TopicEntry, *, compacted: bool = False) -> dict[str, Any]:
+    """Settings that may change while the partition is open. `compacted`: it was, whatever its policy is now."""
     config: TopicConfig = entry.config
+    compacts = "compact" in config.cleanup_policy
     codec, level = codec_of(config.compression_type, config)
     return {
         "segment_bytes": config.segment_bytes,
-        "segment_ms": config.segment_ms,
+        # As Kafka: what is to be compacted in time must not lie in the active segment for longer.
+        "segment_ms": min(config.segment_ms, config.max_compaction_lag_ms)
+        if compacts
+        else config.segment_ms,
         "index_interval_bytes": config.index_interval_bytes,
         "segment_index_bytes": config.segment_index_bytes,
         "max_message_bytes": config.max_message_bytes,
         "append_time": config.message_timestamp_type == "LogAppendTime",
         # A compacted log, or one that came from a Kafka which may have compacted it, has gaps.
-        "allow_gaps": entry.foreign or entry.topic_id is None or "compact" in config.cleanup_policy,
+        "allow_gaps": entry.foreign or entry.topic_id is None or compacts or compacted,
         "compression": codec,
         "level": level,
     }
