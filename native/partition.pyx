@@ -7,6 +7,7 @@ from libc.string cimport memmove
 cimport cython
 
 from logflume import errors
+from logflume._native.waiting import wait_any
 
 from logflume._native.columns cimport Record, RecordBatch
 from logflume._native.core cimport *
@@ -111,11 +112,11 @@ cdef class Partition(PartitionLog):
         if log == NULL or self.closing:
             self.enter()
         if offset >= log.state.start_offset and offset < log.state.end_offset:
-            batch = self.cache.find(offset, row)
             if self.cache.swaps != log.state.swaps:
                 # What compaction removed must not go on being found here and nowhere else.
                 self.cache = LookupCache.__new__(LookupCache)
                 self.cache.swaps = log.state.swaps
+            batch = self.cache.find(offset, row)
             if batch is None:
                 batch = self._decode_near(offset)
                 i = 0
@@ -190,6 +191,10 @@ cdef class Partition(PartitionLog):
         cdef RecordBatch out = RecordBatch.__new__(RecordBatch)
         reader.read_into(out, max_records, max_bytes)
         return out
+
+    def wait(self, int64_t offset, double timeout):
+        """Block until end_offset > `offset`; False when `timeout` seconds have passed."""
+        return wait_any([(self, offset)], timeout)
 
     def offset_for_time(self, int64_t timestamp):
         """Offset of the first record (in offset order) at or after `timestamp` (ms), or None when there is none."""

@@ -9,7 +9,6 @@ import os
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
-from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport INT32_MAX, INT64_MAX, int32_t, int64_t, uint8_t
 from libc.errno cimport errno
 from libc.stdlib cimport free, malloc
@@ -19,23 +18,18 @@ cimport cython
 from logflume import errors
 from logflume.types import Cut, PartitionReport, SegmentInfo
 
+from logflume._native.append_input cimport AppendInput
 from logflume._native.core cimport *
 from logflume._native.failures cimport fail
-from logflume._native.input_columns cimport InputColumn, as_column
 from logflume._native.staging cimport Stage
 
-__all__ = ["PartitionLog", "arm_failpoints", "failpoint_names", "sync_filesystem", "wait_any"]
+__all__ = ["PartitionLog", "arm_failpoints", "failpoint_names", "sync_filesystem"]
 
 cdef extern from "<unistd.h>" nogil:
     int syncfs(int fd)
 
 cdef int fork_generation = 0
 
-
-cdef int _same_length(str what, int64_t got, int64_t wanted) except -1:
-    if got != wanted:
-        raise ValueError(f"{got} {what} for {wanted} values")
-    return 0
 
 
 def _after_fork_in_child():
@@ -334,48 +328,21 @@ cdef class PartitionLog:
 
     cdef int64_t _append_staged(self, object values, object keys, object timestamps, object headers, int64_t batch_bytes,
                                 int codec, int level, int64_t *first) except? -2:
-        cdef int64_t at = 0, n = 0, now = lf_now_ms()
+        cdef int64_t at = 0, now = lf_now_ms()
+        cdef AppendInput given = AppendInput(values, keys, timestamps, headers)
         cdef lf_append_info info
         cdef Stage stage
-        cdef InputColumn column = as_column(values), key_column = None
-        cdef const int64_t[::1] stamps
-        cdef const int64_t *stamps_at = NULL
-        if column is not None and headers is None:
-            n = column.length
-            if keys is not None:
-                key_column = as_column(keys)
-                if key_column is None:
-                    column = None
-            if column is not None and timestamps is not None:
-                import numpy
-                stamps = numpy.ascontiguousarray(timestamps, dtype=numpy.int64)
-                _same_length("timestamps", stamps.shape[0], n)
-                if n:
-                    stamps_at = &stamps[0]
-        if column is None:
-            values = values if isinstance(values, (list, tuple)) else list(values)
-            n = len(values)
-            if keys is not None and not isinstance(keys, (list, tuple)):
-                keys = list(keys)
-            if timestamps is not None and not isinstance(timestamps, (list, tuple)):
-                timestamps = [int(t) for t in timestamps]
-        if keys is not None:
-            _same_length("keys", len(keys) if key_column is None else key_column.length, n)
-        if headers is not None:
-            _same_length("headers", len(headers), n)
-        if column is None and timestamps is not None:
-            _same_length("timestamps", len(timestamps), n)
         first[0] = -1
         info.last_offset = self.end_offset - 1
         stage = self.take_stage(batch_bytes)
         stage.codec = codec
         stage.level = level
         try:
-            while at < n:
-                if column is not None:
-                    at = stage.fill_columns(column, key_column, stamps_at, now, at)
+            while at < given.length:
+                if given.value_column is not None:
+                    at = stage.fill_columns(given.value_column, given.key_column, given.stamps_at(), now, at)
                 else:
-                    at = stage.fill_objects(values, keys, timestamps, headers, now, at, n)
+                    at = stage.fill_objects(given.values, given.keys, given.timestamps, given.headers, now, at, given.length)
                 stage.finish()
                 self.append_batches(stage.b.buf, stage.b.start, False, &info)
                 stage.reset()
@@ -503,51 +470,3 @@ cdef class PartitionLog:
                                 sealed=bool(out[i].sealed)) for i in range(count)]
         finally:
             free(out)
-
-    # ---- waiting
-
-    def wait(self, int64_t offset, double timeout):
-        """Block until end_offset > `offset`; False when `timeout` seconds have passed."""
-        return wait_any([(self, offset)], timeout)
-
-
-def wait_any(list pairs, double timeout, int spin_us=0):
-    """Block until one of the (PartitionLog, offset) pairs has end_offset > offset.
-
-    Returns False after `timeout` seconds. Wakes for signals. Raises Closed when one is closed meanwhile.
-    """
-    import time
-    cdef int n = len(pairs), i, rc
-    cdef double deadline, left = timeout
-    cdef PartitionLog p
-    cdef lf_state **states = <lf_state **>malloc((n + 1) * sizeof(lf_state *))
-    cdef int64_t *after = <int64_t *>malloc((n + 1) * sizeof(int64_t))
-    cdef int entered = 0
-    if states == NULL or after == NULL:
-        free(states)
-        free(after)
-        raise MemoryError
-    try:
-        deadline = time.monotonic() + timeout
-        for i in range(n):
-            p = pairs[i][0]
-            states[i] = p.enter().state
-            entered += 1
-            after[i] = pairs[i][1]
-        while True:
-            with nogil:
-                rc = lf_state_wait(states, after, n, left, spin_us)
-            if rc == LF_OK:
-                return True
-            PyErr_CheckSignals()
-            for i in range(n):
-                if (<PartitionLog>pairs[i][0]).closing:
-                    raise errors.Closed(what="the log")
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return False
-    finally:
-        for i in range(entered):
-            (<PartitionLog>pairs[i][0]).leave()
-        free(states)
-        free(after)

@@ -6,9 +6,10 @@ from libc.stdlib cimport free, malloc
 
 cimport cython
 
+from logflume._native.append_input cimport AppendInput
 from logflume._native.core cimport lf_builder, lf_builder_put, lf_builder_size_with, lf_now_ms
 from logflume._native.gather cimport Gather
-from logflume._native.input_columns cimport InputColumn, as_column, as_sequence, as_timestamps, lf_in_column, lf_in_get
+from logflume._native.input_columns cimport lf_in_column, lf_in_get
 from logflume._native.partitioner cimport lf_partition_of
 from logflume._native.staging cimport Stage, raise_status
 
@@ -25,46 +26,26 @@ cdef class Scatter:
         self.partitioner = partitioner
         self.keyless = keyless
         self.now = lf_now_ms()
-        if headers is None:
-            self.value_column = as_column(values)
-            if self.value_column is not None:
-                self.key_column = as_column(keys, "keys")
-                if self.key_column is None:
-                    self.value_column = None
-        if self.value_column is not None:
-            self.length = self.value_column.length
-            _same_length("keys", self.key_column.length, self.length)
-            if timestamps is not None:
-                self.stamps = as_timestamps(timestamps)
-                _same_length("timestamps", self.stamps.shape[0], self.length)
-            return
-        self.values = as_sequence(values)
-        self.keys = as_sequence(keys, "keys")
-        self.length = len(self.values)
-        _same_length("keys", len(self.keys), self.length)
-        if timestamps is not None:
-            self.timestamps = timestamps if isinstance(timestamps, (list, tuple)) else as_timestamps(timestamps).tolist()
-            _same_length("timestamps", len(self.timestamps), self.length)
-        if headers is not None:
-            self.headers = headers
-            _same_length("headers", len(headers), self.length)
+        self.given = AppendInput(values, keys, timestamps, headers)
+        self.length = self.given.length
 
     cdef int32_t run(self, list stages) except -2:
         if self.at >= self.length:
             return -1
-        if self.value_column is None:
+        if self.given.value_column is None:
             return self._run_objects(stages)
-        return self._run_columns(stages, self.value_column.chunks, self.key_column.chunks,
-                                 &self.stamps[0] if self.stamps is not None else NULL, 0, self.length)
+        return self._run_columns(stages, self.given.value_column.chunks, self.given.key_column.chunks, self.given.stamps_at(),
+                                 0, self.length)
 
     cdef int32_t _run_objects(self, list stages) except -2:
         cdef Gather gather = Gather.__new__(Gather)
+        cdef AppendInput given = self.given
         cdef int64_t n
         cdef int32_t full
         cdef object key
         cdef Stage stage
         while self.at < self.length:
-            n = gather.take(self.values, self.keys, self.timestamps, self.headers, self.now, self.at, self.length,
+            n = gather.take(given.values, given.keys, given.timestamps, given.headers, self.now, self.at, self.length,
                             GATHER_BYTES)
             if n:
                 full = self._run_columns(stages, &gather.values, &gather.keys, gather.stamps, self.at, self.at + n)
@@ -72,7 +53,7 @@ cdef class Scatter:
                     return full
                 continue
             # One with headers, or with other bytes-likes than bytes.
-            key = self.keys[self.at]
+            key = given.keys[self.at]
             full = self.keyless
             if key is not None:
                 if isinstance(key, str):
@@ -82,8 +63,8 @@ cdef class Scatter:
             stage = <Stage>stages[full]
             if stage.b.start >= stage.full_bytes:
                 return full
-            when = self.timestamps[self.at] if self.timestamps is not None else None
-            stage.put(self.values[self.at], key, self.headers[self.at] if self.headers is not None else None,
+            when = given.timestamps[self.at] if given.timestamps is not None else None
+            stage.put(given.values[self.at], key, given.headers[self.at] if given.headers is not None else None,
                       self.now if when is None else when)
             self.at += 1
         return -1
@@ -157,9 +138,3 @@ cdef class Scatter:
         finally:
             free(builders)
         return -1
-
-
-cdef int _same_length(str what, int64_t got, int64_t wanted) except -1:
-    if got != wanted:
-        raise ValueError(f"{got} {what} for {wanted} values")
-    return 0

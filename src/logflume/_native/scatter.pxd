@@ -2,7 +2,8 @@
 
 from libc.stdint cimport int32_t, int64_t
 
-from logflume._native.input_columns cimport InputColumn, lf_in_column
+from logflume._native.append_input cimport AppendInput
+from logflume._native.input_columns cimport lf_in_column
 
 
 cdef class Scatter:
@@ -11,9 +12,7 @@ cdef class Scatter:
     cdef int partitioner
     cdef int32_t keyless            # where records without a key go
     cdef int64_t now
-    cdef object values, keys, timestamps, headers
-    cdef InputColumn value_column, key_column
-    cdef const int64_t[::1] stamps
+    cdef AppendInput given
 
     # Puts records until a stage is full, whose index is returned; -1 at the end.
     cdef int32_t run(self, list stages) except -2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-from logflume._native.partition_log import wait_any
+from logflume._native.waiting import wait_any
 from logflume.cli.merge import Feed, merged
 from logflume.errors import OffsetOutOfRange
 from logflume.types import TopicPartition

@@ -1,0 +1,53 @@
+"""What one append call was given, checked and in one of two forms: columns, or plain sequences."""
+
+from libc.stdint cimport int64_t
+
+cimport cython
+
+from logflume._native.input_columns cimport InputColumn, as_column, as_sequence, as_timestamps
+
+__all__ = ["AppendInput"]
+
+
+@cython.final
+cdef class AppendInput:
+    """Values with keys, timestamps and headers of the same length, each None when there are none.
+
+    Columns (numpy, Arrow, Packed) stay columns when values and keys both are and no record has headers.
+    Raises ValueError for different lengths, TypeError and InvalidRecord for what cannot be bytes.
+    """
+
+    def __init__(self, values, keys, timestamps, headers):
+        if headers is None:
+            self.value_column = as_column(values)
+            if self.value_column is not None and keys is not None:
+                self.key_column = as_column(keys, "keys")
+                if self.key_column is None:
+                    values, self.value_column = self.value_column.items(), None
+        if self.value_column is not None:
+            self.length = self.value_column.length
+            if self.key_column is not None:
+                self._check("keys", self.key_column.length)
+            if timestamps is not None:
+                self.stamps = as_timestamps(timestamps)
+                self._check("timestamps", self.stamps.shape[0])
+            return
+        self.values = as_sequence(values)
+        self.length = len(self.values)
+        if keys is not None:
+            self.keys = as_sequence(keys, "keys")
+            self._check("keys", len(self.keys))
+        if timestamps is not None:
+            self.timestamps = timestamps if isinstance(timestamps, (list, tuple)) else as_timestamps(timestamps).tolist()
+            self._check("timestamps", len(self.timestamps))
+        if headers is not None:
+            self.headers = headers
+            self._check("headers", len(headers))
+
+    def _check(self, what, int64_t got):
+        if got != self.length:
+            raise ValueError(f"{got} {what} for {self.length} values")
+
+    cdef const int64_t *stamps_at(self) noexcept:
+        """The columns' timestamps; NULL when all records are of now."""
+        return &self.stamps[0] if self.stamps is not None and self.length else NULL

@@ -1,0 +1,14 @@
+"""What one append call was given, checked and in one of two forms: columns, or plain sequences."""
+
+from libc.stdint cimport int64_t
+
+from logflume._native.input_columns cimport InputColumn
+
+
+cdef class AppendInput:
+    cdef readonly int64_t length
+    cdef InputColumn value_column, key_column   # value_column None: the sequences below hold the records
+    cdef object values, keys, timestamps, headers
+    cdef const int64_t[::1] stamps              # of columns; None: all records are of now
+
+    cdef const int64_t *stamps_at(self) noexcept

@@ -1,0 +1,1 @@
+"""Sleeping until a partition has news; nothing to cimport."""
