@@ -74,6 +74,7 @@ CORE_SOURCES: list[str] = [  # native/csrc/
     "state.c",
 ]
 MODULES: list[str] = [  # native/<name>.pyx -> logflume._native.<name>
+    "append_input",
     "accumulator",
     "arrow_stream",
     "batches",
@@ -96,6 +97,7 @@ MODULES: list[str] = [  # native/<name>.pyx -> logflume._native.<name>
     "record_stream",
     "scatter",
     "staging",
+    "waiting",
 ]
 
 # pkg-config name -> the package that brings it: Debian and Ubuntu, Fedora and RHEL, Alpine, Homebrew.
