@@ -27,6 +27,10 @@ only show the order. A ratio is logflume's speed over the other's in the same ro
 ## Goals
 
 {goals}
+
+## Beside the limit and the nearest peer
+
+{nearest}
 """
 
 
@@ -79,9 +83,28 @@ def goals_table(paths: list[Path_]) -> list[str]:
     for path in paths:
         for measure in path.measures:
             for goal in measure.goals:
-                ok, said = measure.reached(goal)
-                mark = "reached" if ok else "**missed**"
+                verdict, said = measure.reached(goal)
+                mark = verdict if verdict != "missed" else "**missed**"
                 lines.append(f"| {path.title} | {goal['who']} | {goal['text']} | {said} | {mark} |")
+    return lines
+
+
+def nearest_table(paths: list[Path_]) -> list[str]:
+    """Each way of logflume's beside the first limit and the peer that came nearest: × faster, by wall time."""
+    lines = [
+        "| Path | Way | Cost | Beside the limit | Beside the nearest peer |",
+        "|---|---|---|---|---|",
+    ]
+    for path in paths:
+        for measure in path.measures:
+            at = "" if measure.x is None else f", {measure.x[1]:,.0f} {measure.x[0]}"
+            limits, peers = measure.role("limit"), measure.role("peer")
+            nearest = min(peers, key=lambda peer: peer.cost, default=None)
+            for entry in measure.role("logflume"):
+                limit = f"{entry.beside(limits[0])} {limits[0].name}" if limits else ""
+                peer = f"{entry.beside(nearest)} {nearest.name}" if nearest else ""
+                cost = shown(entry, path)
+                lines.append(f"| {path.title}{at} | {entry.name} | {cost} | {limit} | {peer} |")
     return lines
 
 
@@ -112,7 +135,9 @@ def write(run: dict[str, Any], paths: list[Path_], scale: str) -> None:
     charts.mkdir(exist_ok=True)
     for old in charts.glob("*.svg"):
         old.unlink()
-    text = HEAD.format(**info, goals="\n".join(goals_table(paths)))
+    text = HEAD.format(
+        **info, goals="\n".join(goals_table(paths)), nearest="\n".join(nearest_table(paths))
+    )
     for path in paths:
         name = f"{slug(path.title)}.svg"
         draw(path, charts / name)
@@ -136,7 +161,7 @@ def main() -> None:
         return
     for path in paths:
         print("\n".join(section(path, None)))
-    print("\n".join(goals_table(paths)))
+    print("\n".join([*goals_table(paths), "", *nearest_table(paths)]))
 
 
 if __name__ == "__main__":
