@@ -90,7 +90,7 @@ class Measure:
         return [entry for entry in self.entries if entry.role == role]
 
     def reached(self, goal: dict[str, Any]) -> tuple[str, str]:
-        """ "reached", "by CPU" (on a machine that is shared only processor time tells) or "missed"; what was measured."""
+        """A verdict and what was measured. "by CPU": on a machine that is shared only processor time tells."""
         entry = self.entry(goal["who"])
         if goal["share"] is not None:
             other = self.entry(goal["beside"])
