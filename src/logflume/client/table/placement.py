@@ -43,7 +43,8 @@ class Placement:
                 reason="a table needs each key in one partition: murmur2 or xxh3",
             )
         self._xxh3 = partitioner == "xxh3"
-        self._count = 0
+        self.count = 0
+        """Of the topic's partitions, held here or not."""
         self._subset = None if partitions is None else sorted(set(partitions))
         self.states: dict[int, PartitionState] = {}
         self.adopt()
@@ -51,7 +52,7 @@ class Placement:
     def adopt(self) -> None:
         """Take in partitions that were added. Raises UnknownTopicOrPartition when the topic is gone."""
         count = self._directory.topic(self._topic).partitions
-        if count == self._count:
+        if count == self.count:
             return
         wanted = range(count) if self._subset is None else self._subset
         if not wanted:
@@ -63,15 +64,13 @@ class Placement:
         }
         # A new dict, for those who are looking through the old one without the lock.
         self.states = {**self.states, **added}
-        self._count = count
+        self.count = count
 
     def home(self, key: bytes) -> int:
         """Number of the partition where the partitioner puts a key, held here or not."""
-        if self._count == 1:
-            return 0
         if self._xxh3:
-            return xxh3_64(key) % self._count
-        return (murmur2(key) & 0x7FFFFFFF) % self._count
+            return xxh3_64(key) % self.count
+        return (murmur2(key) & 0x7FFFFFFF) % self.count
 
     def held(self, number: int) -> PartitionState:
         """The state of a partition. Raises InvalidRecord when this table does not hold it."""

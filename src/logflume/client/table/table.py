@@ -63,6 +63,7 @@ class Table(Mapping[K, V]):
         self._load_key: Callable[[bytes], K] = keys[1]
         self._dump_value: Callable[[V], bytes] = values[0]
         self._load_value: Callable[[bytes], V] = values[1]
+        self._plain_keys, self._plain_values = keys is BYTES, values is BYTES
         self._callbacks: list[Callable[[K, V | None, V | None], object]] = []
         self.core = Core(
             log,
@@ -79,10 +80,11 @@ class Table(Mapping[K, V]):
 
     def __getitem__(self, key: K) -> V:
         """The last value of a key. Raises KeyError, CorruptRecord, Closed."""
-        value = self.core.find(self._dump_key(key))
+        plain = self._plain_keys and type(key) is bytes
+        value = self.core.find(key if plain else self._dump_key(key))  # type: ignore[arg-type]
         if value is None:
             raise KeyError(key)
-        return self._load_value(value)
+        return value if self._plain_values else self._load_value(value)  # type: ignore[return-value]
 
     @overload
     def get(self, key: K, default: None = None, /) -> V | None: ...
@@ -91,8 +93,12 @@ class Table(Mapping[K, V]):
 
     def get(self, key: K, default: Any = None, /) -> Any:
         """The last value of a key, or the default."""
-        value = self.core.find(self._dump_key(key))
-        return default if value is None else self._load_value(value)
+        # Bytes, the usual keys and values, are not sent through the calls that would return them as they are.
+        plain = self._plain_keys and type(key) is bytes
+        value = self.core.find(key if plain else self._dump_key(key))  # type: ignore[arg-type]
+        if value is None:
+            return default
+        return value if self._plain_values else self._load_value(value)
 
     def __contains__(self, key: object) -> bool:
         return self.core.find(self._dump_key(key)) is not None  # type: ignore[arg-type]
