@@ -37,26 +37,28 @@ class Feed:
         self.lines: list[bytes] = []
         self.stamps: list[int] = []
 
-    def fill(self) -> None:
-        """More lines, or `done`."""
-        import numpy
-
+    def fill(self, *, timed: bool) -> None:
+        """More lines, or `done`. Without `timed` there are no stamps: nobody is there to be merged with."""
         if self.lines or self.done:
             return
         batch = self.reader.read(_FETCH_RECORDS, _FETCH_BYTES)
         count = len(batch)
         if self.end is not None and self.reader.position >= self.end:
-            count = int(numpy.searchsorted(batch.offsets, self.end))
             self.done = True
+            if self.reader.position > self.end:
+                count = int(batch.offsets.searchsorted(self.end))
         if not count:
             self.done = True
             return
         lines = self._form(batch)
-        stamps = numpy.maximum.accumulate(batch.timestamps[:count])
-        numpy.maximum(stamps, self._newest, out=stamps)
-        self._newest = int(stamps[-1])
         self.lines = lines if count == len(lines) else lines[:count]
-        self.stamps = stamps.tolist()
+        if timed:
+            import numpy  # here, because it takes longer to import than a short log to print
+
+            stamps = numpy.maximum.accumulate(batch.timestamps[:count])
+            numpy.maximum(stamps, self._newest, out=stamps)
+            self._newest = int(stamps[-1])
+            self.stamps = stamps.tolist()
 
     def take(self, until: int) -> tuple[list[bytes], list[int]]:
         """The lines whose stamps are not above `until`."""
@@ -70,14 +72,16 @@ class Feed:
 
 def merged(feeds: list[Feed]) -> Iterator[list[bytes]]:
     """Lists of lines until every feed is done."""
+    timed = len(feeds) > 1
     while True:
         for feed in feeds:
-            feed.fill()
+            feed.fill(timed=timed)
         waiting = [feed for feed in feeds if feed.lines]
         if not waiting:
             return
         if len(waiting) == 1 and all(feed.done for feed in feeds if not feed.lines):
-            yield waiting[0].take(_LAST)[0]
+            yield waiting[0].lines
+            waiting[0].lines = []
             continue
         # Behind the earliest of the last stamps known, a feed may still bring something older.
         frontier = min((f.stamps[-1] for f in waiting if not f.done), default=_LAST)

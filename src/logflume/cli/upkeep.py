@@ -10,9 +10,9 @@ __all__ = ["maintain", "recover"]
 
 
 def maintain(*, context: Shared) -> None:
-    """Delete what the topics' retention.ms and retention.bytes say is too old or too much.
+    """Apply retention.ms and retention.bytes, and compact topics with cleanup.policy=compact.
 
-    Nothing is deleted by itself: run this from time to time.
+    Nothing of this happens by itself: run it from time to time.
     """
     with context.open() as log:
         removed = log.maintenance()
@@ -20,10 +20,10 @@ def maintain(*, context: Shared) -> None:
         {"topic": topic, "partition": number, "segments": segments, "bytes": size}
         for (topic, number), (segments, size) in sorted(removed.items())
     ]
-    table = Table("TOPIC", ">PARTITION", ">SEGMENTS DELETED", ">SIZE")
+    table = Table("TOPIC", ">PARTITION", ">SEGMENTS FEWER", ">FREED")
     for (topic, number), (segments, size) in sorted(removed.items()):
         table.add(topic, number, segments, bytes_text(size))
-    context.output.answer(rows, table if rows else "nothing to delete")
+    context.output.answer(rows, table if rows else "nothing to delete or compact")
 
 
 def recover(*, context: Shared) -> None:
