@@ -56,6 +56,11 @@ cdef class RecordStream:
             raise RuntimeError(TWICE)
         raise StopIteration(record)
 
+    @property
+    def has_records(self):
+        """bool: there are records at hand."""
+        return self.records.row < self.records.end
+
     def load(self, RecordBatch batch):
         """Take the next batch."""
         self.records.load(batch)

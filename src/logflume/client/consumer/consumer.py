@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from logflume._native.columns import Record, RecordBatch
+    from logflume._native.partition_reader import PartitionReader
     from logflume.client.log import Log
     from logflume.types import OffsetAndMetadata
 
@@ -185,6 +186,47 @@ class Consumer:
             self._woken = False
             return batch, -1.0
         return None, pause
+
+    # For logflume.aio, which waits in its own way:
+
+    @property
+    def records(self) -> RecordIterator:
+        """What iterating takes records from."""
+        return self._iterator
+
+    @property
+    def in_group(self) -> bool:
+        """True when partitions are shared with other members, so that calls may take over changes."""
+        return self._subscription.in_group
+
+    def due(self) -> Callable[[], None] | None:
+        """What a group's changes ask for before the next round; it may take the disk. None when nothing."""
+        with self._enter():
+            job = self._subscription.due()
+        if job is None:
+            return None
+
+        def take_over() -> None:
+            with self._enter():
+                job()
+
+        return take_over
+
+    def next_round(self, max_records: int) -> tuple[RecordBatch | None, float]:
+        """One round of a poll, without waiting: what is there, and how many seconds to wait before the next round
+        (negative when the poll is over). For an iteration, only once the records at hand are handed out."""
+        with self._enter():
+            self._give_back()
+            return self._round(max_records)
+
+    def readers(self) -> list[PartitionReader]:
+        """What there is to wait for: the partitions that are fetched from, at their positions."""
+        return self._assignment.readers()
+
+    def positions(self) -> dict[TopicPartition, OffsetAndMetadata]:
+        """What commit() would store now."""
+        with self._enter():
+            return self._positions()
 
     def wakeup(self) -> None:
         """From any thread: end the poll under way (or the next one) early."""

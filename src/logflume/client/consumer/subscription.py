@@ -124,6 +124,11 @@ class Subscription:
 
     # ---- keeping up
 
+    @property
+    def in_group(self) -> bool:
+        """True when a group shares out the partitions."""
+        return self._membership is not None
+
     def due(self) -> Callable[[], None] | None:
         """What a group's changes ask for now, to be called; None when nothing. See Membership.due."""
         return None if self._membership is None else self._membership.due()

@@ -1,0 +1,122 @@
+"""Direct access to a partition, for asyncio."""
+
+from __future__ import annotations
+
+import asyncio
+
+from logflume.aio.blocking import in_thread
+from logflume.aio.sleeper import Sleeper
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from typing import Any
+
+    from logflume._native.columns import Record, RecordBatch
+    from logflume._native.partition import Partition as SyncPartition
+    from logflume.log.directory import LogDirectory
+
+__all__ = ["Partition"]
+
+
+class Partition:
+    """See logflume.Partition. Opened by the first call; `await partition` only opens it.
+
+    Single records are read and appended in the loop: that takes microseconds where the pages are in memory.
+    """
+
+    def __init__(self, directory: LogDirectory, topic: str, number: int) -> None:
+        self._directory = directory
+        self.topic = topic
+        self.partition = number
+        self._opened: SyncPartition | None = None
+
+    async def _open(self) -> SyncPartition:
+        if self._opened is None or self._opened.closed:
+            self._opened = await in_thread(self._directory.partition, self.topic, self.partition)
+        return self._opened
+
+    def __await__(self) -> Generator[Any, Any, Partition]:
+        yield from self._open().__await__()
+        return self
+
+    @property
+    def blocking(self) -> SyncPartition:
+        """The synchronous Partition; opened now, in the loop, where nothing was awaited before."""
+        if self._opened is None or self._opened.closed:
+            self._opened = self._directory.partition(self.topic, self.partition)
+        return self._opened
+
+    @property
+    def start_offset(self) -> int:
+        """First offset that can be read."""
+        return self.blocking.start_offset
+
+    @property
+    def end_offset(self) -> int:
+        """Offset of the next record to be written; all below it are visible."""
+        return self.blocking.end_offset
+
+    @property
+    def durable_offset(self) -> int:
+        """Everything below is on disk."""
+        return self.blocking.durable_offset
+
+    async def read(self, offset: int) -> Record:
+        """The record at `offset`. Raises OffsetOutOfRange, CorruptRecord."""
+        return (await self._open()).read(offset)
+
+    async def read_batch(
+        self, offset: int, max_records: int = 100_000, max_bytes: int = 1 << 20
+    ) -> RecordBatch:
+        """Records from `offset` on; empty at the end. Raises OffsetOutOfRange, CorruptRecord."""
+        return (await self._open()).read_batch(offset, max_records, max_bytes)
+
+    async def lookup(self, offsets: Any) -> RecordBatch:
+        """The records at `offsets` (int64 array or sequence), in that order, as one RecordBatch."""
+        return (await self._open()).lookup(offsets)
+
+    async def offset_for_time(self, timestamp: int) -> int | None:
+        """Offset of the first record at or after `timestamp` (ms), or None when there is none."""
+        return (await self._open()).offset_for_time(timestamp)
+
+    async def append(
+        self,
+        value: Any,
+        key: Any = None,
+        headers: Any = None,
+        timestamp: int | None = None,
+    ) -> int:
+        """Append one record and return its offset: published, and safe from kill -9."""
+        return (await self._open()).append(value, key, headers, timestamp)
+
+    async def append_many(
+        self, values: Any, keys: Any = None, timestamps: Any = None, headers: Any = None
+    ) -> int:
+        """Append records in whole batches, in a thread; returns the offset of the first."""
+        opened = await self._open()
+        return await in_thread(opened.append_many, values, keys, timestamps, headers)
+
+    async def sync(self, offset: int | None = None) -> None:
+        """Return when everything below `offset` (default: all published) is on disk. Raises SyncFailed."""
+        opened = await self._open()
+        await in_thread(opened.sync, offset)
+
+    async def wait(self, offset: int, timeout: float | None = None) -> bool:
+        """Return when `offset` can be read (True), or after `timeout` seconds (False). No thread waits for it."""
+        opened = await self._open()
+        loop = asyncio.get_running_loop()
+        sleeper = Sleeper(loop)
+        deadline = None if timeout is None else loop.time() + timeout
+        try:
+            while opened.end_offset <= offset:
+                left = None if deadline is None else deadline - loop.time()
+                if left is not None and left <= 0:
+                    return False
+                await sleeper.sleep([(opened, offset)], left)
+            return True
+        finally:
+            sleeper.end()
+
+    def __repr__(self) -> str:
+        return f"<aio.Partition {self.topic}-{self.partition}>"

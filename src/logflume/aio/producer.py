@@ -1,0 +1,95 @@
+"""Sending records, for asyncio."""
+
+from __future__ import annotations
+
+from logflume.aio.blocking import in_thread
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any
+
+    from logflume.client.producer import Producer as SyncProducer
+    from logflume.config import ProducerConfig
+    from logflume.log.directory import LogDirectory
+
+__all__ = ["Producer"]
+
+
+class Producer:
+    """See logflume.Producer. `send` returns a Delivery at once; awaiting that waits for the acknowledgement.
+
+    All who wait for records of one batch are woken by one call of the event loop. A batch is closed once
+    everything that was ready to run in the loop has run, so records that are awaited together share batches and
+    syncs. May be used from several event loops and threads.
+    """
+
+    send: Any
+    """send(topic, value, key=None, headers=None, partition=None, timestamp=None) -> Delivery; not a coroutine.
+
+    As logflume.Producer.send, with its errors. A topic's partitions are opened at the first send to it, in the
+    loop; `await producer.partitions_for(topic)` before does that off the loop.
+    """
+
+    def __init__(self, directory: LogDirectory, producer: SyncProducer) -> None:
+        self._directory = directory
+        self._producer = producer
+        self.send = producer.send
+
+    @property
+    def blocking(self) -> SyncProducer:
+        """The synchronous Producer that does the work."""
+        return self._producer
+
+    @property
+    def config(self) -> ProducerConfig:
+        """Its options."""
+        return self._producer.config
+
+    async def send_many(
+        self,
+        topic: str,
+        values: Any,
+        keys: Any = None,
+        partition: int | None = None,
+        timestamps: Any = None,
+        headers: Any = None,
+    ) -> int:
+        """Append many records at once, in a thread; returns how many, acknowledged at this producer's level.
+
+        Parameters and errors as logflume.Producer.send_many. When it is cancelled, the records are appended all
+        the same.
+        """
+        return await in_thread(
+            self._producer.send_many, topic, values, keys, partition, timestamps, headers
+        )
+
+    async def flush(self) -> None:
+        """Return when everything sent before is acknowledged. Raises the first failure since the last flush."""
+        await in_thread(self._producer.flush)
+
+    def publish(self) -> None:
+        """Append what is open now, without waiting for the disk."""
+        self._producer.publish()
+
+    async def partitions_for(self, topic: str) -> int:
+        """Number of the topic's partitions, which are open afterwards. Raises UnknownTopicOrPartition."""
+        return len(await in_thread(self._directory.partitions, topic))
+
+    async def close(self) -> None:
+        """Flush, then refuse further sends. Idempotent. Raises the first failure since the last flush."""
+        await in_thread(self._producer.close)
+
+    async def __aenter__(self) -> Producer:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return repr(self._producer).replace("<Producer", "<aio.Producer", 1)
