@@ -1,12 +1,16 @@
 """What one append call was given, checked and in one of two forms: columns, or plain sequences."""
 
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 
 cimport cython
 
-from logflume._native.input_columns cimport InputColumn, as_column, as_sequence, as_timestamps
+from logflume import errors
+
+from logflume._native.input_columns cimport InputColumn, as_column, as_sequence, as_timestamps, lf_in_get
 
 __all__ = ["AppendInput"]
+
+NO_KEY = "record %d has no key, and the topic is compacted: nothing could tell which record replaces it"
 
 
 @cython.final
@@ -47,6 +51,23 @@ cdef class AppendInput:
     def _check(self, what, int64_t got):
         if got != self.length:
             raise ValueError(f"{got} {what} for {self.length} values")
+
+    cdef int require_keys(self) except -1:
+        cdef int64_t row = 0, i
+        cdef int32_t c
+        cdef const uint8_t *p
+        if self.key_column is not None:
+            for c in range(self.key_column.n_chunks):
+                for i in range(self.key_column.chunks[c].n):
+                    if lf_in_get(&self.key_column.chunks[c], i, &p) < 0:
+                        raise errors.InvalidRecord(reason=NO_KEY % (row + i))
+                row += self.key_column.chunks[c].n
+        elif self.keys is not None:
+            if None in self.keys:
+                raise errors.InvalidRecord(reason=NO_KEY % self.keys.index(None))
+        elif self.length:
+            raise errors.InvalidRecord(reason=NO_KEY % 0)
+        return 0
 
     cdef const int64_t *stamps_at(self) noexcept:
         """The columns' timestamps; NULL when all records are of now."""

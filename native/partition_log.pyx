@@ -84,7 +84,8 @@ cdef class PartitionLog:
                  int64_t segment_ms=7 * 86_400_000, int64_t index_interval_bytes=4096,
                  int64_t segment_index_bytes=10 << 20, int64_t max_message_bytes=1_048_588, bint append_time=False,
                  bint allow_gaps=False, bint read_only=False, int64_t recovery_offset=0, int64_t start_offset=-1, int32_t leader_epoch=0,
-                 int compression=0, int level=-2147483648, int64_t max_decompressed_bytes=1 << 28, double lock_timeout=30.0):
+                 int compression=0, int level=-2147483648, int64_t max_decompressed_bytes=1 << 28, double lock_timeout=30.0,
+                 bint keys_required=False):
         self.path = os.fsdecode(path)
         self.topic = topic
         self.partition = partition
@@ -97,7 +98,8 @@ cdef class PartitionLog:
         self.max_decompressed_bytes = max_decompressed_bytes
         self.configure(segment_bytes=segment_bytes, segment_ms=segment_ms, index_interval_bytes=index_interval_bytes,
                        segment_index_bytes=segment_index_bytes, max_message_bytes=max_message_bytes,
-                       append_time=append_time, allow_gaps=allow_gaps, compression=compression, level=level)
+                       append_time=append_time, allow_gaps=allow_gaps, compression=compression, level=level,
+                       keys_required=keys_required)
         self._open()
 
     def __dealloc__(self):
@@ -110,8 +112,8 @@ cdef class PartitionLog:
 
     def configure(self, *, int64_t segment_bytes, int64_t segment_ms, int64_t index_interval_bytes,
                   int64_t segment_index_bytes, int64_t max_message_bytes, bint append_time, bint allow_gaps,
-                  int compression, int level):
-        """Take new settings; they hold from the next append on."""
+                  int compression, int level, bint keys_required=False):
+        """Take new settings; they hold from the next append on. `keys_required`: the topic is compacted."""
         # Positions in indexes are 32-bit.
         self.config.segment_bytes = min(segment_bytes, <int64_t>INT32_MAX)
         self.config.segment_ms = segment_ms
@@ -122,6 +124,7 @@ cdef class PartitionLog:
         self.max_message_bytes = max_message_bytes
         self.codec = compression
         self.level = level
+        self.keys_required = keys_required
         if self.log != NULL:
             self.log.config = self.config
 
@@ -265,12 +268,14 @@ cdef class PartitionLog:
 
         When it returns, readers in all processes see the record and it survives kill -9; `sync()` makes it
         survive a power loss. `value` and `key`: bytes-like or None; `timestamp`: ms, now when None.
-        Raises RecordTooLarge, DiskFull, SyncFailed, Closed.
+        Raises RecordTooLarge, DiskFull, SyncFailed, Closed, InvalidRecord (a compacted topic wants a key).
         """
         cdef lf_error e
         cdef int64_t offset
         cdef int rc
         cdef lf_log *log
+        if key is None and self.keys_required:
+            raise errors.InvalidRecord(reason="no key, and the topic is compacted: nothing could tell which record replaces it")
         if headers is not None or self.codec or not PyBytes_CheckExact(value) or (key is not None and not PyBytes_CheckExact(key)):
             return self.append_many((value,), keys=(key,), headers=(headers,), timestamps=(timestamp,))
         cdef int32_t key_len = -1
@@ -332,6 +337,8 @@ cdef class PartitionLog:
         cdef AppendInput given = AppendInput(values, keys, timestamps, headers)
         cdef lf_append_info info
         cdef Stage stage
+        if self.keys_required:
+            given.require_keys()
         first[0] = -1
         info.last_offset = self.end_offset - 1
         stage = self.take_stage(batch_bytes)

@@ -199,6 +199,8 @@ cdef class ProducerCore(Upkeep):
             a = s.keyless()
         else:
             a = s.choose(k, kn, self.partitioner)
+        if kn < 0 and a.log.keys_required:
+            raise errors.InvalidRecord(reason=f"no key, and {s.name} is compacted: nothing could tell which record replaces it")
         stage = a.stage if a.pending is not None else a.open_batch()
         while stage.b.count and <int64_t>lf_builder_size_with(&stage.b, payload) > a.batch_limit:
             a.close_batch()
@@ -288,6 +290,8 @@ cdef class ProducerCore(Upkeep):
         cdef Scatter scatter = Scatter(values, keys, timestamps, headers, self.partitioner, s.sticky)
         cdef list stages = []
         cdef int32_t full
+        if s.count and (<Accumulator>s.accumulators[0]).log.keys_required:
+            scatter.given.require_keys()
         for a in s.accumulators:
             a.close_batch()
             stages.append(a.new_stage(self.batch_size))

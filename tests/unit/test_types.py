@@ -18,6 +18,8 @@ SAMPLES = [
     CUT,
     types.PartitionReport("t", 0, 0, 10, clean=False, bytes_scanned=5, cuts=(CUT,)),
     types.RecoveryReport("/d", 0.5),
+    types.CompactionPass(10, 10, 3, 999, 500, 10, 7, 2, 1),
+    types.CompactionReport("t", 0, 0, 10, 1, 3, 999, 500, 7, 1, 0.5),
 ]
 
 

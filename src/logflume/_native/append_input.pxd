@@ -12,3 +12,5 @@ cdef class AppendInput:
     cdef const int64_t[::1] stamps              # of columns; None: all records are of now
 
     cdef const int64_t *stamps_at(self) noexcept
+    # Raises InvalidRecord for a record without a key.
+    cdef int require_keys(self) except -1

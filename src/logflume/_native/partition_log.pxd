@@ -19,6 +19,7 @@ cdef class PartitionLog:
     cdef int64_t max_message_bytes
     cdef int64_t max_decompressed_bytes
     cdef int codec, level           # of what append() writes
+    cdef bint keys_required         # the topic is compacted
     cdef Stage spare                # one staging buffer, taken by whoever appends
     cdef object __weakref__
 

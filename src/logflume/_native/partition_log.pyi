@@ -37,6 +37,7 @@ class PartitionLog:
         level: int = ...,
         max_decompressed_bytes: int = ...,
         lock_timeout: float = 30.0,
+        keys_required: bool = False,
     ) -> None: ...
     def configure(
         self,
@@ -50,6 +51,7 @@ class PartitionLog:
         allow_gaps: bool,
         compression: int,
         level: int,
+        keys_required: bool = False,
     ) -> None: ...
     def reopen_after_fork(self, lock_fd: int) -> None: ...
     def close(self) -> None: ...

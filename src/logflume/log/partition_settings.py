@@ -48,6 +48,8 @@ def running(entry: TopicEntry, *, compacted: bool = False) -> dict[str, Any]:
         "allow_gaps": entry.foreign or entry.topic_id is None or compacts or compacted,
         "compression": codec,
         "level": level,
+        # As Kafka, which would drop them at the next compaction.
+        "keys_required": compacts,
     }
 
 
