@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["delete", "describe", "lag", "ls", "seek"]
 
-Group = Annotated[str, Parameter(help="The group's name.")]
+_Group = Annotated[str, Parameter(help="The group's name.")]
 
 
 def ls(*, context: Shared) -> None:
@@ -51,7 +51,7 @@ def _total(progress: list[Progress]) -> int:
     return sum(row.lag or 0 for row in progress)
 
 
-def describe(group: Group, /, *, context: Shared) -> None:
+def describe(group: _Group, /, *, context: Shared) -> None:
     """Show a group's members, what each owns, and how far it got in every partition."""
     with context.look() as log:
         view = GroupView(log)
@@ -143,7 +143,7 @@ def _offset(value: int | None) -> str:
 
 
 def seek(
-    group: Group,
+    group: _Group,
     topic: Annotated[
         str | None, Parameter(help="Only this topic; all that the group committed when left out.")
     ] = None,
@@ -221,7 +221,7 @@ def _chosen(
 
 
 def delete(
-    group: Group,
+    group: _Group,
     /,
     *,
     yes: Annotated[bool, Parameter(help="Do not ask.")] = False,

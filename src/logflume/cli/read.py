@@ -14,8 +14,8 @@ from logflume.cli.stream import Selection, print_records
 
 __all__ = ["cat", "tail"]
 
-Topic = Annotated[str, Parameter(help="The topic's name.")]
-From = Annotated[
+_Topic = Annotated[str, Parameter(help="The topic's name.")]
+_From = Annotated[
     str,
     Parameter(
         name="--from",
@@ -24,7 +24,7 @@ From = Annotated[
         " or milliseconds since 1970.",
     ),
 ]
-Until = Annotated[
+_Until = Annotated[
     str | None,
     Parameter(
         name="--until",
@@ -32,11 +32,11 @@ Until = Annotated[
         help="Where to stop, in the same forms; exclusive.",
     ),
 ]
-Partition = Annotated[
+_Partition = Annotated[
     list[int] | None, Parameter(name=["--partition", "-p"], help="Only this one; repeatable.")
 ]
-Max = Annotated[int | None, Parameter(name="--max", help="Stop after this many records.")]
-Format = Annotated[
+_Max = Annotated[int | None, Parameter(name="--max", help="Stop after this many records.")]
+_Format = Annotated[
     str | None,
     Parameter(
         name="--format",
@@ -47,14 +47,14 @@ Format = Annotated[
 
 
 def cat(
-    topic: Topic,
+    topic: _Topic,
     /,
     *,
-    from_: From = "beginning",
-    until: Until = None,
-    partition: Partition = None,
-    max_: Max = None,
-    format_: Format = None,
+    from_: _From = "beginning",
+    until: _Until = None,
+    partition: _Partition = None,
+    max_: _Max = None,
+    format_: _Format = None,
     follow: Annotated[
         bool, Parameter(name=["--follow", "-f"], help="Go on with new records as they come.")
     ] = False,
@@ -70,7 +70,7 @@ def cat(
 
 
 def tail(
-    topic: Topic,
+    topic: _Topic,
     /,
     *,
     last: Annotated[
@@ -80,9 +80,9 @@ def tail(
         str | None,
         Parameter(name="--from", allow_leading_hyphen=True, help="Begin here instead, as for cat."),
     ] = None,
-    partition: Partition = None,
-    max_: Max = None,
-    format_: Format = None,
+    partition: _Partition = None,
+    max_: _Max = None,
+    format_: _Format = None,
     follow: Annotated[
         bool,
         Parameter(name=["--follow", "-f"], negative="--no-follow", help="Wait for new records."),

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 __all__ = ["alter", "create", "delete", "describe", "init", "ls"]
 
-Settings = Annotated[
+_Settings = Annotated[
     list[str] | None,
     Parameter(
         name="--config",
         help="name=value with Kafka's names, such as retention.ms=7d or compression.type=lz4; repeatable.",
     ),
 ]
-Topic = Annotated[str, Parameter(help="The topic's name.")]
+_Topic = Annotated[str, Parameter(help="The topic's name.")]
 
 
 def init(*, context: Shared) -> None:
@@ -85,11 +85,11 @@ def _summary(log: Log, name: str) -> dict[str, Any]:
 
 
 def create(
-    topic: Topic,
+    topic: _Topic,
     /,
     *,
     partitions: Annotated[int | None, Parameter(help="How many partitions. [default: 1]")] = None,
-    config: Settings = None,
+    config: _Settings = None,
     context: Shared,
 ) -> None:
     """Create a topic. The directory is made where there is none."""
@@ -101,7 +101,7 @@ def create(
 
 
 def describe(
-    topic: Topic,
+    topic: _Topic,
     /,
     *,
     all_settings: Annotated[
@@ -170,13 +170,13 @@ def _partition_row(log: Log, topic: str, number: int) -> dict[str, Any]:
 
 
 def alter(
-    topic: Topic,
+    topic: _Topic,
     /,
     *,
     partitions: Annotated[
         int | None, Parameter(help="How many partitions it shall have; never fewer.")
     ] = None,
-    config: Settings = None,
+    config: _Settings = None,
     context: Shared,
 ) -> None:
     """Add partitions, or change settings (name= sets one back to its default). Takes effect at once."""
@@ -189,7 +189,7 @@ def alter(
 
 
 def delete(
-    topic: Topic,
+    topic: _Topic,
     /,
     *,
     yes: Annotated[bool, Parameter(help="Do not ask.")] = False,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["du"]
 
-By = Literal["topic", "partition", "segment"]
+_By = Literal["topic", "partition", "segment"]
 
 
 def du(
@@ -27,7 +27,7 @@ def du(
     ] = (),
     /,
     *,
-    by: Annotated[By, Parameter(help="One row for each.", show_default=True)] = "topic",
+    by: Annotated[_By, Parameter(help="One row for each.", show_default=True)] = "topic",
     ratio: Annotated[
         bool,
         Parameter(
