@@ -58,6 +58,8 @@ def test_help_of_each_command(run: Runner, command: str) -> None:
     assert "--dir" in text
     assert "--json" in text
     assert "--no-json" not in text
+    assert "--empty-" not in text
+    assert not re.search(r"default: (\]|False|None)", text)
     assert "context" not in text.lower()
 
 

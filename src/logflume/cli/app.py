@@ -28,10 +28,8 @@ app = App(
     help_format="plaintext",
     help_epilogue=_EPILOGUE,
     version=f"logflume {__version__}",
-    # A flag that is off needs no word about its default, nor a second name that leaves it off.
-    default_parameter=Parameter(
-        negative=(), show_default=lambda value: str(value) if value else ""
-    ),
+    # --json, but no --no-json.
+    default_parameter=Parameter(negative=()),
     result_action="return_value",
 )
 app.meta.group_parameters = _GLOBAL
@@ -73,6 +71,7 @@ def _launch(
     json: Annotated[
         bool,
         Parameter(
+            show_default=False,
             group=_GLOBAL,
             help="Answer in JSON: one document, or a line for each record of a stream.",
         ),

@@ -19,7 +19,8 @@ def doctor(
     failpoints: Annotated[
         bool,
         Parameter(
-            help="List the failpoints instead (tests arm them with LOGFLUME_FAILPOINT=name:nth:action)."
+            show_default=False,
+            help="List the failpoints instead (tests arm them with LOGFLUME_FAILPOINT=name:nth:action).",
         ),
     ] = False,
     context: Shared,

@@ -30,7 +30,8 @@ def dump(
     /,
     *,
     records: Annotated[
-        bool, Parameter(help="Print the records of each batch too (of a .log file).")
+        bool,
+        Parameter(show_default=False, help="Print the records of each batch too (of a .log file)."),
     ] = False,
     max_: Annotated[
         int | None, Parameter(name="--max", help="Stop after this many batches or entries.")

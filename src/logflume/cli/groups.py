@@ -160,7 +160,9 @@ def seek(
     partition: Annotated[
         list[int] | None, Parameter(name=["--partition", "-p"], help="Only this one; repeatable.")
     ] = None,
-    dry_run: Annotated[bool, Parameter(help="Show what would be, and change nothing.")] = False,
+    dry_run: Annotated[
+        bool, Parameter(show_default=False, help="Show what would be, and change nothing.")
+    ] = False,
     context: Shared,
 ) -> None:
     """Move a group to another place. The group must be there already, or TOPIC be named; it must have no members."""
@@ -224,7 +226,7 @@ def delete(
     group: _Group,
     /,
     *,
-    yes: Annotated[bool, Parameter(help="Do not ask.")] = False,
+    yes: Annotated[bool, Parameter(show_default=False, help="Do not ask.")] = False,
     context: Shared,
 ) -> None:
     """Forget a group and its offsets. It must have no members. Asks first."""

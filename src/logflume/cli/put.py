@@ -58,7 +58,9 @@ def put(
     header: Annotated[
         list[str] | None, Parameter(help="name=value for every record; repeatable.")
     ] = None,
-    strip_cr: Annotated[bool, Parameter(help="Take the CR off lines that end with CR LF.")] = False,
+    strip_cr: Annotated[
+        bool, Parameter(show_default=False, help="Take the CR off lines that end with CR LF.")
+    ] = False,
     context: Shared,
 ) -> None:
     """Append each line of a file, or of standard input, as one record.

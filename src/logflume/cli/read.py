@@ -56,7 +56,10 @@ def cat(
     max_: _Max = None,
     format_: _Format = None,
     follow: Annotated[
-        bool, Parameter(name=["--follow", "-f"], help="Go on with new records as they come.")
+        bool,
+        Parameter(
+            show_default=False, name=["--follow", "-f"], help="Go on with new records as they come."
+        ),
     ] = False,
     context: Shared,
 ) -> None:
@@ -85,7 +88,12 @@ def tail(
     format_: _Format = None,
     follow: Annotated[
         bool,
-        Parameter(name=["--follow", "-f"], negative="--no-follow", help="Wait for new records."),
+        Parameter(
+            show_default=False,
+            name=["--follow", "-f"],
+            negative="--no-follow",
+            help="Wait for new records.",
+        ),
     ] = True,
     context: Shared,
 ) -> None:

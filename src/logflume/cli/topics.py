@@ -52,7 +52,9 @@ def init(*, context: Shared) -> None:
 
 def ls(
     *,
-    internal: Annotated[bool, Parameter(help="Show internal topics too.")] = False,
+    internal: Annotated[
+        bool, Parameter(show_default=False, help="Show internal topics too.")
+    ] = False,
     context: Shared,
 ) -> None:
     """List the topics."""
@@ -105,7 +107,10 @@ def describe(
     /,
     *,
     all_settings: Annotated[
-        bool, Parameter(name="--all", help="Show settings left at their default too.")
+        bool,
+        Parameter(
+            show_default=False, name="--all", help="Show settings left at their default too."
+        ),
     ] = False,
     context: Shared,
 ) -> None:
@@ -192,7 +197,7 @@ def delete(
     topic: _Topic,
     /,
     *,
-    yes: Annotated[bool, Parameter(help="Do not ask.")] = False,
+    yes: Annotated[bool, Parameter(show_default=False, help="Do not ask.")] = False,
     context: Shared,
 ) -> None:
     """Delete a topic with all its records. Asks first."""

@@ -31,7 +31,9 @@ def du(
     ratio: Annotated[
         bool,
         Parameter(
-            negative="--no-ratio", help="Tell what compression saves; --no-ratio reads no records."
+            show_default=False,
+            negative="--no-ratio",
+            help="Tell what compression saves; --no-ratio reads no records.",
         ),
     ] = True,
     context: Shared,

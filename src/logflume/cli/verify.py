@@ -27,7 +27,8 @@ def verify(
     records: Annotated[
         bool,
         Parameter(
-            help="Unpack and decode every record too: slower, and finds no more where CRCs hold."
+            show_default=False,
+            help="Unpack and decode every record too: slower, and finds no more where CRCs hold.",
         ),
     ] = False,
     context: Shared,
