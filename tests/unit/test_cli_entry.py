@@ -64,7 +64,7 @@ def test_help_of_each_command(run: Runner, command: str) -> None:
 
 
 def test_wrong_usage_is_one_line_that_names_the_help_page(run: Runner) -> None:
-    assert "nix" in run.misused("nix")
+    assert "verify, ... (see: logflume --help)" in run.misused("nix")
     assert "logflume topic --help" in run.misused("topic", "nix")
     assert "logflume ls --help" in run.misused("ls", "--nix")
     assert "logflume ls --help" in run.misused("ls", "more")
@@ -221,6 +221,16 @@ def test_a_bar_on_a_terminal_for_what_takes_time(run: Runner, tmp_path: Path) ->
     if time.monotonic() - began > 1.5:
         assert "━" in seen
         assert "k/s" in seen or "M/s" in seen
+
+
+def test_ctrl_c_is_an_exit_code(run: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    run("init")
+    monkeypatch.setattr("logflume.client.log.open_log", interrupt)
+    result = run("ls", expect=130)
+    assert (result.raw, result.err) == (b"", "")
 
 
 def test_names_that_are_no_text(run: Runner) -> None:

@@ -31,7 +31,9 @@ app = App(
     # --json, but no --no-json.
     default_parameter=Parameter(negative=()),
     result_action="return_value",
+    suppress_keyboard_interrupt=False,  # entry.py says what Ctrl-C means
 )
+app.meta.suppress_keyboard_interrupt = False
 app.meta.group_parameters = _GLOBAL
 
 _topic = App(name="topic", help="Create, describe, alter and delete topics.", group=_TOPICS)
@@ -101,4 +103,6 @@ def run(words: list[str]) -> int:
 
 def _one_line(error: CycloptsError) -> str:
     text = " ".join(str(error).split())
-    return text[:1].lower() + text[1:].rstrip(".")
+    if not text.endswith("..."):  # a list that goes on keeps its dots
+        text = text.removesuffix(".")
+    return text[:1].lower() + text[1:]
