@@ -41,8 +41,8 @@ class Scale:
         return max(50, min(int(per_second * self.seconds), self.bytes_max // size))
 
 
-QUICK = Scale("quick", seconds=0.02, rounds=5, bytes_max=64 << 20)
-FULL = Scale("full", seconds=0.15, rounds=6, bytes_max=256 << 20)
+QUICK = Scale("quick", seconds=0.02, rounds=5, bytes_max=16 << 20)
+FULL = Scale("full", seconds=0.15, rounds=6, bytes_max=48 << 20)
 
 
 @dataclass(frozen=True, slots=True)

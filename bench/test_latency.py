@@ -129,7 +129,7 @@ def in_c(name: str, count: int, spin: bool) -> Contestant:
     return Contestant(name, "limit", count, open_)
 
 
-ABOUT = "10,000 records of 100 bytes a second, from just before the write in one process to the value's bytes in another"
+ABOUT = "10,000 records of 100 bytes a second, from before the write in one process to the value's bytes in another"
 
 
 def test_blocking(contest: Contest) -> None:
