@@ -26,6 +26,7 @@ __all__ = ["ProducerCore"]
 
 cdef enum:
     ROUND_ROBIN = 2     # of PARTITIONERS
+    STICKY = 3
 
 # Bytes that a record takes in a batch of its own beyond key, value and headers, at most.
 cdef int RECORD_OVERHEAD = 70
@@ -48,6 +49,17 @@ cdef class TopicSlot:
         else:
             return
         raise errors.InvalidTimestamp(timestamp=when, reason=reason)
+
+    def check_timestamps(self, timestamps):
+        """As check_timestamp, for the ends of a sequence, None in it being now."""
+        if not isinstance(timestamps, (list, tuple)):
+            import numpy
+            timestamps = numpy.asarray(timestamps)
+            timestamps = timestamps.min(), timestamps.max()
+        given = [when for when in timestamps if when is not None]
+        if given:
+            self.check_timestamp(min(given))
+            self.check_timestamp(max(given))
 
     cdef Accumulator keyless(self):
         """The partition that takes records without a key now: another one for each batch (KIP-480)."""
@@ -194,13 +206,14 @@ cdef class ProducerCore(Upkeep):
         sticky = False
         if partition is not None:
             a = self._explicit(s, partition)
-        elif kn < 0 and self.partitioner != ROUND_ROBIN:
+        elif self.partitioner != ROUND_ROBIN and (kn < 0 or self.partitioner == STICKY):
             sticky = True
             a = s.keyless()
         else:
             a = s.choose(k, kn, self.partitioner)
         if kn < 0 and a.log.keys_required:
-            raise errors.InvalidRecord(reason=f"no key, and {s.name} is compacted: nothing could tell which record replaces it")
+            raise errors.InvalidRecord(reason=f"no key, and {s.name} is compacted: nothing could tell which record "
+                                              "replaces it")
         stage = a.stage if a.pending is not None else a.open_batch()
         while stage.b.count and <int64_t>lf_builder_size_with(&stage.b, payload) > a.batch_limit:
             a.close_batch()
@@ -254,8 +267,7 @@ cdef class ProducerCore(Upkeep):
         cdef Py_ssize_t n = len(values)
         cdef Py_ssize_t at = 0, step
         if timestamps is not None and n:
-            s.check_timestamp(min(timestamps) if isinstance(timestamps, (list, tuple)) else int(timestamps.min()))
-            s.check_timestamp(max(timestamps) if isinstance(timestamps, (list, tuple)) else int(timestamps.max()))
+            s.check_timestamps(timestamps)
         if partition is not None or s.count == 1:
             a = self._explicit(s, 0 if partition is None else partition)
             self._append_to(a, values, keys, timestamps, headers)

@@ -58,7 +58,7 @@ cdef bytes encode_headers(object headers, int32_t *count):
     for pair in headers:
         try:
             name, value = pair
-            raw = name.encode("utf-8", "surrogateescape") if isinstance(name, str) else bytes(name)
+            raw = name.encode("utf-8", "surrogateescape") if isinstance(name, str) else bytes(memoryview(name))
         except (TypeError, ValueError):
             raise errors.InvalidRecord(reason=f"a header is a (str, bytes) pair, not {pair!r}") from None
         if isinstance(value, str):
