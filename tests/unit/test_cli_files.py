@@ -254,6 +254,18 @@ def test_verify_while_others_write(run: Runner) -> None:
             assert run("verify", "--json").json["partitions"][0]["records"] == 40 + 100 * (n + 1)
 
 
+def test_a_segment_deleted_meanwhile_is_no_damage(
+    run: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import os
+
+    listed = os.listdir(segment(run).parent)
+    monkeypatch.setattr("logflume.cli.integrity.os.listdir", lambda path: listed)
+    segment(run, 0).unlink()
+    segment(run, 10).unlink()
+    assert run("verify", "--json").json["partitions"][0]["records"] == 20
+
+
 # ---- du, maintain, recover, doctor
 
 

@@ -29,8 +29,8 @@ class Packing:
     def measure(self, path: str, size: int) -> tuple[int, int]:
         """(bytes unpacked, bytes stored) of the batches looked at, whole batches each."""
         unpacked = stored = 0
-        with SegmentScan(path) as scan:
-            try:
+        try:
+            with SegmentScan(path) as scan:
                 for batch in scan:
                     if batch.position + batch.size > size:
                         break
@@ -39,6 +39,6 @@ class Packing:
                         continue
                     unpacked += batch.unpacked_size() + HEADER_BYTES
                     stored += batch.size
-            except LogflumeError:
-                pass  # `verify` is for damage; what was measured so far counts
+        except (LogflumeError, FileNotFoundError):
+            pass  # damage is for `verify`, a segment may be deleted meanwhile: what was measured so far counts
         return unpacked, stored
