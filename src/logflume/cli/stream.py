@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import select
 import sys
 import time
 
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Selection", "print_records"]
 
-_LOOK_S = 1.0  # how often partitions that were added are looked for
+_LOOK_S = 0.5  # how often partitions that were added, and a reader that left, are looked for
 
 
 class Selection:
@@ -91,6 +94,17 @@ class _Printer:
         """What was put is on its way to whoever reads."""
         self._out.flush()
 
+    def check_reader(self) -> None:
+        """BrokenPipeError when whoever reads has gone: waiting for the next record to find out may take for ever."""
+        try:
+            number = self._out.fileno()
+        except (OSError, ValueError):
+            return  # not a file: a test's buffer
+        watch = select.poll()
+        watch.register(number, 0)  # POLLERR and POLLHUP are always reported
+        if any(event & (select.POLLERR | select.POLLHUP) for _, event in watch.poll(0)):
+            raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
 
 class _Follower:
     """Waits for new records and prints them as they come."""
@@ -122,6 +136,7 @@ class _Follower:
                 self._skip(error)
                 continue
             printer.flush()
+            printer.check_reader()
             self._look()
             positions: list[tuple[PartitionLog, int]] = [
                 (partition, reader.position)
