@@ -19,6 +19,7 @@ SOAK = float(os.environ.get("LOGFLUME_SOAK", "0"))
 SEED = int(os.environ.get("LOGFLUME_SEED", time.time_ns() % 1_000_000))
 SETTINGS: dict[str, Any] = {"segment_bytes": 24_000, "index_interval_bytes": 400}
 BOOT_ID_AT, BOOT_ID_SIZE = 16, 16  # native/include/lf/state.h
+DIRECTORY_SYNCED_AT = 112  # as above
 STATE = "logflume.state"
 
 
@@ -183,6 +184,20 @@ def test_a_second_power_loss_right_after_the_first_recovery(tmp_path: Path) -> N
         with opened(again, **SETTINGS) as log:
             assert log.end_offset == end
             assert read_all(log) == rows[:end]
+
+
+def test_the_first_roll_syncs_the_directory(tmp_path: Path) -> None:
+    """Were the first segment's entry lost, and a later one's not, the log would look as if retention had been."""
+    with opened(tmp_path, **SETTINGS) as log:
+        log.append(b"x")
+        assert directory_synced(tmp_path) == 0
+        log.roll()
+        assert directory_synced(tmp_path) == 1
+
+
+def directory_synced(directory: Path) -> int:
+    state = (directory / "t-0" / STATE).read_bytes()
+    return int.from_bytes(state[DIRECTORY_SYNCED_AT : DIRECTORY_SYNCED_AT + 8], "little")
 
 
 def test_a_kill_is_no_power_loss(tmp_path: Path) -> None:
