@@ -1,4 +1,7 @@
-"""Tables against a dict: any writes by anybody, restarts, lost and damaged checkpoints, compaction, deletions."""
+"""Tables against a dict: any writes by anybody, restarts, lost and damaged checkpoints, compaction, deletions.
+
+Compaction is the engine's, with the tables open, or a twin's, with the log closed.
+"""
 
 from __future__ import annotations
 
@@ -37,12 +40,17 @@ class TableModel(RuleBasedStateMachine):
         self.log_of: list[list[tuple[int, bytes, bytes | None]]] = [[] for _ in range(PARTITIONS)]
         self.mirror: dict[bytes, bytes] = {}
 
-    @initialize(codec=st.sampled_from(["none", "lz4"]), follow=st.sampled_from(["read", "manual"]))
-    def begin(self, codec: str, follow: str) -> None:
+    @initialize(
+        codec=st.sampled_from(["none", "lz4"]),
+        follow=st.sampled_from(["read", "manual"]),
+        tombstones_ms=st.sampled_from([0, 86_400_000]),
+    )
+    def begin(self, codec: str, follow: str, tombstones_ms: int) -> None:
         self.follow = follow
         config = {
             "cleanup.policy": "compact",
             "segment.bytes": 1024,
+            "delete.retention.ms": tombstones_ms,
             "compression.type": "uncompressed" if codec == "none" else codec,
         }
         self.log = logflume.open(self.root / "data")
@@ -111,6 +119,14 @@ class TableModel(RuleBasedStateMachine):
     @rule()
     def checkpoint(self) -> None:
         self.table.checkpoint()
+
+    @rule(roll=st.booleans())
+    def compact(self, roll: bool) -> None:
+        self.writer.flush()
+        for number in range(PARTITIONS):
+            if roll:
+                self.log.partition("t", number).roll()
+        self.log.compact("t", force=True)
 
     @rule(number=st.integers(0, PARTITIONS - 1), part=st.floats(0, 1))
     def delete_records(self, number: int, part: float) -> None:

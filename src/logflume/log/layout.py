@@ -27,6 +27,7 @@ __all__ = [
     "SNAPSHOT_SUFFIX",
     "STATE_FILE",
     "SWAP_SUFFIX",
+    "TABLE_FILE",
     "TIME_INDEX_SUFFIX",
     "TOPICS_FILE",
     "TXN_INDEX_SUFFIX",
@@ -55,6 +56,7 @@ TOPICS_FILE = "logflume-topics.json"
 PARTITION_METADATA_FILE = "partition.metadata"
 LEADER_EPOCH_FILE = "leader-epoch-checkpoint"
 STATE_FILE = "logflume.state"
+TABLE_FILE = "logflume.table"
 
 LOG_SUFFIX = ".log"
 INDEX_SUFFIX = ".index"

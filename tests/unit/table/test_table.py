@@ -292,6 +292,20 @@ def test_callbacks_come_in_the_order_of_the_log_and_see_the_change(log):
             table.remove_on_change(changed)
 
 
+def test_replay_begins_with_what_is_there(log):
+    with log.table("t", value_serde=JSON) as table:
+        for i in range(5):
+            table.put(b"%d" % i, i)
+        table.flush()
+        table.delete(b"0")
+        seen = []
+        table.on_change(lambda *change: seen.append(change), replay=True)
+        assert sorted(seen) == [(b"%d" % i, None, i) for i in range(1, 5)]
+        table.put(b"1", 11)
+        table.refresh()
+        assert seen[4:] == [(b"1", 1, 11)]
+
+
 def test_a_callback_that_raises_is_heard_of_and_nothing_is_announced_twice(log):
     with log.table("one", follow="manual") as table, log.producer() as producer:
         seen = []

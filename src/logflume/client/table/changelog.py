@@ -9,7 +9,6 @@ from logflume.client.table.core import PENDING_MAX
 from logflume.client.table.table import Table
 
 if TYPE_CHECKING:
-    from logflume._native.delivery import Delivery
     from logflume.client.log import Log
 
 __all__ = ["Changelog"]
@@ -31,20 +30,9 @@ class Changelog(Table[K, V], MutableMapping[K, V]):
     def __init__(self, log: Log, topic: str, partition: int, **options: Any) -> None:
         options.setdefault("follow", "manual")
         super().__init__(log, topic, partitions=[partition], **options)
-        self._partition = partition
+        self._write_to = partition
         # Nobody sees a difference when own writes are read back early, and they need not be kept twice.
         self.core.pending_max = PENDING_MAX
-
-    def _send(
-        self,
-        key: K,
-        value: bytes | None,
-        partition: int | None,
-        headers: Any,
-        timestamp: int | None,
-    ) -> Delivery:
-        number = self._partition if partition is None else partition
-        return super()._send(key, value, number, headers, timestamp)
 
     def __setitem__(self, key: K, value: V) -> None:
         """Write through: as put(), without its Delivery."""

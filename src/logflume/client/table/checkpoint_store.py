@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from logflume.client.table.checkpoint_file import read_checkpoint, write_checkpoint
 from logflume.errors import CorruptRecord, UnsupportedFormat
+from logflume.log import layout
 from logflume.log.filesystem import raise_typed
 from logflume.log.ids import NO_ID, decode_id
 from logflume.observe import get_logger
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from logflume.client.table.partition_state import PartitionState
 
 __all__ = ["CheckpointStore"]
-
-TABLE_FILE = "logflume.table"
-"""In a partition's directory."""
 
 _logger = get_logger(__name__)
 
@@ -44,7 +42,7 @@ class CheckpointStore:
     def path(self, state: PartitionState) -> str:
         """The file of a partition's checkpoint."""
         if self._state_dir is None:
-            return os.path.join(os.fsdecode(state.log.path), TABLE_FILE)
+            return os.path.join(os.fsdecode(state.log.path), layout.TABLE_FILE)
         return os.path.join(self._state_dir, f"{state.log.topic}-{state.log.partition}.table")
 
     def restore(self, state: PartitionState) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from logflume.client.table.checkpoint_store import CheckpointStore
 from logflume.client.table.follower import Follower
 from logflume.client.table.lookups import Lookups
-from logflume.client.table.partition_state import Held, PartitionState
+from logflume.client.table.partition_state import Announce, PartitionState
 from logflume.client.table.placement import Placement
 from logflume.errors import Closed, InvalidConfig, ReadOnlyDirectory, UnknownTopicOrPartition
 
@@ -55,7 +55,7 @@ class Core(Lookups):
                 name="follow", value=follow, reason=f"must be one of {', '.join(_FOLLOW)}"
             )
         self.topic = topic
-        self.announce: Callable[[bytes, bytes | None, bytes | None], None] | None = None
+        self.announce: Announce | None = None
         self._log = log
         self._directory = log.directory
         self._options = options
@@ -141,9 +141,8 @@ class Core(Lookups):
             own = {n: state.pending.copy() for n, state in self.states.items() if state.pending}
             if own and self._producer is not None:
                 self._producer.publish()
-            announce = None if self.announce is None else self._announce
             for number, state in self.states.items():
-                count += state.catch_up(announce, self._tombstone_ms)
+                count += state.catch_up(self.announce, self._tombstone_ms)
                 for key, entry in own.get(number, {}).items():
                     # Read back by now (or refused, which flush() tells), unless it was written again meanwhile.
                     if state.pending.get(key) is entry:
@@ -152,12 +151,12 @@ class Core(Lookups):
             self._folding = False
         return count
 
-    def _announce(
-        self, state: PartitionState, key: bytes, old: Held | None, new: Held | None
-    ) -> None:
-        assert self.announce is not None
-        values = [state.value_at(held) if isinstance(held, int) else held for held in (old, new)]
-        self.announce(key, values[0], values[1])
+    def replay(self, announce: Announce) -> None:
+        """Announce all keys there are, as if each came now; own writes that are not read back will still come."""
+        with self.lock:
+            self.refresh()
+            for state in self.states.values():
+                state.replay(announce)
 
     # ---- writing
 
@@ -171,11 +170,15 @@ class Core(Lookups):
     ) -> Delivery:
         """Send a record; it shows in look-ups from here on. Raises InvalidRecord and what Producer.send does."""
         with self.lock:
-            self.check_open()
-            number = self.places.home(key) if partition is None else partition
-            state = self.places.held(number)
-            delivery: Delivery = self._writer().send(
-                self.topic, value, key, headers, number, timestamp
+            if self.closed:
+                self.check_open()
+            places = self.places
+            if partition is None:
+                partition = places.home(key) if places.count > 1 else 0
+            state = places.states.get(partition) or places.held(partition)
+            producer = self._producer or self._writer()
+            delivery: Delivery = producer.send(
+                self.topic, value, key, headers, partition, timestamp
             )
             state.pending[key] = (value,)
             if self.pending_max is not None and len(state.pending) >= self.pending_max:

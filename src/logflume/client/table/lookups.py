@@ -47,17 +47,17 @@ class Lookups(ABC):
         if self.closed:
             self.check_open()
         places = self.places
-        home = places.home(key) if places.count > 1 else 0
-        state = places.states.get(home)
+        state, home = places.only, -1
+        if state is None:
+            home = places.home(key)
+            state = places.states.get(home)
         if state is not None:
             if self.on_read and state.position != state.log.end_offset:
                 self.catch_up()
             held = state.find(key) if state.pending else state.entries.get(key)
             if held is not None:
                 return held if isinstance(held, bytes) else self._read(state, key, held)
-        if len(places.states) > 1 or state is None:
-            return self._find_elsewhere(key, home)
-        return None
+        return None if home < 0 else self._find_elsewhere(key, home)
 
     def _find_elsewhere(self, key: bytes, home: int) -> bytes | None:
         """A key that some producer put where the partitioner would not, or before partitions were added."""

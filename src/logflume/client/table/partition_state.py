@@ -20,8 +20,8 @@ __all__ = ["Announce", "Held", "PartitionState"]
 
 Held = bytes | int
 """A value, or the offset of the record that has it."""
-Announce = Callable[["PartitionState", bytes, Held | None, Held | None], None]
-"""Told of each change, in the order of the log: the key, what was held before, what is now."""
+Announce = Callable[[bytes, bytes | None, bytes | None], None]
+"""Told of each change, in the order of the log: the key, the value before, the value now."""
 
 _READ_RECORDS = 100_000
 _READ_BYTES = 1 << 20
@@ -89,6 +89,9 @@ class PartitionState:
             return None
         return record.value if record.offset == offset else None
 
+    def _value_of(self, held: Held | None) -> bytes | None:
+        return self.value_at(held) if isinstance(held, int) else held
+
     # ---- following the log
 
     def catch_up(self, announce: Announce | None, tombstone_ms: int) -> int:
@@ -152,7 +155,7 @@ class PartitionState:
                 continue
             else:
                 del entries[key]
-            announce(self, key, old, value)
+            announce(key, self._value_of(old), self._value_of(value))
 
     def _rebuild(self, announce: Announce | None, tombstone_ms: int) -> int:
         """Fold the whole log anew, then announce what differs; returns how many records it has."""
@@ -203,6 +206,11 @@ class PartitionState:
     def _sealed(self) -> list[tuple[int, int]]:
         return [(s.base_offset, s.size) for s in self.log.segments() if s.sealed]
 
+    def replay(self, announce: Announce) -> None:
+        """Announce every key that is there, own writes left out."""
+        for key, held in self.entries.copy().items():
+            announce(key, None, self._value_of(held))
+
     def _announce_difference(self, old: Entries, new: Entries, announce: Announce) -> None:
         """All are told, whatever an earlier call raises; the first failure is raised at the end."""
         failure: Exception | None = None
@@ -210,7 +218,7 @@ class PartitionState:
         gone = [(k, v, None) for k, v in old.items() if k not in new]
         for key, before, after in [*changes, *gone]:
             try:
-                announce(self, key, before, after)
+                announce(key, self._value_of(before), self._value_of(after))
             except Exception as error:
                 failure = failure or error
         if failure is not None:
@@ -240,10 +248,9 @@ class PartitionState:
         if not log.start_offset <= checkpoint.position <= log.end_offset:
             return "is ahead of the log"
         anchor = checkpoint.anchor_offset
-        if anchor >= log.start_offset:
-            record = log.read(anchor)
-            if record.offset == anchor and record.timestamp != checkpoint.anchor_timestamp:
-                return "is of another log: its last record is not in this one"
+        found = self._timestamp_at(anchor) if anchor >= 0 else None
+        if found is not None and found != checkpoint.anchor_timestamp:
+            return "is of another log: its last record is not in this one"
         self.entries = checkpoint.entries
         self.position = checkpoint.position
         self._start_offset = checkpoint.start_offset
@@ -251,6 +258,14 @@ class PartitionState:
         self._anchor = anchor, checkpoint.anchor_timestamp
         self.applied = 0
         return None
+
+    def _timestamp_at(self, offset: int) -> int | None:
+        """Of the record at an offset; None when compaction took it."""
+        try:
+            record = self.log.read(offset)
+        except OffsetOutOfRange:
+            return None
+        return record.timestamp if record.offset == offset else None
 
 
 def _has_gap(batch: RecordBatch, position: int, after: int) -> bool:

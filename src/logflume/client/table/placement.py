@@ -47,6 +47,8 @@ class Placement:
         """Of the topic's partitions, held here or not."""
         self._subset = None if partitions is None else sorted(set(partitions))
         self.states: dict[int, PartitionState] = {}
+        self.only: PartitionState | None = None
+        """The one state, where there is no other."""
         self.adopt()
 
     def adopt(self) -> None:
@@ -64,6 +66,7 @@ class Placement:
         }
         # A new dict, for those who are looking through the old one without the lock.
         self.states = {**self.states, **added}
+        self.only = next(iter(self.states.values())) if len(self.states) == 1 else None
         self.count = count
 
     def home(self, key: bytes) -> int:

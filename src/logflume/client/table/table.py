@@ -63,6 +63,9 @@ class Table(Mapping[K, V]):
         self._load_key: Callable[[bytes], K] = keys[1]
         self._dump_value: Callable[[V], bytes] = values[0]
         self._load_value: Callable[[bytes], V] = values[1]
+        self._write_to: int | None = (
+            None  # the partition of all writes, in place of the partitioner's
+        )
         self._plain_keys, self._plain_values = keys is BYTES, values is BYTES
         self._callbacks: list[Callable[[K, V | None, V | None], object]] = []
         self.core = Core(
@@ -149,7 +152,15 @@ class Table(Mapping[K, V]):
         Without `partition` it goes where the partitioner puts the key. Raises InvalidRecord when this table does
         not hold that partition, RecordTooLarge, InvalidTimestamp, ReadOnlyDirectory, Closed.
         """
-        return self._send(key, self._dump_value(value), partition, headers, timestamp)
+        plain = self._plain_keys and type(key) is bytes
+        raw = value if self._plain_values and type(value) is bytes else self._dump_value(value)
+        return self.core.send(
+            key if plain else self._dump_key(key),  # type: ignore[arg-type]
+            raw,  # type: ignore[arg-type]
+            headers,
+            self._write_to if partition is None else partition,
+            timestamp,
+        )
 
     def delete(
         self,
@@ -160,17 +171,8 @@ class Table(Mapping[K, V]):
         timestamp: int | None = None,
     ) -> Delivery:
         """Send a tombstone, whether the key is there or not; otherwise as put()."""
-        return self._send(key, None, partition, headers, timestamp)
-
-    def _send(
-        self,
-        key: K,
-        value: bytes | None,
-        partition: int | None,
-        headers: Any,
-        timestamp: int | None,
-    ) -> Delivery:
-        return self.core.send(self._dump_key(key), value, headers, partition, timestamp)
+        number = self._write_to if partition is None else partition
+        return self.core.send(self._dump_key(key), None, headers, number, timestamp)
 
     def flush(self) -> None:
         """Return when all that was put and deleted is acknowledged. Raises the first failure since the last flush.
@@ -197,7 +199,7 @@ class Table(Mapping[K, V]):
         wait_until(self.core, target, timeout)
 
     def on_change(
-        self, callback: Callable[[K, V | None, V | None], object]
+        self, callback: Callable[[K, V | None, V | None], object], *, replay: bool = False
     ) -> Callable[[K, V | None, V | None], object]:
         """Have `callback(key, old, new)` called for each record taken in from now on; None stands for absent.
 
@@ -205,24 +207,43 @@ class Table(Mapping[K, V]):
         thread that takes it in. An error that one raises comes out of the refresh() or read that it happened in;
         the next one goes on with the record after it. When records went from the front of the log, the keys that
         are gone with them are announced too. `old` is also None when it is longer than inline_bytes_max
-        and compaction has taken it. Returns the callback, so that it serves as a decorator.
+        and compaction has taken it. With `replay` it is called first for each key that is there, as if that came
+        now, and misses nothing in between. Returns the callback, so that it serves as a decorator.
         """
-        self._callbacks.append(callback)
-        self.core.announce = self._announce
+        with self.core.lock:
+            if replay:
+                self.core.replay(lambda *change: self._call([callback], *change))
+            # Replaced, not changed: a callback may add or remove one.
+            self._callbacks = [*self._callbacks, callback]
+            self.core.announce = self._announce
         return callback
 
     def remove_on_change(self, callback: Callable[[K, V | None, V | None], object]) -> None:
         """No longer call it. Raises ValueError when it is not one of them."""
-        self._callbacks.remove(callback)
-        if not self._callbacks:
-            self.core.announce = None
+        with self.core.lock:
+            left = self._callbacks.copy()
+            left.remove(callback)
+            self._callbacks = left
+            if not left:
+                self.core.announce = None
 
     def _announce(self, key: bytes, old: bytes | None, new: bytes | None) -> None:
-        load = self._load_value
-        given = self._load_key(key)
-        before = None if old is None else load(old)
-        after = None if new is None else load(new)
-        for callback in list(self._callbacks):
+        self._call(self._callbacks, key, old, new)
+
+    def _call(
+        self,
+        callbacks: list[Callable[[K, V | None, V | None], object]],
+        key: bytes,
+        old: bytes | None,
+        new: bytes | None,
+    ) -> None:
+        given: Any = key if self._plain_keys else self._load_key(key)
+        before: Any = old
+        after: Any = new
+        if not self._plain_values:
+            before = None if old is None else self._load_value(old)
+            after = None if new is None else self._load_value(new)
+        for callback in callbacks:
             callback(given, before, after)
 
     # ---- about it
