@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import statistics
 import threading
@@ -186,3 +187,41 @@ def test_a_record_larger_than_a_segment_names_the_property(tmp_path: Path) -> No
     assert handle.log.append_many([b"x" * 100] * 500) == 1
     assert handle.log.end_offset == 501
     handle.close()
+
+
+def test_a_closed_log_is_opened_read_only_without_a_scan(tmp_path: Path) -> None:
+    handle = Handle(tmp_path, segment_bytes=2000)
+    for i in range(50):
+        handle.log.append(b"x" * 100, timestamp=i)
+    handle.log.set_start_offset(3)
+    rows = read_all(handle.log)
+    handle.close()
+    reader = Handle(tmp_path, read_only=True)
+    assert reader.log.recovery.clean
+    assert reader.log.recovery.bytes_scanned == 0
+    assert read_all(reader.log) == rows
+    assert reader.log.start_offset == 3
+    reader.close()
+
+
+def test_a_damaged_log_opened_read_only_ends_before_the_damage(tmp_path: Path) -> None:
+    """Nothing is cut, nothing deleted: what recovery would do is only seen."""
+    handle = Handle(tmp_path / "live", segment_bytes=2000)
+    for i in range(50):
+        handle.log.append(b"x" * 100, timestamp=i)
+    rows = read_all(handle.log)
+    shutil.copytree(tmp_path / "live", tmp_path / "crashed")
+    handle.close()
+    where = tmp_path / "crashed" / "t-0"
+    (where / "logflume.state").unlink()
+    second = sorted(where.glob("*.log"))[1]
+    second.write_bytes(second.read_bytes()[:700])
+    before = {path.name: path.read_bytes() for path in where.iterdir()}
+    reader = Handle(tmp_path / "crashed", read_only=True)
+    end = reader.log.end_offset
+    assert read_all(reader.log) == rows[:end]
+    assert len(reader.log.segments()) == 2
+    assert int(second.stem) < end < 50
+    assert reader.log.recovery.cuts
+    reader.close()
+    assert {path.name: path.read_bytes() for path in where.iterdir()} == before
