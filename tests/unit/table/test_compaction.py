@@ -7,6 +7,7 @@ import threading
 import pytest
 
 import logflume
+from logflume import errors
 from logflume.client.table import partition_state
 
 
@@ -148,3 +149,33 @@ def test_tables_writers_and_compaction_at_once(log, topic):
             for n, value in last.items()
             if value
         }
+
+
+def test_reading_anew_starts_over_when_the_log_is_compacted_meanwhile(log, monkeypatch):
+    send(log, "gone", (b"a", b"1"), (b"b", b"1"), (b"a", None))
+    log.partition("gone", 0).roll()
+    read_all, times = partition_state.PartitionState._read_all, []
+
+    def disturbed(self):
+        found = read_all(self)
+        times.append(1)
+        if len(times) == 1:
+            found[0][b"a"] = b"1"  # as if read before a tombstone that is gone by now
+            compact(log, "gone")
+        return found
+
+    monkeypatch.setattr(partition_state.PartitionState, "_read_all", disturbed)
+    with log.table("gone") as table:
+        assert dict(table) == {b"b": b"1"}
+        assert len(times) == 2
+
+
+def test_a_log_that_never_stands_still_is_an_error(log, monkeypatch):
+    stamps = iter(range(100))
+    monkeypatch.setattr(
+        partition_state.PartitionState, "_sealed", lambda _self: [(0, next(stamps))]
+    )
+    with pytest.raises(errors.RecoveryFailed, match="compacted during each of 10"):
+        log.table("gone")
+    with log.table("t") as table:
+        assert dict(table) == {}, "where tombstones are kept, it need not stand still"

@@ -9,7 +9,7 @@ import pytest
 
 import logflume
 from logflume import errors
-from logflume.client.table import partition_state
+from logflume.client.table import checkpoint_store, partition_state
 from support.compacting import compact_closed
 
 
@@ -69,6 +69,32 @@ def test_close_saves_what_is_worth_it(where):
         with log.table("t", follow="manual") as table:
             assert table.core.states[0].applied == 0
             assert len(table) == 101 - 1 + 1
+
+
+def test_a_checkpoint_counts_for_close_unless_it_failed(where, monkeypatch):
+    filled(where)
+    with logflume.open(where) as log:
+        table = log.table("t")
+        for i in range(60):
+            table.put(b"%d" % i, b"v")
+        table.checkpoint()
+        before = checkpoint_of(where).stat().st_mtime_ns
+        table.put(b"k", b"v")
+        table.close()
+        assert checkpoint_of(where).stat().st_mtime_ns == before
+        table = log.table("t")
+        for i in range(60):
+            table.put(b"%d" % i, b"w")
+
+        def full(path, _checkpoint):
+            raise errors.DiskFull(path=path)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(checkpoint_store, "write_checkpoint", full)
+            with pytest.raises(errors.DiskFull):
+                table.checkpoint()
+        table.close()
+        assert checkpoint_of(where).stat().st_mtime_ns > before
 
 
 def test_closing_the_log_saves_too(where):

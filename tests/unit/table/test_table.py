@@ -292,6 +292,20 @@ def test_callbacks_come_in_the_order_of_the_log_and_see_the_change(log):
             table.remove_on_change(changed)
 
 
+def test_what_a_callback_writes_shows_although_it_is_not_published(log):
+    with log.table("one", follow="manual", linger_ms=60_000) as table:
+
+        @table.on_change
+        def changed(key, _old, new):
+            if new == b"1":
+                table.put(key, b"2")
+
+        table.put(b"k", b"1")
+        table.refresh()
+        assert log.partition("one", 0).end_offset == 1
+        assert table[b"k"] == b"2"
+
+
 def test_replay_begins_with_what_is_there(log):
     with log.table("t", value_serde=JSON) as table:
         for i in range(5):
