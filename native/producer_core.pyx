@@ -313,6 +313,9 @@ cdef class ProducerCore(Upkeep):
                 if full < 0:
                     break
                 self._append_scattered(s, stages, full)
+                if full == scatter.keyless:
+                    # Records without a key move on, as they do from batch to batch in send().
+                    s.sticky = scatter.keyless = (full + 1) % s.count
             for full in range(s.count):
                 self._append_scattered(s, stages, full)
         finally:

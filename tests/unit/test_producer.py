@@ -624,3 +624,11 @@ def test_a_forked_child_sends_its_own_and_not_its_parents(tmp_path):
     run(code, tmp_path / "data")
     with logflume.open(tmp_path / "data") as log:
         assert sorted(values_of(log)) == [b"child", b"parent"]
+
+
+def test_records_without_a_key_among_keyed_ones_move_on_to_other_partitions(tmp_path):
+    with logflume.open(tmp_path / "data") as log:
+        log.create_topic("t", partitions=4)
+        with log.producer(acks=1) as producer:
+            producer.send_many("t", [b"x" * 100] * 40_000, keys=[None] * 40_000)
+        assert all(partition.end_offset > 2000 for partition in log["t"])
