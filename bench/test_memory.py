@@ -55,7 +55,7 @@ def run(
         ],
         about=f"{about}: {ABOUT}",
         unit="MB",
-        rounds=2,
+        rounds=2 if how else 1,
         warmup=False,
     )
 

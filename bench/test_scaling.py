@@ -16,6 +16,7 @@ from bench.payload import json_lines, packed, values
 from bench.programs import start
 from bench.programs.appender import CHUNK
 from bench.test_lookup import chosen
+from bench.test_read import fixed
 from logflume._native.input_columns import Packed
 
 
@@ -99,43 +100,38 @@ def test_processes(contest: Contest, workers: int, shared: bool) -> None:
     )
 
 
-def test_partitions(contest: Contest, partitions: int) -> None:
+def test_partitions(contest: Contest, where: Path, partitions: int) -> None:
+    """One log for all rounds: closing syncs each partition, which would take most of the time."""
     count = contest.scale.count(4e6)
     records = values(100, count)
-
-    def keyed(log: logflume.Log) -> Job:
+    keys = [value[:8] for value in records]
+    with logflume.open(where / "log") as log:
+        for topic in ("each", "lists"):
+            log.create_topic(topic, partitions=partitions)
         producer = log.producer(acks=1)
-        keys = [value[:8] for value in records[:10_000]]
-        for key in keys:
-            producer.send(TOPIC, b"", key=key)
-        producer.flush()
+        for topic in ("each", "lists"):
+            producer.send_many(topic, records, keys=keys)  # all partitions are open from here on
 
-        def job() -> None:
-            send, n = producer.send, len(keys)
-            for i, value in enumerate(records):
-                send(TOPIC, value, key=keys[i % n])
+        def each() -> None:
+            send = producer.send
+            for value, key in zip(records, keys, strict=True):
+                send("each", value, key=key)
             producer.flush()
 
-        return job
-
-    def lists(log: logflume.Log) -> Job:
-        producer = log.producer(acks=1)
-        keys = [value[:8] for value in records]
-        producer.send_many(TOPIC, records[:10_000], keys=keys[:10_000])
-        return lambda: producer.send_many(TOPIC, records, keys=keys)
-
-    contest.run(
-        "Partitions of a topic",
-        [
-            ours("send with key", count, keyed, partitions=partitions),
-            ours("send_many(list, keys)", count, lists, partitions=partitions),
-        ],
-        about="one producer, keys spread over all partitions, all of them open",
-        x=("partitions", partitions),
-        # Closing a partition syncs it: with a thousand of them that is what a round spends its time on.
-        rounds=3 if partitions >= 100 else None,
-        warmup=partitions < 100,
-    )
+        contest.run(
+            "Partitions of a topic",
+            [
+                fixed("send with key", "logflume", count, each),
+                fixed(
+                    "send_many(list, keys)",
+                    "logflume",
+                    count,
+                    lambda: producer.send_many("lists", records, keys=keys),
+                ),
+            ],
+            about="one producer, keys spread over all partitions, all of them open",
+            x=("partitions", partitions),
+        )
 
 
 def test_log_size(contest: Contest, where: Path, log_mb: int) -> None:
@@ -149,6 +145,7 @@ def test_log_size(contest: Contest, where: Path, log_mb: int) -> None:
             if partition.end_offset % (1 << 20) == 0:
                 partition.sync()  # a large log would otherwise be held up by the kernel's write-back later
         partition.sync()
+        middle = partition.read(total // 2).timestamp
     some = chosen(1000, total)
 
     def opened(name: str, count: int, job: Callable[[logflume.Partition], object]) -> Contestant:
@@ -173,7 +170,7 @@ def test_log_size(contest: Contest, where: Path, log_mb: int) -> None:
         "Size of the log",
         [
             opened("look-up, random", 1000, lambda p: [p.read(offset) for offset in some]),
-            opened("look-up by time", 1, lambda p: p.offset_for_time(1)),
+            opened("look-up by time", 1, lambda p: p.offset_for_time(middle)),
             opened("last 1,000 records", 1000, lambda p: p.read_batch(total - 1000)),
             Contestant("open, read the last", "logflume", 1, opening),
         ],
