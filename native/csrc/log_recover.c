@@ -139,6 +139,15 @@ static int file_size(lf_log *log, const lf_segment *s, int64_t *size, lf_error *
     return LF_OK;
 }
 
+/* Records that were published in this boot, or on disk already, and are gone: somebody cut the file. */
+static void report_missing(lf_log *log, int64_t acknowledged, const end_found *end) {
+    lf_recovery *r = &log->recovery;
+    lf_segment_path(log, lf_segment_active(log)->base_offset, ".log", r->cut_path);
+    r->cut_position = end->position;
+    snprintf(r->reason, sizeof r->reason, "offsets %lld to %lld were acknowledged and are missing", (long long)end->offset,
+             (long long)acknowledged - 1);
+}
+
 int lf_log_recover(lf_log *log, lf_error *e) {
     uint8_t boot[16];
     lf_boot_id(boot);
@@ -187,6 +196,7 @@ int lf_log_recover(lf_log *log, lf_error *e) {
     }
     lf_segment *active = lf_segment_active(log);
     active->sealed = false;
+    if (trusted > end.offset) report_missing(log, trusted, &end);
     if (start < log->segments[0]->base_offset) start = log->segments[0]->base_offset;
     lf_state_set_start(st, start > end.offset ? end.offset : start);
     st->active_base = active->base_offset;

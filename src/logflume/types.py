@@ -96,7 +96,7 @@ class Cut(NamedTuple):
     position: int
     """The file is kept up to here (byte)."""
     size: int
-    """Bytes cut; a preallocated tail of zeroes does not count."""
+    """Bytes cut; a preallocated tail of zeroes does not count. 0 when the bytes were gone before."""
     reason: str
 
 

@@ -216,3 +216,22 @@ def test_a_kill_is_no_power_loss(tmp_path: Path) -> None:
         assert log.end_offset == 100
         assert not log.recovery.cuts
         assert log.read(99).value == b"value 19"
+
+
+@pytest.mark.parametrize("whole_batches", [True, False])
+def test_a_file_that_somebody_cut_is_reported(whole_batches: bool, tmp_path: Path) -> None:
+    """Also where it was cut between two batches, so that nothing looks torn."""
+    with opened(tmp_path) as log:
+        for _ in range(20):
+            log.append(b"x" * 50)
+    path = tmp_path / "t-0" / f"{0:020}.log"
+    size = path.stat().st_size // 20
+    path.write_bytes(path.read_bytes()[: 15 * size + (0 if whole_batches else 33)])
+    with opened(tmp_path) as log:
+        assert log.end_offset == 15
+        (cut,) = log.recovery.cuts
+        assert (cut.path, cut.position) == (str(path), 15 * size)
+        assert cut.size == (0 if whole_batches else 33)
+        assert "offsets 15 to 19" in cut.reason
+    with opened(tmp_path) as log:
+        assert not log.recovery.cuts
