@@ -21,7 +21,6 @@ from logflume.types import Cut, PartitionReport, SegmentInfo
 from logflume._native.append_input cimport AppendInput
 from logflume._native.core cimport *
 from logflume._native.failures cimport fail
-from logflume._native.gather cimport stamp_of
 from logflume._native.staging cimport Stage
 
 __all__ = ["PartitionLog", "arm_failpoints", "failpoint_names", "sync_filesystem"]
@@ -288,7 +287,7 @@ cdef class PartitionLog:
                 raise errors.RecordTooLarge(size=PyBytes_GET_SIZE(key) + PyBytes_GET_SIZE(value), limit=self.max_message_bytes)
             key_len = <int32_t>PyBytes_GET_SIZE(key)
             key_at = <const uint8_t *>PyBytes_AS_STRING(key)
-        cdef int64_t when = lf_now_ms() if timestamp is None else stamp_of(timestamp)
+        cdef int64_t when = lf_now_ms() if timestamp is None else timestamp
         log = self.enter()
         # Held GIL: the writer lock is free but for other processes and long rolls, and releasing costs as much as the append.
         rc = lf_log_append_one(log, key_at, key_len, <const uint8_t *>PyBytes_AS_STRING(value),
