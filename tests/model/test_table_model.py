@@ -113,7 +113,10 @@ class TableModel(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, PARTITIONS - 1))
     def without_key(self, number: int) -> None:
-        self.writer.send("t", b"no key", partition=number).result(10)
+        """As from before the topic was compacted: a compacted topic takes none."""
+        self.log.alter_topic("t", config={"cleanup.policy": "delete"})
+        self.log.partition("t", number).append(b"no key")
+        self.log.alter_topic("t", config={"cleanup.policy": "compact"})
         self.ends[number] += 1
 
     @rule()

@@ -214,6 +214,17 @@ def test_the_log_is_on_disk_before_the_checkpoint(where):
             assert log.partition("t", 0).durable_offset == 1
 
 
+def test_a_read_only_directorys_checkpoint_is_read(where):
+    wanted = filled(where)
+    before = checkpoint_of(where).stat().st_mtime_ns
+    with logflume.open(where, read_only=True) as log, log.table("t") as table:
+        assert dict(table) == wanted
+        assert table.core.states[0].applied == 0
+        with pytest.raises(errors.ReadOnlyDirectory, match="state_dir"):
+            table.checkpoint()
+    assert checkpoint_of(where).stat().st_mtime_ns == before
+
+
 def test_a_read_only_directory_with_a_state_dir(where, tmp_path):
     wanted = filled(where)
     checkpoint_of(where).unlink()

@@ -71,8 +71,8 @@ class Core(Lookups):
         self._adopted = time.monotonic()
         entry = self._directory.topic(topic)
         self._tombstone_ms = entry.config.delete_retention_ms
-        keeps = checkpoint and (state_dir is not None or not self._directory.read_only)
-        self._store = CheckpointStore(entry.topic_id, state_dir) if keeps else None
+        self._store = CheckpointStore(entry.topic_id, state_dir) if checkpoint else None
+        self._saves = checkpoint and (state_dir is not None or not self._directory.read_only)
         opener = _opener(self._store, inline_bytes_max)
         self.places = Placement(self._directory, topic, partitions, options, opener)
         self.refresh()
@@ -202,10 +202,9 @@ class Core(Lookups):
 
     def checkpoint(self) -> None:
         """See Table.checkpoint."""
-        if self._store is None:
-            raise ReadOnlyDirectory(
-                path=self._log.path, reason="no checkpoint without checkpoint=True and a state_dir"
-            )
+        if self._store is None or not self._saves:
+            reason = "the table was opened with checkpoint=False, or read-only without a state_dir"
+            raise ReadOnlyDirectory(path=self._log.path, reason=reason)
         self.flush()
         self.refresh()
         for state in self.states.values():
@@ -230,7 +229,7 @@ class Core(Lookups):
 
     def _finish(self) -> None:
         self.flush()
-        if self._store is None:
+        if self._store is None or not self._saves:
             return
         try:
             self.catch_up()  # what is not read now is read at the next start

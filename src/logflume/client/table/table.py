@@ -33,7 +33,7 @@ class Table(Mapping[K, V]):
         follow: "read" (default), every read first takes in what is published by then; "background", a thread
             does; "manual", only refresh() and wait_until() do. Own writes are seen at once in each case.
         key_serde, value_serde: pairs of callables (to bytes, from bytes), such as TEXT and JSON.
-        checkpoint: False to neither read nor write checkpoint files.
+        checkpoint: False to neither read nor write checkpoint files; a read-only directory's are only read.
         state_dir: directory of the checkpoint files; by default each lies beside its partition's segments.
         inline_bytes_max: longer values (bytes) stay in the log and are read from there when asked for.
         options: of the producer that put() and delete() use (`acks`, `linger_ms`, ...).
