@@ -108,6 +108,15 @@ def nearest_table(paths: list[Path_]) -> list[str]:
     return lines
 
 
+def rounded(value: Any) -> Any:
+    """Four digits: no run is more exact."""
+    if isinstance(value, float):
+        return float(f"{value:.4g}")
+    if isinstance(value, dict):
+        return {key: rounded(each) for key, each in value.items()}
+    return [rounded(each) for each in value] if isinstance(value, list) else value
+
+
 def slug(title: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
 
@@ -129,7 +138,12 @@ def write(run: dict[str, Any], paths: list[Path_], scale: str) -> None:
     info = run_info(run) | {"scale": scale}
     results = ROOT / "bench" / "results"
     results.mkdir(exist_ok=True)
-    out = json.dumps({"run": info, "paths": summary(paths)}, indent=1, ensure_ascii=False)
+    out = json.dumps(rounded({"run": info, "paths": summary(paths)}), ensure_ascii=False)
+    out = (
+        out.replace('{"path"', '\n{"path"')
+        .replace('{"x"', '\n {"x"')
+        .replace('{"name"', '\n  {"name"')
+    )
     (results / "latest.json").write_text(out + "\n")
     charts = DOCS / "benchmarks"
     charts.mkdir(exist_ok=True)
