@@ -24,6 +24,13 @@ cdef extern from "Python.h":
 cdef int64_t RECORDS_MAX = 4096
 
 
+cdef int64_t stamp_of(object given) except? -2:
+    """A timestamp in ms as it was given: a whole number. TypeError for a float, which would be seconds."""
+    if isinstance(given, int) or hasattr(given, "__index__"):
+        return given
+    raise TypeError(f"a timestamp is an int, milliseconds since 1970, not {type(given).__name__}")
+
+
 @cython.final
 cdef class Gather:
     """Not thread-safe: it belongs to one call."""
@@ -103,7 +110,7 @@ cdef class Gather:
         if timestamps is not None:
             for room in range(n):
                 when = timestamps[start + room]
-                self.stamp_items[room] = now if when is None else when
+                self.stamp_items[room] = now if when is None else stamp_of(when)
             self.stamps = self.stamp_items
         self.values.n = self.keys.n = n
         return n

@@ -21,6 +21,7 @@ from logflume.types import Cut, PartitionReport, SegmentInfo
 from logflume._native.append_input cimport AppendInput
 from logflume._native.core cimport *
 from logflume._native.failures cimport fail
+from logflume._native.gather cimport stamp_of
 from logflume._native.staging cimport Stage
 
 __all__ = ["PartitionLog", "arm_failpoints", "failpoint_names", "sync_filesystem"]
@@ -171,6 +172,8 @@ cdef class PartitionLog:
 
     cdef int raise_error(self, lf_error *e) except -1:
         cdef int64_t limit = self.config.segment_bytes if e.status == LF_E_TOO_LARGE else -1
+        if e.status == LF_E_TIMEOUT:
+            raise errors.LockTimeout(what=f"the writer lock of {self.path}", seconds=self.config.lock_timeout_s)
         if self.log == NULL:
             return fail(e, self.topic, self.partition, -1, -1)
         if e.status == LF_E_TOO_LARGE:
@@ -238,7 +241,7 @@ cdef class PartitionLog:
             cuts = (Cut(path=os.fsdecode(<bytes>r.cut_path), position=r.cut_position, size=r.cut_bytes,
                         reason=(<bytes>r.reason).decode()),)
         return PartitionReport(topic=self.topic, partition=self.partition, start_offset=self.start_offset,
-                               end_offset=self.end_offset, clean=not r.ran, bytes_scanned=r.scanned_bytes, cuts=cuts)
+                               end_offset=r.end_offset if r.ran else self.end_offset, clean=not r.ran, bytes_scanned=r.scanned_bytes, cuts=cuts)
 
     # ---- writing
 
@@ -287,7 +290,7 @@ cdef class PartitionLog:
                 raise errors.RecordTooLarge(size=PyBytes_GET_SIZE(key) + PyBytes_GET_SIZE(value), limit=self.max_message_bytes)
             key_len = <int32_t>PyBytes_GET_SIZE(key)
             key_at = <const uint8_t *>PyBytes_AS_STRING(key)
-        cdef int64_t when = lf_now_ms() if timestamp is None else timestamp
+        cdef int64_t when = lf_now_ms() if timestamp is None else stamp_of(timestamp)
         log = self.enter()
         # Held GIL: the writer lock is free but for other processes and long rolls, and releasing costs as much as the append.
         rc = lf_log_append_one(log, key_at, key_len, <const uint8_t *>PyBytes_AS_STRING(value),
@@ -374,6 +377,8 @@ cdef class PartitionLog:
         while at < n:
             if lf_batch_check(p + at, n - at, at, True, &b, &reason):
                 raise errors.InvalidRecord(reason=f"batch at byte {at}: {reason.decode()}")
+            if b.attributes & LF_ATTR_CODEC > 4:
+                raise errors.UnsupportedCompression(codec=b.attributes & LF_ATTR_CODEC)
             if b.size > self.max_message_bytes:
                 raise errors.RecordTooLarge(size=b.size, limit=self.max_message_bytes)
             at += b.size

@@ -18,6 +18,8 @@ from logflume import errors
 from logflume._native.accumulator cimport Accumulator, Upkeep
 from logflume._native.core cimport *
 from logflume._native.delivery cimport Delivery
+from logflume._native.gather cimport stamp_of
+from logflume._native.input_columns cimport as_timestamps
 from logflume._native.partitioner cimport LF_PARTITION_XXH3, lf_partition_of
 from logflume._native.scatter cimport Scatter
 from logflume._native.staging cimport Stage, encode_headers, raise_status
@@ -42,7 +44,9 @@ cdef class TopicSlot:
     def check_timestamp(self, int64_t when):
         """InvalidTimestamp when it lies further from the clock than the topic allows."""
         cdef int64_t now = lf_now_ms()
-        if when > now and when - now > self.after_max:
+        if when < 0:
+            reason = "is negative"
+        elif when > now and when - now > self.after_max:
             reason = f"is more than message.timestamp.after.max.ms ({self.after_max}) ahead of the clock"
         elif when < now and now - when > self.before_max:
             reason = f"is more than message.timestamp.before.max.ms ({self.before_max}) behind the clock"
@@ -53,10 +57,9 @@ cdef class TopicSlot:
     def check_timestamps(self, timestamps):
         """As check_timestamp, for the ends of a sequence, None in it being now."""
         if not isinstance(timestamps, (list, tuple)):
-            import numpy
-            timestamps = numpy.asarray(timestamps)
-            timestamps = timestamps.min(), timestamps.max()
-        given = [when for when in timestamps if when is not None]
+            timestamps = as_timestamps(timestamps)
+            timestamps = int(timestamps.min()), int(timestamps.max())
+        given = [stamp_of(when) for when in timestamps if when is not None]
         if given:
             self.check_timestamp(min(given))
             self.check_timestamp(max(given))
@@ -188,7 +191,7 @@ cdef class ProducerCore(Upkeep):
             kn = PyBytes_GET_SIZE(key)
         if headers:
             encoded = encode_headers(headers, &n_headers)
-        when = lf_now_ms() if timestamp is None else timestamp
+        when = lf_now_ms() if timestamp is None else stamp_of(timestamp)
         if topic is self.last_name and topic is not None:
             s = self.last_slot
         else:
@@ -264,8 +267,10 @@ cdef class ProducerCore(Upkeep):
         """Append many records; returns how many. See Producer.send_many."""
         cdef TopicSlot s = self.slot(topic)
         cdef Accumulator a
-        cdef Py_ssize_t n = len(values)
-        cdef Py_ssize_t at = 0, step
+        cdef Py_ssize_t n, at = 0, step
+        if not hasattr(values, "__len__"):
+            values = list(values)
+        n = len(values)
         if timestamps is not None and n:
             s.check_timestamps(timestamps)
         if partition is not None or s.count == 1:

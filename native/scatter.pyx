@@ -8,7 +8,7 @@ cimport cython
 
 from logflume._native.append_input cimport AppendInput
 from logflume._native.core cimport lf_builder, lf_builder_put, lf_builder_size_with, lf_now_ms
-from logflume._native.gather cimport Gather
+from logflume._native.gather cimport Gather, stamp_of
 from logflume._native.input_columns cimport lf_in_column, lf_in_get
 from logflume._native.partitioner cimport lf_partition_of
 from logflume._native.staging cimport Stage, raise_status
@@ -65,7 +65,7 @@ cdef class Scatter:
                 return full
             when = given.timestamps[self.at] if given.timestamps is not None else None
             stage.put(given.values[self.at], key, given.headers[self.at] if given.headers is not None else None,
-                      self.now if when is None else when)
+                      self.now if when is None else stamp_of(when))
             self.at += 1
         return -1
 

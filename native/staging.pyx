@@ -15,7 +15,7 @@ cimport cython
 from logflume import errors
 
 from logflume._native.core cimport *
-from logflume._native.gather cimport Gather
+from logflume._native.gather cimport Gather, stamp_of
 from logflume._native.input_columns cimport InputColumn, lf_in_column
 
 __all__ = ["Stage"]
@@ -190,7 +190,7 @@ cdef class Stage:
                 continue
             when = timestamps[i] if timestamps is not None else None
             self.put(values[i], keys[i] if keys is not None else None, headers[i] if headers is not None else None,
-                     now if when is None else when)
+                     now if when is None else stamp_of(when))
             i += 1
         gather.release()
         return i

@@ -205,13 +205,13 @@ int lf_compact(lf_log *log, lf_compaction *job, lf_error *e) {
     if (log->config.read_only) return lf_fail(e, LF_E_READ_ONLY, 0, log->dir, -1, "the log is open read-only");
     job->next_dirty = job->first_dirty;
     if (atomic_exchange(&log->cleaning, true)) return lf_fail(e, LF_E_LOCKED, 0, log->dir, -1, "another thread compacts it");
-    int err = lf_lock_byte(log->lock_fd, log->lock_byte + LF_LOCK_CLEANING, F_WRLCK, false), rc;
+    int err = lf_lock_byte(log->lock_fd, log->lock_byte + LF_LOCK_CLEANING, F_WRLCK, 0), rc;
     if (err) rc = lf_fail(e, LF_E_LOCKED, err, log->dir, -1, "another process compacts it");
     else {
         rc = settle_leftovers(log, e);
         if (!rc) rc = pass(&c);
         free_cleaner(&c);
-        lf_lock_byte(log->lock_fd, log->lock_byte + LF_LOCK_CLEANING, F_UNLCK, false);
+        lf_lock_byte(log->lock_fd, log->lock_byte + LF_LOCK_CLEANING, F_UNLCK, 0);
     }
     atomic_store(&log->cleaning, false);
     return rc;

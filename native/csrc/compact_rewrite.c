@@ -119,7 +119,7 @@ int lf_output_begin_with(lf_cleaner *c, const lf_piece *p, int64_t end) {
 int lf_rewrite_piece(lf_cleaner *c, const lf_piece *p) {
     const uint8_t *base = NULL;
     int64_t horizon, expected = p->segment->base_offset;
-    enum verdict v;
+    enum verdict v = KEEP;
     lf_batch b;
     for (int64_t at = 0; at < p->end; at += b.size, expected = b.last_offset + 1) {
         int rc = lf_piece_batch(c, p, at, expected, true, &b);

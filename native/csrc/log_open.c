@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lf/compact.h"
@@ -14,11 +15,15 @@
 /* Bytes of the directory's lock file belong to each partition, found by its inode: one is held while opening or
  * closing, one (shared) as long as the partition is open, one while it is compacted. The first 64 are the
  * directory's. */
-int lf_lock_byte(int fd, int64_t byte, short type, bool wait) {
+int lf_lock_byte(int fd, int64_t byte, short type, double wait_s) {
     struct flock l = {.l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
-    for (;;) {
-        if (!fcntl(fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &l)) return 0;
-        if (errno != EINTR) return errno;
+    const struct timespec nap = {0, 1000000};
+    for (double waited = 0;; waited += 0.001) {
+        if (!fcntl(fd, F_OFD_SETLK, &l)) return 0;
+        if (errno != EAGAIN && errno != EACCES && errno != EINTR) return errno;
+        /* Polled, because a blocking wait could not be bounded: the holder may be stopped. */
+        if (waited >= wait_s) return EAGAIN;
+        nanosleep(&nap, NULL);
     }
 }
 
@@ -97,17 +102,18 @@ static int attach(lf_log *log, lf_error *e) {
 }
 
 static int open_shared(lf_log *log, lf_error *e) {
-    int err = lf_lock_byte(log->lock_fd, log->lock_byte + LF_LOCK_OPENING, F_WRLCK, true);
+    int err = lf_lock_byte(log->lock_fd, log->lock_byte + LF_LOCK_OPENING, F_WRLCK, log->config.lock_timeout_s);
+    if (err == EAGAIN) return lf_fail(e, LF_E_TIMEOUT, 0, log->dir, -1, "another process is opening or closing it");
     if (err) return lf_fail(e, LF_E_LOCKED, err, log->dir, -1, "lock");
     int rc = map_state(log, e);
     if (!rc) {
-        bool alone = !lf_lock_byte(log->lock_fd, log->lock_byte + LF_LOCK_PRESENT, F_WRLCK, false);
+        bool alone = !lf_lock_byte(log->lock_fd, log->lock_byte + LF_LOCK_PRESENT, F_WRLCK, 0);
         rc = alone ? first_open(log, e) : LF_OK;
-        err = lf_lock_byte(log->lock_fd, log->lock_byte + LF_LOCK_PRESENT, rc ? F_UNLCK : F_RDLCK, false);
+        err = lf_lock_byte(log->lock_fd, log->lock_byte + LF_LOCK_PRESENT, rc ? F_UNLCK : F_RDLCK, 0);
         if (!rc && err) rc = lf_fail(e, LF_E_LOCKED, err, log->dir, -1, "lock");
         if (!rc && !alone) rc = attach(log, e);
     }
-    lf_lock_byte(log->lock_fd, log->lock_byte + LF_LOCK_OPENING, F_UNLCK, false);
+    lf_lock_byte(log->lock_fd, log->lock_byte + LF_LOCK_OPENING, F_UNLCK, 0);
     return rc;
 }
 
@@ -170,8 +176,9 @@ int lf_log_close(lf_log *log, lf_error *e) {
     int rc = LF_OK;
     lf_state *st = log->state;
     if (!log->config.read_only) {
-        lf_lock_byte(log->lock_fd, log->lock_byte + LF_LOCK_OPENING, F_WRLCK, true);
-        bool last = !lf_lock_byte(log->lock_fd, log->lock_byte + LF_LOCK_PRESENT, F_WRLCK, false);
+        /* Without the lock nobody may tell who is last: then this one just leaves, and the next opener recovers. */
+        int err = lf_lock_byte(log->lock_fd, log->lock_byte + LF_LOCK_OPENING, F_WRLCK, log->config.lock_timeout_s);
+        bool last = !err && !lf_lock_byte(log->lock_fd, log->lock_byte + LF_LOCK_PRESENT, F_WRLCK, 0);
         if (last) {
             char path[LF_PATH_MAX];
             struct stat info;
@@ -187,8 +194,8 @@ int lf_log_close(lf_log *log, lf_error *e) {
             }
             LF_FAILPOINT("close.after_mark");
         }
-        lf_lock_byte(log->lock_fd, log->lock_byte + LF_LOCK_PRESENT, F_UNLCK, false);
-        lf_lock_byte(log->lock_fd, log->lock_byte + LF_LOCK_OPENING, F_UNLCK, false);
+        lf_lock_byte(log->lock_fd, log->lock_byte + LF_LOCK_PRESENT, F_UNLCK, 0);
+        lf_lock_byte(log->lock_fd, log->lock_byte + LF_LOCK_OPENING, F_UNLCK, 0);
     }
     free_log(log);
     return rc;

@@ -153,7 +153,9 @@ int lf_log_recover(lf_log *log, lf_error *e) {
     lf_boot_id(boot);
     lf_state *st = log->state;
     bool known = st->magic == LF_STATE_MAGIC && st->phase != LF_STATE_NEW;
-    bool same_boot = known && !memcmp(boot, st->boot_id, sizeof boot);
+    static const uint8_t no_boot[16];
+    /* Without /proc there is no telling: then as after a power loss. */
+    bool same_boot = known && memcmp(boot, no_boot, sizeof boot) && !memcmp(boot, st->boot_id, sizeof boot);
     int64_t durable = known ? atomic_load(&st->durable_offset) : 0, start = known ? atomic_load(&st->start_offset) : 0;
     int failed = known ? atomic_load(&st->failed) : 0;
     if (known && atomic_load(&st->start_copy) < start) start = atomic_load(&st->start_copy);

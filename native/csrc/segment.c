@@ -83,6 +83,21 @@ static bool is_own_file(const lf_log *log, lf_segment *s, const struct stat *inf
     return true;
 }
 
+/* The kernel allows a process some 65,000 maps (vm.max_map_count): those of sealed segments that nobody reads go
+ * first. True when any went. log->mu is held, so nobody begins to read one meanwhile. */
+static bool unmap_idle(lf_log *log, const lf_segment *but) {
+    bool any = false;
+    for (int32_t i = 0; i < log->n_segments; i++) {
+        lf_segment *s = log->segments[i];
+        if (s == but || !s->map || !s->sealed || atomic_load(&s->refs) != 1) continue;
+        munmap((void *)s->map, s->map_len);
+        s->map = NULL;
+        s->map_len = 0;
+        any = true;
+    }
+    return any;
+}
+
 int lf_segment_map(lf_log *log, lf_segment *s, size_t at_least, lf_error *e) {
     char path[LF_PATH_MAX];
     struct stat info;
@@ -111,6 +126,10 @@ int lf_segment_map(lf_log *log, lf_segment *s, size_t at_least, lf_error *e) {
     }
     void *map = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
     int err = errno;
+    if (map == MAP_FAILED && err == ENOMEM && unmap_idle(log, s)) {
+        map = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
+        err = errno;
+    }
     close(fd);
     if (map == MAP_FAILED) return lf_fail(e, LF_E_IO, err, path, -1, "mmap");
     if (s->map) {

@@ -457,10 +457,10 @@ class UnknownMember(LogflumeError):
 
 
 class FencedInstance(LogflumeError):
-    """Another consumer joined with the same group.instance.id."""
+    """A living consumer has the same group.instance.id."""
 
     code = 82
-    template = "instance {instance!r} of group {group!r} was replaced by another consumer"
+    template = "instance {instance!r} of group {group!r} has another, living consumer"
     group: str
     instance: str
 

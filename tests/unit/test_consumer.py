@@ -298,3 +298,38 @@ def test_commits_go_with_their_topic(log):
     log.create_topic("t")
     with log.consumer("t", group="g", auto_offset_reset="earliest") as consumer:
         assert consumer.committed("t", 0) is None
+
+
+def test_a_position_behind_the_end_is_out_of_range(log):
+    """After a power loss the log may end before what was committed; Kafka resets such a position too."""
+    with log.consumer(auto_offset_reset="earliest") as consumer:
+        consumer.assign([("t", 0)])
+        consumer.seek("t", 0, 120)
+        assert drain(consumer, 100)[0].offset == 0
+    with log.consumer(group="g", auto_offset_reset="none") as consumer:
+        consumer.commit({("t", 0): 120})
+        consumer.assign([("t", 0)])
+        with pytest.raises(errors.OffsetOutOfRange):
+            consumer.poll(0.1)
+
+
+def test_a_durable_commit_never_outlives_the_records_it_covers(log):
+    with log.consumer(
+        "t", group="g", auto_offset_reset="earliest", enable_auto_commit=False
+    ) as consumer:
+        drain(consumer, 200)
+        consumer.commit(wait=False)
+        assert log.partition("t", 0).durable_offset < 100
+        consumer.commit()
+        assert [p.durable_offset for p in log["t"]] == [100, 100]
+
+
+def test_an_exception_leaving_the_block_does_not_commit_what_failed(log):
+    with (
+        pytest.raises(RuntimeError),
+        log.consumer("t", group="g", auto_offset_reset="earliest") as consumer,
+    ):
+        drain(consumer, 200)
+        raise RuntimeError("processing failed")
+    with log.consumer("t", group="g", auto_offset_reset="earliest") as consumer:
+        assert len(drain(consumer, 200)) == 200

@@ -270,3 +270,38 @@ def test_forgotten_log_is_flushed_and_clean_at_exit(tmp_path):
     with logflume.open(tmp_path / "data") as log:
         assert log.partition("t", 0).read(0).value == b"last words"
         assert all(report.clean for report in log.recovery())
+
+
+def test_internal_topics_belong_to_logflume(log):
+    with pytest.raises(errors.InvalidTopicName):
+        log.create_topic("__consumer_offsets")
+    with log.consumer(group="g") as consumer:
+        consumer.commit({("t", 0): 1}, wait=False)
+    with log.producer() as producer, pytest.raises(errors.InvalidTopicName):
+        producer.send("__consumer_offsets", b"junk")
+
+
+def test_create_topic_that_may_exist(log):
+    log.create_topic("t", partitions=3)
+    assert len(log.create_topic("t", exist_ok=True)) == 3
+
+
+def test_times_are_whole_milliseconds(log):
+    log.create_topic("t")
+    with log.producer() as producer:
+        for bad in (1.5, "now"):
+            with pytest.raises(TypeError):
+                producer.send("t", b"x", timestamp=bad)
+            with pytest.raises(TypeError):
+                producer.send_many("t", [b"x"], timestamps=[bad])
+        with pytest.raises(errors.InvalidTimestamp):
+            producer.send("t", b"x", timestamp=-5)
+        assert producer.send_many("t", (b"%d" % i for i in range(3))) == 3
+
+
+def test_places_that_are_no_directories(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(errors.StorageError, match="not a directory"):
+        logflume.open(tmp_path / "file")
+    with pytest.raises(errors.StorageError, match="no such directory"):
+        logflume.open(tmp_path / "missing", read_only=True)

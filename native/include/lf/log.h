@@ -132,7 +132,7 @@ int lf_log_recover(lf_log *log, lf_error *e);
 int lf_log_take_over(lf_log *log, lf_error *e);
 /* Bytes of the lock file that belong to a partition, from log->lock_byte on. 0 or an errno. */
 enum { LF_LOCK_OPENING = 0, LF_LOCK_PRESENT = 1, LF_LOCK_CLEANING = 2, LF_LOCK_BYTES = 4 };
-int lf_lock_byte(int fd, int64_t byte, short type, bool wait);
+int lf_lock_byte(int fd, int64_t byte, short type, double wait_s);
 
 /* open(2) with mode 0644; raises the process's soft limit of descriptors when that is what is missing. */
 int lf_open_file(const char *path, int flags);

@@ -6,6 +6,9 @@ from libc.stdint cimport int64_t
 from logflume._native.input_columns cimport lf_in_bytes, lf_in_column
 
 
+cdef int64_t stamp_of(object given) except? -2
+
+
 cdef class Gather:
     cdef lf_in_bytes *value_items
     cdef lf_in_bytes *key_items

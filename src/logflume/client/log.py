@@ -8,8 +8,8 @@ import threading
 import weakref
 
 from logflume.client.topic import Topic
-from logflume.config.names import OFFSETS_TOPIC
-from logflume.errors import Closed, UnsupportedByEngine
+from logflume.config.names import INTERNAL_TOPICS, OFFSETS_TOPIC
+from logflume.errors import Closed, InvalidTopicName, TopicExists, UnsupportedByEngine
 from logflume.log.directory import LogDirectory
 
 TYPE_CHECKING = False
@@ -86,12 +86,20 @@ class Log:
         *,
         partitions: int | None = None,
         config: Mapping[str, object] | None = None,
+        exist_ok: bool = False,
     ) -> Topic:
         """Make a topic; `config` has Kafka's names (`{"retention.ms": 86_400_000}`).
 
-        Raises TopicExists, InvalidTopicName, InvalidPartitions, InvalidConfig, UnknownConfig.
+        With `exist_ok` a topic that is there already is given back as it is. Raises TopicExists,
+        InvalidTopicName, InvalidPartitions, InvalidConfig, UnknownConfig.
         """
-        self._directory.create_topic(name, partitions=partitions, config=config)
+        if name in INTERNAL_TOPICS:
+            raise InvalidTopicName(topic=name, reason="internal topics are made by logflume only")
+        try:
+            self._directory.create_topic(name, partitions=partitions, config=config)
+        except TopicExists:
+            if not exist_ok:
+                raise
         return Topic(self._directory, name)
 
     def alter_topic(

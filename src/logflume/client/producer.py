@@ -7,15 +7,19 @@ import weakref
 
 from logflume._native.producer_core import ProducerCore
 from logflume.config import ProducerConfig, parse
-from logflume.errors import Closed, UnknownTopicOrPartition
+from logflume.config.names import INTERNAL_TOPICS
+from logflume.errors import Closed, InvalidTopicName, UnknownTopicOrPartition, UnsupportedByEngine
 from logflume.log.partition_settings import codec_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from types import TracebackType
-    from typing import Any
+    from typing import Any, NoReturn
 
+    from typing_extensions import Buffer
+
+    from logflume._native.delivery import Delivery
     from logflume._native.partition import Partition
     from logflume.client.log import Log
     from logflume.log.directory import LogDirectory
@@ -35,15 +39,6 @@ class Producer:
     and out of the next `flush()` or `close()` if nobody asked for that result.
     """
 
-    send: Any
-    """send(topic, value, key=None, headers=None, partition=None, timestamp=None) -> Delivery.
-
-    `value`, `key`: bytes-like or None; `headers`: (str, bytes | None) pairs; `timestamp`: ms since 1970, now
-    when None. Without `partition`, records with a key go where Kafka's murmur2 partitioner puts them, others
-    stay with one partition for a batch. Raises UnknownTopicOrPartition, RecordTooLarge, InvalidTimestamp,
-    InvalidRecord, Closed.
-    """
-
     def __init__(self, log: Log, options: Mapping[str, object]) -> None:
         self.config = parse(ProducerConfig, options)
         self._log = log
@@ -56,11 +51,35 @@ class Producer:
             max_request_size=self.config.max_request_size,
             partitioner=self.config.partitioner,
         )
-        # The native method itself: a Python wrapper would cost more than the send.
-        self.send = self._core.send
+        # The native method itself: calling through the one below would cost half as much again as the send.
+        self.send = self._core.send  # type: ignore[method-assign]
         self._wanted = threading.Event()
         self._ticker: threading.Thread | None = None
         self._mutex = threading.Lock()
+
+    def send(
+        self,
+        topic: str,
+        value: Buffer | None,
+        key: Buffer | None = None,
+        headers: Iterable[tuple[str, bytes | None]] | None = None,
+        partition: int | None = None,
+        timestamp: int | None = None,
+    ) -> Delivery:
+        """Put a record on its way; returns its Delivery at once.
+
+        `value`, `key`: bytes-like or None; `headers`: (name, bytes | None) pairs; `timestamp`: ms since 1970, now
+        when None. Without `partition`, records with a key go where Kafka's murmur2 partitioner puts them, others
+        stay with one partition for a batch. Raises UnknownTopicOrPartition, RecordTooLarge, InvalidTimestamp,
+        InvalidRecord, Closed.
+        """
+        return self._core.send(topic, value, key, headers, partition, timestamp)
+
+    def transaction(self) -> NoReturn:
+        """Transactions are not built yet: raises UnsupportedByEngine."""
+        raise UnsupportedByEngine(
+            what="transaction()", instead="plain sends: transactions are not built yet"
+        )
 
     def send_many(
         self,
@@ -80,9 +99,8 @@ class Producer:
         """
         return int(self._core.send_many(topic, values, keys, partition, timestamps, headers))
 
-    def flush(self, timeout: float | None = None) -> None:
+    def flush(self) -> None:
         """Return when everything sent before is acknowledged. Raises the first failure since the last flush."""
-        del timeout  # a sync cannot be given up half way
         self._core.flush()
 
     def publish(self) -> None:
@@ -160,6 +178,10 @@ class _TopicOpener:
     def __call__(self, name: object) -> tuple[list[Partition], int, int, int, int, object]:
         if not isinstance(name, str):
             raise TypeError(f"a topic is a str, not {type(name).__name__}")
+        if name in INTERNAL_TOPICS:
+            raise InvalidTopicName(
+                topic=name, reason="internal topics are written by logflume only"
+            )
         entry = self._directory.topic(name)
         topic = entry.config
         # The topic's codec, unless it leaves the choice to producers.

@@ -18,6 +18,7 @@ from logflume.errors import (
     Closed,
     InvalidPartitions,
     ReadOnlyDirectory,
+    StorageError,
     TopicExists,
     UnknownTopicOrPartition,
 )
@@ -33,6 +34,7 @@ from logflume.log.filesystem import (
 from logflume.log.ids import new_id
 from logflume.log.locks import DirectoryLock
 from logflume.log.properties import MetaProperties, read_meta, write_meta, write_topic_id
+from logflume.log.small_file import TEMPORARY_SUFFIX, remove_temporaries
 from logflume.log.start_offsets import StartOffsets
 from logflume.log.topic_store import TopicEntry, TopicStore
 
@@ -78,16 +80,19 @@ class LogDirectory:
         self._cleaned = CleanerOffsets(self.path, self._lock)
         if not read_only:
             self._finish_deletions()
+            self._remove_leftovers()
         _open_directories.add(self)
 
     def _prepare(self) -> None:
         if not self.read_only:
             try:
                 os.makedirs(self.path, exist_ok=True)
+            except FileExistsError:
+                raise StorageError(path=self.path, reason="is not a directory") from None
             except OSError as error:
                 raise_typed(error, self.path)
         elif not os.path.isdir(self.path):
-            raise_typed(FileNotFoundError(2, os.strerror(2)), self.path)
+            raise StorageError(path=self.path, reason="there is no such directory")
         if not self.config.allow_network_filesystem:
             refuse_network(self.path)
         if not self.read_only and not is_writable(self.path):
@@ -228,6 +233,12 @@ class LogDirectory:
             for entry in list(self._store.topics(fresh=True).values()):
                 if entry.deleting:
                     self._delete(entry)
+
+    def _remove_leftovers(self) -> None:
+        """Temporary files of processes that were killed while they replaced one of the directory's."""
+        if any(name.endswith(TEMPORARY_SUFFIX) for name in os.listdir(self.path)):
+            with self._lock.changing():
+                remove_temporaries(self.path)
 
     def _partition_path(self, topic: str, partition: int) -> str:
         return os.path.join(self.path, layout.partition_directory_name(topic, partition))

@@ -130,12 +130,37 @@ class Assignment:
         """What is there now; None when nothing is. Applies the reset policy to positions out of range."""
         while True:
             try:
-                return self._fetcher.fetch(max_records, _FETCH_BYTES)
+                batch = self._fetcher.fetch(max_records, _FETCH_BYTES)
             except OffsetOutOfRange as error:
-                where = TopicPartition(error.topic, error.partition)
-                if self._reset == "none":
-                    raise
-                self._readers[where].seek(self.reset_offset(where))
+                self._reset_out_of_range(error)
+                continue
+            if batch is None and self._any_beyond_end():
+                continue
+            return batch
+
+    def _any_beyond_end(self) -> bool:
+        """A position behind the end is out of range too: the log was cut, or somebody sought too far."""
+        beyond = False
+        for where, reader in self._readers.items():
+            log = reader.log
+            if reader.position > log.end_offset and where not in self._paused:
+                beyond = True
+                self._reset_out_of_range(
+                    OffsetOutOfRange(
+                        topic=where.topic,
+                        partition=where.partition,
+                        offset=reader.position,
+                        start_offset=log.start_offset,
+                        end_offset=log.end_offset,
+                    )
+                )
+        return beyond
+
+    def _reset_out_of_range(self, error: OffsetOutOfRange) -> None:
+        if self._reset == "none":
+            raise error
+        where = TopicPartition(error.topic, error.partition)
+        self._readers[where].seek(self.reset_offset(where))
 
     def wait(self, seconds: float) -> bool:
         """Sleep until there may be news; may return early."""

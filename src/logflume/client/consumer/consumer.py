@@ -365,9 +365,12 @@ class Consumer:
     def closed(self) -> bool:
         return self._closed
 
-    def close(self, timeout: float = 30.0) -> None:
-        """Leave the group (committing first with enable.auto.commit) and end any iteration. From any thread;
-        idempotent. `timeout`: seconds to wait for a call under way in another thread."""
+    def close(self, timeout: float = 30.0, *, commit: bool = True) -> None:
+        """Leave the group and end any iteration. From any thread; idempotent.
+
+        With enable.auto.commit positions are committed first, unless `commit` is False (as when an exception
+        leaves the consumer's `with` block). `timeout`: seconds to wait for a call under way in another thread.
+        """
         if self._closed:
             return
         self._closing.set()
@@ -381,7 +384,7 @@ class Consumer:
             try:
                 if not self._closed:
                     self._give_back()
-                    self._subscription.close()
+                    self._subscription.close(commit=commit)
             finally:
                 self._closed = True
                 self._guard.release()
@@ -401,7 +404,8 @@ class Consumer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        # What failed inside was handed out, but not done: with automatic commits it must come again.
+        self.close(commit=error is None)
 
     def __repr__(self) -> str:
         of = f"group {self.group!r}" if self.group else "no group"

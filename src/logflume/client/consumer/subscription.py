@@ -113,10 +113,11 @@ class Subscription:
         for where in wheres:
             self._assignment.add(where, self._start_of(where))
 
-    def unsubscribe(self) -> None:
+    def unsubscribe(self, *, commit: bool = True) -> None:
         """Nothing any more."""
         if self._membership is not None:
-            self._auto_commit(force=True)
+            if commit:
+                self._auto_commit(force=True)
             self._membership.leave()
             self._membership = None
         self._names, self._pattern, self._manual = set(), None, False
@@ -220,6 +221,12 @@ class Subscription:
                     group=group,
                     reason=f"the note with {where} is over offset.metadata.max.bytes ({limit})",
                 )
+        if durable:
+            # What is committed must not outlive the records it covers: after a power loss the group would skip
+            # those that take their offsets.
+            for where, entry in offsets.items():
+                log = self._assignment.partition(where)
+                log.sync(min(entry.offset, log.end_offset))
         if offsets:
             self._store().commit(group, offsets, durable=durable)
             self._committed_at = time.monotonic()
@@ -245,8 +252,12 @@ class Subscription:
             self._committed_at = now
             self.commit_positions(self._assignment.partitions(), durable=force)
 
-    def close(self) -> None:
+    def close(self, *, commit: bool = True) -> None:
         """Store positions where that is automatic, and leave the group."""
-        if self._config.group_id is not None and (self._manual or self._membership is not None):
+        if (
+            commit
+            and self._config.group_id is not None
+            and (self._manual or self._membership is not None)
+        ):
             self._auto_commit(force=True)
-        self.unsubscribe()
+        self.unsubscribe(commit=commit)
