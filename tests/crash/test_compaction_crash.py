@@ -56,7 +56,8 @@ def test_killed_there_and_opened_alone(name: str, nth: int, dirty: Path, tmp_pat
     shutil.copytree(dirty, tmp_path, dirs_exist_ok=True)
     with opened(dirty, read_only=True, **SETTINGS) as log:
         before, end = read_all(log), log.end_offset
-    with Child("crash.compaction_script", "run", failpoint=f"{name}:{nth}:kill", directory=tmp_path) as child:  # fmt: skip
+    point = f"{name}:{nth}:kill"
+    with Child("crash.compaction_script", "run", failpoint=point, directory=tmp_path) as child:
         status = child.finish()
         assert status == -signal.SIGKILL or (nth == 2 and not status), (status, child.errors())
     with opened(tmp_path, read_only=True, **SETTINGS) as log:
@@ -86,7 +87,8 @@ def test_killed_there_while_others_have_it_open(name: str, dirty: Path, tmp_path
         before, end = read_all(log), log.end_offset
         reader = other.reader()
         seen = [record.offset for record in reader.read(30)]
-        with Child("crash.compaction_script", "run", failpoint=f"{name}:1:kill", directory=tmp_path) as child:  # fmt: skip
+        point = f"{name}:1:kill"
+        with Child("crash.compaction_script", "run", failpoint=point, directory=tmp_path) as child:
             assert child.finish() == -signal.SIGKILL, child.errors()
         check(log, before, end)
         seen += [record.offset for record in reader.read(1000, 1 << 20)]
@@ -132,8 +134,8 @@ def test_leftovers_of_a_kafka(dirty: Path, tmp_path: Path) -> None:
         before, end = read_all(log), log.end_offset
     log_file = min((tmp_path / "t-0").glob("*.log"))
     log_file.rename(f"{log_file}.swap")
-    with pytest.raises(errors.UnsupportedFormat, match="interrupted"), opened(tmp_path, read_only=True, **SETTINGS):  # fmt: skip
-        pass
+    with pytest.raises(errors.UnsupportedFormat, match="interrupted"):
+        Handle(tmp_path, read_only=True, **SETTINGS)
     (tmp_path / "t-0" / "00000000000000000000.index.swap").write_bytes(b"")
     (tmp_path / "t-0" / "00000000000000009999.log.cleaned").write_bytes(b"half")
     with opened(tmp_path, **SETTINGS) as log:

@@ -100,7 +100,8 @@ class CompactionModel(RuleBasedStateMachine):
         first_dirty = max(self.clean, self.start)
         if limit < first_dirty:
             return
-        for done in compact(log, now=self.now, retention=retention, map_bytes=24 * slots, first_dirty=first_dirty, uncleanable=limit):  # fmt: skip
+        span = {"first_dirty": first_dirty, "uncleanable": limit}
+        for done in compact(log, now=self.now, retention=retention, map_bytes=24 * slots, **span):
             self.after_pass(first_dirty, done.next_dirty, done.uncleanable, retention)
             first_dirty = done.next_dirty
         assert done.uncleanable == limit

@@ -139,7 +139,8 @@ def test_a_small_map_takes_more_passes_to_the_same_end(keys: int, tmp_path: Path
     """`keys` slots of 32 bytes; one record a pass at worst."""
     with opened(tmp_path, segment_bytes=2000) as log:
         for i in range(100):
-            log.append_many([b"%d.%d" % (i, k) for k in range(3)], keys=[b"%d" % ((i * 7 + k * 3) % 23) for k in range(3)])  # fmt: skip
+            numbers = [(i * 7 + k * 3) % 23 for k in range(3)]
+            log.append_many([b"%d" % i] * 3, keys=[b"%d" % number for number in numbers])
         end = log.segments()[-1].base_offset
         rows = read_all(log)
         latest = {row.key: row for row in rows if row.offset < end}
