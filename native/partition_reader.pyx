@@ -14,6 +14,9 @@ from logflume._native.partition_log cimport PartitionLog
 
 __all__ = ["PartitionReader"]
 
+# Rows looked at together for a time: the one sought is near, its batch was found by the index.
+cdef int32_t TIME_ROWS = 128
+
 
 @cython.final
 cdef class PartitionReader:
@@ -203,7 +206,7 @@ cdef class PartitionReader:
             self.next = self.cursor.next_offset
             while True:
                 rows = RecordBatch.__new__(RecordBatch)
-                if not self._read(log, rows, 4096, 1 << 20):
+                if not self._read(log, rows, TIME_ROWS, 1 << 20):
                     return None
                 for i in range(rows.c.n):
                     if rows.c.timestamps[i] >= timestamp:

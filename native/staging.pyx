@@ -5,10 +5,10 @@ takes them to the file.
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint8_t
 from libc.stdlib cimport free
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 cimport cython
 
@@ -19,6 +19,9 @@ from logflume._native.gather cimport Gather, stamp_of
 from logflume._native.input_columns cimport InputColumn, lf_in_column
 
 __all__ = ["Stage"]
+
+cdef extern from "Python.h":
+    const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
 
 cdef extern from "lf/fill.h" nogil:
     ctypedef struct lf_fill:
@@ -47,11 +50,45 @@ cdef int raise_status(int status, int64_t size, int64_t limit) except -1:
     raise errors.InvalidRecord(reason=f"status {status} of the compressor")
 
 
+cdef bytes _encode_plain_headers(list headers, int32_t *count):
+    """(str, bytes) pairs, which nearly all headers are: sized first, then written once. None for anything else."""
+    cdef Py_ssize_t size = 0, n
+    cdef const char *name
+    cdef uint8_t *p
+    cdef bytes out
+    for pair in headers:
+        if type(pair) is not tuple or len(<tuple>pair) != 2:
+            return None
+        if type((<tuple>pair)[0]) is not str or type((<tuple>pair)[1]) is not bytes or not (<str>(<tuple>pair)[0]).isascii():
+            return None
+        name = PyUnicode_AsUTF8AndSize((<tuple>pair)[0], &n)
+        size += lf_varint_size(n) + n
+        n = PyBytes_GET_SIZE((<tuple>pair)[1])
+        size += lf_varint_size(n) + n
+    out = PyBytes_FromStringAndSize(NULL, size)
+    p = <uint8_t *>PyBytes_AS_STRING(out)
+    for pair in headers:
+        name = PyUnicode_AsUTF8AndSize((<tuple>pair)[0], &n)
+        p = lf_put_varint(p, n)
+        memcpy(p, name, n)
+        p += n
+        n = PyBytes_GET_SIZE((<tuple>pair)[1])
+        p = lf_put_varint(p, n)
+        memcpy(p, PyBytes_AS_STRING((<tuple>pair)[1]), n)
+        p += n
+    count[0] = <int32_t>len(headers)
+    return out
+
+
 cdef bytes encode_headers(object headers, int32_t *count):
     """Kafka's header records, without their count. `headers`: (str, bytes | None) pairs."""
     cdef bytearray out = bytearray()
     cdef uint8_t scratch[16]
     cdef uint8_t *end
+    if type(headers) is list:
+        plain = _encode_plain_headers(headers, count)
+        if plain is not None:
+            return plain
     count[0] = 0
     if hasattr(headers, "items"):
         headers = headers.items()

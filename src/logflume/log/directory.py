@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import shutil
 import threading
 import weakref
 
@@ -206,6 +205,8 @@ class LogDirectory:
 
     def _delete(self, entry: TopicEntry) -> None:
         """The mark first: a crash leaves a deletion that the next opener finishes."""
+        import shutil  # eight milliseconds that opening a log need not pay
+
         self._store.put(entry._replace(deleting=True))
         for number in range(entry.partitions):
             directory = self._partition_path(entry.name, number)
