@@ -6,7 +6,7 @@ cimport cython
 
 from logflume import errors
 
-from logflume._native.input_columns cimport InputColumn, as_column, as_sequence, as_timestamps, lf_in_get
+from logflume._native.input_columns cimport as_column, as_sequence, as_timestamps, lf_in_get
 
 __all__ = ["AppendInput"]
 

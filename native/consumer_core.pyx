@@ -9,7 +9,6 @@ from cpython.exc cimport PyErr_CheckSignals
 
 from logflume._native.columns cimport Record, RecordBatch
 from logflume._native.core cimport *
-from logflume._native.partition_log cimport PartitionLog
 from logflume._native.partition_reader cimport PartitionReader
 
 __all__ = ["Fetcher", "RecordIterator"]

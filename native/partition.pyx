@@ -9,7 +9,7 @@ cimport cython
 from logflume import errors
 from logflume._native.waiting import wait_any
 
-from logflume._native.columns cimport Record, RecordBatch
+from logflume._native.columns cimport RecordBatch
 from logflume._native.core cimport *
 from logflume._native.partition_log cimport PartitionLog
 from logflume._native.partition_reader cimport PartitionReader

@@ -7,13 +7,10 @@ partition anew at its first call.
 
 import os
 
-from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
 from libc.stdint cimport INT32_MAX, INT64_MAX, int32_t, int64_t, uint8_t
 from libc.errno cimport errno
 from libc.stdlib cimport free, malloc
-
-cimport cython
 
 from logflume import errors
 from logflume.types import Cut, PartitionReport, SegmentInfo
@@ -30,7 +27,6 @@ cdef extern from "<unistd.h>" nogil:
     int syncfs(int fd)
 
 cdef int fork_generation = 0
-
 
 
 def _after_fork_in_child():
@@ -84,7 +80,8 @@ cdef class PartitionLog:
     def __init__(self, path, str topic, int32_t partition, int lock_fd, *, int64_t segment_bytes=1 << 30,
                  int64_t segment_ms=7 * 86_400_000, int64_t index_interval_bytes=4096,
                  int64_t segment_index_bytes=10 << 20, int64_t max_message_bytes=1_048_588, bint append_time=False,
-                 bint allow_gaps=False, bint read_only=False, int64_t recovery_offset=0, int64_t start_offset=-1, int32_t leader_epoch=0,
+                 bint allow_gaps=False, bint read_only=False, int64_t recovery_offset=0,
+                 int64_t start_offset=-1, int32_t leader_epoch=0,
                  int compression=0, int level=-2147483648, int64_t max_decompressed_bytes=1 << 28, double lock_timeout=30.0,
                  bint keys_required=False):
         self.path = os.fsdecode(path)
@@ -241,7 +238,8 @@ cdef class PartitionLog:
             cuts = (Cut(path=os.fsdecode(<bytes>r.cut_path), position=r.cut_position, size=r.cut_bytes,
                         reason=(<bytes>r.reason).decode()),)
         return PartitionReport(topic=self.topic, partition=self.partition, start_offset=self.start_offset,
-                               end_offset=r.end_offset if r.ran else self.end_offset, clean=not r.ran, bytes_scanned=r.scanned_bytes, cuts=cuts)
+                               end_offset=r.end_offset if r.ran else self.end_offset, clean=not r.ran,
+                               bytes_scanned=r.scanned_bytes, cuts=cuts)
 
     # ---- writing
 
@@ -279,7 +277,8 @@ cdef class PartitionLog:
         cdef lf_log *log
         if key is None and self.keys_required:
             raise errors.InvalidRecord(reason="no key, and the topic is compacted: nothing could tell which record replaces it")
-        if headers is not None or self.codec or not PyBytes_CheckExact(value) or (key is not None and not PyBytes_CheckExact(key)):
+        if headers is not None or self.codec or not PyBytes_CheckExact(value) or (
+                key is not None and not PyBytes_CheckExact(key)):
             return self.append_many((value,), keys=(key,), headers=(headers,), timestamps=(timestamp,))
         cdef int32_t key_len = -1
         cdef const uint8_t *key_at = NULL
@@ -332,7 +331,6 @@ cdef class PartitionLog:
 
     cdef void give_stage(self, Stage stage) noexcept:
         self.spare = stage
-
 
     cdef int64_t _append_staged(self, object values, object keys, object timestamps, object headers, int64_t batch_bytes,
                                 int codec, int level, int64_t *first) except? -2:

@@ -9,7 +9,6 @@ from logflume import errors
 
 from logflume._native.columns cimport RecordBatch
 from logflume._native.core cimport *
-from logflume._native.failures cimport fail
 from logflume._native.partition_log cimport PartitionLog
 
 __all__ = ["PartitionReader"]

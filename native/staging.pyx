@@ -37,8 +37,6 @@ cdef extern from "lf/fill.h" nogil:
     int lf_fill_run(lf_fill *f, lf_builder *b) noexcept
 
 
-
-
 cdef int raise_status(int status, int64_t size, int64_t limit) except -1:
     """Raises for a status of the builder or a codec."""
     if status == LF_E_NOMEM:

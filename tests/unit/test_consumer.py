@@ -325,11 +325,12 @@ def test_a_durable_commit_never_outlives_the_records_it_covers(log):
 
 
 def test_an_exception_leaving_the_block_does_not_commit_what_failed(log):
-    with (
-        pytest.raises(RuntimeError),
-        log.consumer("t", group="g", auto_offset_reset="earliest") as consumer,
-    ):
-        drain(consumer, 200)
-        raise RuntimeError("processing failed")
+    def process():
+        with log.consumer("t", group="g", auto_offset_reset="earliest") as consumer:
+            drain(consumer, 200)
+            raise RuntimeError("processing failed")
+
+    with pytest.raises(RuntimeError):
+        process()
     with log.consumer("t", group="g", auto_offset_reset="earliest") as consumer:
         assert len(drain(consumer, 200)) == 200

@@ -1,16 +1,19 @@
 from collections.abc import Callable, Iterable, Iterator
+from typing import final
 
 from logflume._native.columns import Record, RecordBatch
 from logflume._native.partition_reader import PartitionReader
 
 __all__ = ["Fetcher", "RecordIterator"]
 
+@final
 class Fetcher:
     def set_readers(self, readers: Iterable[PartitionReader]) -> None: ...
     def fetch(self, max_records: int, max_bytes: int) -> RecordBatch | None: ...
     def wait(self, seconds: float, spin_us: int = 0) -> bool: ...
     def wake(self) -> None: ...
 
+@final
 class RecordIterator(Iterator[Record]):
     def __init__(self, refill: Callable[[], RecordBatch | None]) -> None: ...
     def __iter__(self) -> RecordIterator: ...

@@ -133,8 +133,7 @@ class ConsumerConfig(Config, table="consumer"):
     session_timeout_ms: int = option(
         45_000,
         Duration(max=INT_MAX),
-        doc="Time without heartbeat after which a member counts as dead.",
-        no_effect=_LOCKS,
+        doc="How long a static member that left or died keeps its partitions; any other loses them at once.",
     )
 
     foreign = {
