@@ -50,8 +50,7 @@ cdef class Delivery:
         """
         cdef PendingBatch b = self.batch
         if self.given_up:
-            from asyncio import CancelledError
-            raise CancelledError
+            raise self._make_cancelled_error()
         if b.state < DONE:
             b.owner.wait_for(b, -1.0 if timeout is None else timeout)
         return self.outcome()
@@ -104,6 +103,14 @@ cdef class Delivery:
     @property
     def _asyncio_future_blocking(self):
         return False
+
+    @property
+    def _cancel_message(self):
+        return None
+
+    def _make_cancelled_error(self):
+        from asyncio import CancelledError
+        return CancelledError()
 
     def get_loop(self):
         """The running event loop: a delivery belongs to none."""

@@ -72,6 +72,9 @@ cdef LoopWaits waits_of(PendingBatch b, object loop):
                 break
             waits = <LoopWaits>item
             if waits.loop is loop and waits.calls is not None:
+                if not waits.calls:
+                    # All gave up before the batch was closed; now there is somebody again.
+                    loop.call_soon(waits.hasten)
                 return waits
     waits = LoopWaits.__new__(LoopWaits)
     waits.batch = b
