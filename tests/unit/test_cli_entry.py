@@ -18,7 +18,8 @@ from logflume.cli import main
 from support.cli import Runner
 
 COMMANDS = (
-    "init", "ls", "put", "cat", "tail", "lag", "dump", "verify", "du", "maintain", "recover", "doctor",
+    "init", "ls", "put", "cat", "tail", "lag", "dump", "verify", "du", "maintain", "compact",
+    "recover", "doctor",
     "topic create", "topic describe", "topic alter", "topic delete",
     "group ls", "group describe", "group seek", "group delete",
 )  # fmt: skip

@@ -301,6 +301,22 @@ def test_du_samples_large_logs(run: Runner, monkeypatch: pytest.MonkeyPatch) -> 
     assert "~1.0x" in run("du").out
 
 
+def test_compact(run: Runner) -> None:
+    assert run("compact").out == "nothing to compact\n"
+    with logflume.open(run.directory) as log:
+        log.create_topic("users", config={"cleanup.policy": "compact"})
+        partition = log.partition("users", 0)
+        for n in range(40):
+            partition.append(b"value %d" % n, key=b"%d" % (n % 4))
+        partition.roll()
+    (row,) = run("compact", "users", "--json").json
+    assert (row["topic"], row["records_removed"], row["keys"], row["passes"]) == ("users", 36, 4, 1)
+    assert run("compact", "users").out == "nothing to compact\n"
+    assert run("compact", "users", "--force").lines[-1].split()[:4] == ["users", "0", "0", "0"]
+    assert len(run("cat", "users").lines) == 4
+    assert "nowhere" in run("compact", "nowhere", expect=1).err
+
+
 def test_maintain(run: Runner) -> None:
     assert [row["segments"] for row in run("maintain", "--json").json] == [4]
     assert run("maintain").out == "nothing to delete or compact\n"

@@ -51,6 +51,7 @@ for _name, _where, _section in (
     ("verify", "verify:verify", _FILES),
     ("du", "usage:du", _FILES),
     ("maintain", "upkeep:maintain", _FILES),
+    ("compact", "compact:compact", _FILES),
     ("recover", "upkeep:recover", _FILES),
     ("doctor", "doctor:doctor", _FILES),
 ):
