@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from logflume._native.record_stream import RecordStream
 from logflume.aio.sleeper import Sleeper
@@ -62,7 +63,7 @@ class Consumer:
     async def _ready(self) -> None:
         """Subscribed, and with no call under way in a thread."""
         await self._turns.free()
-        if self._consumer.closed or self._ending:
+        if self._consumer.closed or (self._ending and not self._turns.listening):
             raise Closed(what="the consumer")
         if self._topics is not None:
             topics, self._topics = self._topics, None
@@ -196,8 +197,8 @@ class Consumer:
     ) -> RecordBatch | None:
         """Rounds of `fetch` until one finds something, or the time is over."""
         loop = self._turns.loop()
-        deadline = None if timeout is None else loop.time() + timeout
-        await self._rest(loop)
+        deadline = None if timeout is None else time.monotonic() + timeout
+        await self._rest()
         sleeper: Sleeper | None = None
         try:
             while True:
@@ -221,21 +222,21 @@ class Consumer:
                     self._sleepers.add(sleeper)
                     continue
                 if deadline is not None:
-                    pause = min(pause, deadline - loop.time())
+                    pause = min(pause, deadline - time.monotonic())
                     if pause <= 0:
                         return None
                 await sleeper.sleep(self._consumer.readers(), pause)
-                self._rested = loop.time()
+                self._rested = time.monotonic()
         finally:
             if sleeper is not None:
                 self._sleepers.discard(sleeper)
                 sleeper.end()
 
-    async def _rest(self, loop: asyncio.AbstractEventLoop) -> None:
+    async def _rest(self) -> None:
         """Lets other tasks run, now and then, before anything is taken that a cancellation could lose."""
-        if loop.time() - self._rested > _REST_S:
+        if time.monotonic() - self._rested > _REST_S:
             await asyncio.sleep(0)
-            self._rested = loop.time()
+            self._rested = time.monotonic()
 
     def wakeup(self) -> None:
         """End the poll under way (or the next one) early; not a coroutine."""
@@ -339,11 +340,11 @@ class Consumer:
             except RuntimeError:
                 pass  # the loop is closed: nobody waits in it
 
-    async def close(self, timeout: float = 30.0) -> None:
-        """Leave the group (committing first with enable.auto.commit) and end any iteration. Idempotent."""
+    async def close(self, timeout: float = 30.0, *, commit: bool = True) -> None:
+        """Leave the group and end any iteration. Idempotent. Parameters as logflume.Consumer.close."""
         self.end()
         if not self._consumer.closed:
-            await self._turns.thread(self._consumer.close, timeout)
+            await self._turns.thread(self._consumer.close, timeout, commit=commit)
 
     def __await__(self) -> Generator[Any, Any, Consumer]:
         """Subscribes now; gives the consumer itself."""
@@ -360,7 +361,7 @@ class Consumer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self.close()
+        await self.close(commit=error is None)
 
     def __repr__(self) -> str:
         return repr(self._consumer).replace("<Consumer", "<aio.Consumer", 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 from logflume.aio.blocking import in_thread
 from logflume.aio.sleeper import Sleeper
@@ -107,10 +108,10 @@ class Partition:
         opened = await self._open()
         loop = asyncio.get_running_loop()
         sleeper = Sleeper(loop)
-        deadline = None if timeout is None else loop.time() + timeout
+        deadline = None if timeout is None else time.monotonic() + timeout
         try:
             while opened.end_offset <= offset:
-                left = None if deadline is None else deadline - loop.time()
+                left = None if deadline is None else deadline - time.monotonic()
                 if left is not None and left <= 0:
                     return False
                 await sleeper.sleep([(opened, offset)], left)
