@@ -4,13 +4,14 @@
 #   make check                 lint, types, unit tests          make test-peers   against a real Kafka
 #   make bench, bench-quick    benchmarks                       make wheel        wheel, repaired and tried
 #   make sanitize              tests under ASan and UBSan       make clean        build products, not .venv
+#   make fuzz [SECONDS=60]     any bytes as batches, codecs' data, directories
 #   make tidy                  format, imports, MANIFEST.in
 
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
 ARGS ?=
 
-.PHONY: demo test check bench bench-quick wheel test-peers sanitize setup tidy clean distclean
+.PHONY: demo test check bench bench-quick wheel test-peers sanitize fuzz setup tidy clean distclean
 
 demo:
 	@tools/setup cli $(if $(FILE),,demo)
@@ -50,6 +51,11 @@ wheel:
 sanitize:
 	@tools/setup test
 	tools/sanitize $(ARGS)
+
+# Each target that many seconds, under ASan and UBSan; libFuzzer where clang has it (native/fuzz).
+fuzz:
+	@tools/setup test
+	tools/fuzz $(or $(SECONDS),60) $(ARGS)
 
 setup:
 	@tools/setup test check bench wheel

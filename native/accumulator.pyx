@@ -7,7 +7,7 @@ The GIL guards the rest; it is released only while a batch is compressed, writte
 import threading
 import time
 
-from cpython.exc cimport PyErr_WriteUnraisable
+from cpython.exc cimport PyErr_SetInterrupt, PyErr_WriteUnraisable
 from libc.stdint cimport int64_t
 
 cimport cython
@@ -33,7 +33,9 @@ cdef class PendingBatch:
             for call in waiters:
                 try:
                     call()
-                except Exception:
+                except KeyboardInterrupt:
+                    PyErr_SetInterrupt()    # raised again once the others are told
+                except BaseException:
                     # Its own bug: the others are told all the same, and the batches behind this one settled.
                     PyErr_WriteUnraisable(call)
         return 0

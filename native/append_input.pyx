@@ -22,6 +22,7 @@ cdef class AppendInput:
     """
 
     def __init__(self, values, keys, timestamps, headers):
+        self.stamps = None
         if headers is None:
             self.value_column = as_column(values)
             if self.value_column is not None and keys is not None:
@@ -45,8 +46,9 @@ cdef class AppendInput:
             self.timestamps = timestamps if isinstance(timestamps, (list, tuple)) else as_timestamps(timestamps).tolist()
             self._check("timestamps", len(self.timestamps))
         if headers is not None:
-            self.headers = headers
-            self._check("headers", len(headers))
+            # Of a kind whose items can be looked at without running the caller's code.
+            self.headers = headers if type(headers) in (list, tuple) else list(headers)
+            self._check("headers", len(self.headers))
 
     def _check(self, what, int64_t got):
         if got != self.length:

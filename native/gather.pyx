@@ -6,8 +6,10 @@ changes the list.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
+from cpython.list cimport PyList_CheckExact
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
+from cpython.tuple cimport PyTuple_CheckExact
 from libc.stdint cimport int64_t, uint8_t
 from libc.stdlib cimport free, malloc
 
@@ -29,6 +31,22 @@ cdef int64_t stamp_of(object given) except? -2:
     if isinstance(given, int) or hasattr(given, "__index__"):
         return given
     raise TypeError(f"a timestamp is an int, milliseconds since 1970, not {type(given).__name__}")
+
+
+cdef bint has_headers(list_or_tuple, int64_t i) except -1:
+    """False when item `i` is known to be None or empty; runs no Python code."""
+    cdef PyObject *item
+    if i >= PySequence_Fast_GET_SIZE(list_or_tuple):
+        raise RuntimeError(CHANGED)
+    item = PySequence_Fast_ITEMS(list_or_tuple)[i]
+    if <object>item is None:
+        return False
+    if PyList_CheckExact(<object>item) or PyTuple_CheckExact(<object>item):
+        return PySequence_Fast_GET_SIZE(<object>item) > 0
+    return True
+
+
+CHANGED = "the list was changed while it was being appended"
 
 
 @cython.final
@@ -70,13 +88,13 @@ cdef class Gather:
         if room > RECORDS_MAX:
             room = RECORDS_MAX
         if start + room > PySequence_Fast_GET_SIZE(values) or (keyed and start + room > PySequence_Fast_GET_SIZE(keys)):
-            raise RuntimeError("the list was changed while it was being appended")
+            raise RuntimeError(CHANGED)
         cdef PyObject **value_at = PySequence_Fast_ITEMS(values) + start
         cdef PyObject **key_at = PySequence_Fast_ITEMS(keys) + start if keyed else NULL
         self.stamps = NULL
         # Nothing in this loop runs Python code, so the lists stay as they are.
         while n < room and taken < bytes_max:
-            if headers is not None and headers[start + n]:
+            if headers is not None and has_headers(headers, start + n):
                 break
             item = value_at[n]
             if PyBytes_CheckExact(<object>item):
@@ -109,6 +127,9 @@ cdef class Gather:
             n += 1
         if timestamps is not None:
             for room in range(n):
+                # Looked at anew each time: taking an int may run code that changes the list.
+                if start + room >= len(timestamps):
+                    raise RuntimeError(CHANGED)
                 when = timestamps[start + room]
                 self.stamp_items[room] = now if when is None else stamp_of(when)
             self.stamps = self.stamp_items

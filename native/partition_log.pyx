@@ -9,7 +9,7 @@ import os
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
 from libc.stdint cimport INT32_MAX, INT64_MAX, int32_t, int64_t, uint8_t
-from libc.errno cimport errno
+from libc.errno cimport ESTALE, errno
 from libc.stdlib cimport free, malloc
 
 from logflume import errors
@@ -162,10 +162,11 @@ cdef class PartitionLog:
         self.users -= 1
 
     cdef int64_t log_end(self) noexcept:
-        if self.log == NULL:
-            return INT64_MAX
-        # ESTALE: the topic was deleted, which a read reports.
-        return self.log.state.end_offset if self.log.state.failed != 116 else INT64_MAX
+        # A read reports that it was deleted or closed.
+        return INT64_MAX if self.log == NULL or self.is_gone() else self.log.state.end_offset
+
+    cdef bint is_gone(self) noexcept:
+        return self.deleted or (self.log != NULL and self.log.state.failed == ESTALE)
 
     cdef int raise_error(self, lf_error *e) except -1:
         cdef int64_t limit = self.config.segment_bytes if e.status == LF_E_TOO_LARGE else -1
@@ -189,9 +190,14 @@ cdef class PartitionLog:
         if self.log == NULL or self.closing:
             return
         self.closing = True
-        lf_state_wake(self.log.state)
-        while self.users > 0:
-            time.sleep(0.0005)
+        try:
+            while self.users > 0:
+                # Again and again: one that had looked at `closing`, but did not sleep yet, misses a single call.
+                lf_state_wake(self.log.state)
+                time.sleep(0.0005)
+        except BaseException:   # Ctrl-C: open as before, so that close() can be called again
+            self.closing = False
+            raise
         log, self.log = self.log, NULL
         self.closing = False
         if self.generation != fork_generation:
@@ -206,6 +212,11 @@ cdef class PartitionLog:
     def closed(self):
         """bool: close() was called."""
         return self.log == NULL or self.closing
+
+    @property
+    def gone(self):
+        """bool: the topic was deleted, here or by another process. One of the same name is another partition."""
+        return self.is_gone()
 
     @property
     def start_offset(self):

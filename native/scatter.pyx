@@ -37,6 +37,7 @@ cdef class Scatter:
         return self._run_columns(stages, self.given.value_column.chunks, self.given.key_column.chunks, self.given.stamps_at(),
                                  0, self.length)
 
+    @cython.boundscheck(True)   # stages are compressed without the GIL: the lists may be others by then
     cdef int32_t _run_objects(self, list stages) except -2:
         cdef Gather gather = Gather.__new__(Gather)
         cdef AppendInput given = self.given

@@ -211,6 +211,7 @@ cdef class Stage:
             self.finish()
         return 0
 
+    @cython.boundscheck(True)   # the buffer is compressed without the GIL: the lists may be others by then
     cdef int64_t fill_objects(self, object values, object keys, object timestamps, object headers, int64_t now,
                               int64_t start, int64_t stop) except -1:
         """`values`, `keys`: lists or tuples (`keys` may be None). Plain ones go in by the hundred, without the GIL."""

@@ -45,8 +45,10 @@ def wait_any(list pairs, double timeout, int spin_us=0):
             for i in range(n):
                 if (<PartitionLog>pairs[i][0]).closing:
                     raise errors.Closed(what="the log")
+                if (<PartitionLog>pairs[i][0]).is_gone():
+                    raise errors.UnknownTopicOrPartition(topic=pairs[i][0].topic, partition=pairs[i][0].partition)
             left = deadline - time.monotonic()
-            if left <= 0:
+            if not left > 0:    # a NaN too
                 return False
     finally:
         for i in range(entered):

@@ -49,7 +49,7 @@ static inline __attribute__((always_inline)) int64_t put_run(const lf_fill *f, l
         if (timestamps) timestamp = timestamps[done];
         if (!count) base = max = timestamp;
         else if (timestamp > max) max = timestamp;
-        int64_t delta = timestamp - base;
+        int64_t delta = (int64_t)((uint64_t)timestamp - (uint64_t)base); /* wraps, as reading does */
         size_t body = 2 + (size_t)lf_varint_size(delta) + (size_t)lf_varint_size(count) + field_size(key_len) +
                       field_size(value_len);
         p = lf_put_varint(p, (int64_t)body);

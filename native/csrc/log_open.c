@@ -85,7 +85,8 @@ static int first_open(lf_log *log, lf_error *e) {
         atomic_store(&st->failed, 0);
     } else rc = lf_log_recover(log, e);
     if (rc) return rc;
-    log->segments_version = log->state->segments_version = 1;
+    atomic_store(&log->state->segments_version, 1);
+    log->segments_version = 1;
     log->swaps = atomic_load(&log->state->swaps);
     if (log->gaps) atomic_store(&log->state->compacted, 1);
     LF_FAILPOINT("recover.before_live");
@@ -126,6 +127,16 @@ static void free_log(lf_log *log) {
     free(log);
 }
 
+/* An inode's number is given anew soon after a topic is deleted, while others may still hold that topic's locks:
+ * the time of birth tells the two apart. Where a file system has none, the number alone has to do. */
+static int64_t lock_byte_of(const char *dir, uint64_t inode) {
+    struct statx info;
+    uint64_t birth = 0;
+    if (!statx(AT_FDCWD, dir, 0, STATX_BTIME, &info) && info.stx_mask & STATX_BTIME)
+        birth = ((uint64_t)info.stx_btime.tv_sec * 1000000000u + info.stx_btime.tv_nsec) * 0x9e3779b97f4a7c15u >> 44;
+    return 64 + (int64_t)(((inode & 0xffffffff) << 20 | birth) * LF_LOCK_BYTES);
+}
+
 int lf_log_open(lf_log **out, const char *dir, int lock_fd, const lf_log_config *config, lf_error *e) {
     struct stat info;
     *out = NULL;
@@ -136,7 +147,7 @@ int lf_log_open(lf_log **out, const char *dir, int lock_fd, const lf_log_config 
     snprintf(log->dir, sizeof log->dir, "%s", dir);
     log->config = *config;
     log->lock_fd = lock_fd;
-    log->lock_byte = 64 + (int64_t)(info.st_ino & 0xfffffffffffff) * LF_LOCK_BYTES;
+    log->lock_byte = lock_byte_of(dir, (uint64_t)info.st_ino);
     pthread_mutex_init(&log->mu, NULL);
     pthread_mutex_init(&log->sync_mu, NULL);
     int rc;
@@ -202,10 +213,13 @@ int lf_log_close(lf_log *log, lf_error *e) {
 }
 
 void lf_log_abandon(lf_log *log) {
-    /* The mutexes may be held by a thread that does not exist here, so nothing is locked or destroyed; maps
-     * that views still use are counted and stay. */
-    for (int32_t i = 0; i < log->n_segments; i++) lf_segment_unref(log->segments[i]);
-    free(log->segments);
+    /* The mutexes may be held by a thread that does not exist here, so none is waited for or destroyed; maps
+     * that views still use are counted and stay. A list that was being changed when this process was forked is
+     * left as it is: half of it may be freed. */
+    if (!pthread_mutex_trylock(&log->mu)) {
+        for (int32_t i = 0; i < log->n_segments; i++) lf_segment_unref(log->segments[i]);
+        free(log->segments);
+    }
     munmap(log->state, LF_STATE_BYTES);
     free(log);
 }

@@ -49,6 +49,7 @@ static int sync_locked(lf_log *log, lf_error *e) {
     target *files = NULL;
     int32_t n = 0;
     int failed = atomic_load(&st->failed);
+    if (failed == ESTALE) return lf_fail(e, LF_E_CLOSED, 0, log->dir, -1, "the partition was deleted");
     if (failed) return lf_fail(e, LF_E_SYNC_FAILED, failed, log->dir, -1, "a sync failed earlier: close and open again to recover");
     /* Whatever is published now is in the page cache now. */
     int64_t end = atomic_load_explicit(&st->end_offset, memory_order_acquire);

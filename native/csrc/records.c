@@ -75,11 +75,17 @@ static inline const uint8_t *get_near(const uint8_t *p, int32_t *out) {
 /* Bytes before the key, at most: length, attributes, two deltas, key length. */
 #define FRONT_MAX (5 + 1 + 10 + 5 + 5)
 
+/* Length, attributes, two deltas, two lengths, the number of headers. */
+#define RECORD_MIN 7
+
 static const char *const SHAPE = "a record's lengths do not fit its batch";
 
 int lf_records_decode(lf_records *r, int64_t from, int32_t limit, lf_columns *c, const char **reason) {
     const uint8_t *base = r->base, *p = base + r->at, *end = base + r->end;
     int32_t left = r->count - r->index, n = c->n;
+    *reason = SHAPE;
+    /* Before memory is asked for: the count may claim two thousand millions in a batch of a hundred bytes. */
+    if (left > (end - p) / RECORD_MIN) return LF_E_CORRUPT;
     int rc = lf_columns_reserve(c, left < limit ? left : limit);
     if (rc) return rc;
     int32_t stop = n + limit;
@@ -124,7 +130,7 @@ int lf_records_decode(lf_records *r, int64_t from, int32_t limit, lf_columns *c,
         }
         if (offset < from) continue;
         c->offsets[n] = offset;
-        c->timestamps[n] = r->append_time != LF_NO_TIMESTAMP ? r->append_time : r->base_timestamp + timestamp_delta;
+        c->timestamps[n] = r->append_time != LF_NO_TIMESTAMP ? r->append_time : (int64_t)((uint64_t)r->base_timestamp + (uint64_t)timestamp_delta);
         c->value_at[n] = (uint32_t)(value - base);
         c->value_len[n] = value_len;
         c->key_at[n] = (uint32_t)(key - base);

@@ -17,6 +17,7 @@
 #endif
 #define LF_WAITV_MAX 128
 #define LF_FUTEX_32 2
+#define LF_WAIT_MAX_S 1e6
 
 struct lf_futex_waitv {
     uint64_t val;
@@ -59,7 +60,10 @@ int lf_state_reset(lf_state *st) {
         memset((void *)st, 0, sizeof *st);
         st->magic = LF_STATE_MAGIC;
     }
-    st->segments_version = st->directory_version = st->directory_synced = 0;
+    atomic_store(&st->segments_version, 0);
+    /* Whether what is in the directory is on disk nobody knows: the first sync asks for it. */
+    atomic_store(&st->directory_version, 1);
+    atomic_store(&st->directory_synced, 0);
     st->wake_word = st->waiting = 0;
     st->unrepaired = 0;
     memset(&st->writer, 0, sizeof st->writer);
@@ -155,7 +159,8 @@ static void sleep_on(lf_state *const *st, const uint32_t *seen, int n, double se
 
 int lf_state_wait(lf_state *const *st, const int64_t *after, int n, double seconds, int spin_us) {
     if (any_ready(st, after, n)) return LF_OK;
-    if (seconds <= 0) return LF_E_TIMEOUT;
+    if (!(seconds > 0)) return LF_E_TIMEOUT;
+    if (seconds > LF_WAIT_MAX_S) seconds = LF_WAIT_MAX_S; /* infinity fits no timespec; the caller comes again */
     double start = monotonic(), end = start + seconds;
     if (spin_us > 0) {
         double until = start + spin_us * 1e-6;

@@ -89,7 +89,8 @@ static inline void lf_batch_parse(const uint8_t *p, int64_t position, lf_batch *
     b->magic = (int8_t)p[LF_BATCH_MAGIC_AT];
     b->crc = lf_get32(p + LF_BATCH_CRC_AT);
     b->attributes = (int16_t)lf_get16(p + LF_BATCH_ATTRIBUTES_AT);
-    b->last_offset = b->base_offset + (int32_t)lf_get32(p + LF_BATCH_LAST_OFFSET_DELTA_AT);
+    /* Unsigned: a wrong base may be near the largest, and lf_batch_check() finds the result negative. */
+    b->last_offset = (int64_t)((uint64_t)b->base_offset + (uint64_t)(int32_t)lf_get32(p + LF_BATCH_LAST_OFFSET_DELTA_AT));
     b->base_timestamp = (int64_t)lf_get64(p + LF_BATCH_BASE_TIMESTAMP_AT);
     b->max_timestamp = (int64_t)lf_get64(p + LF_BATCH_MAX_TIMESTAMP_AT);
     b->producer_id = (int64_t)lf_get64(p + LF_BATCH_PRODUCER_ID_AT);

@@ -57,7 +57,7 @@ static inline int lf_builder_put(lf_builder *b, int64_t timestamp, const uint8_t
     if (rc) return rc;
     if (!b->count) b->base_timestamp = b->max_timestamp = timestamp;
     else if (timestamp > b->max_timestamp) b->max_timestamp = timestamp;
-    int64_t delta = timestamp - b->base_timestamp;
+    int64_t delta = (int64_t)((uint64_t)timestamp - (uint64_t)b->base_timestamp); /* wraps, as reading does */
     size_t body = 1 + (size_t)lf_varint_size(delta) + (size_t)lf_varint_size(b->count) + (size_t)lf_varint_size(key_len) + k +
                   (size_t)lf_varint_size(value_len) + v + (size_t)lf_varint_size(headers_count) + headers_len;
     uint8_t *p = lf_put_varint(b->buf + b->len, (int64_t)body);

@@ -26,6 +26,7 @@ cdef class PartitionLog:
     cdef lf_log *enter(self) except NULL        # marks use; the caller calls leave()
     cdef void leave(self) noexcept
     cdef int64_t log_end(self) noexcept         # published end; INT64_MAX when closed, so that a read says so
+    cdef bint is_gone(self) noexcept            # the topic was deleted, by whomever
     cdef int raise_error(self, lf_error *e) except -1
     # Whole finished batches; returns with them published. GIL held on entry, released inside.
     cdef int append_batches(self, uint8_t *batches, size_t length, bint prepare, lf_append_info *info) except -1

@@ -69,6 +69,7 @@ class LogDirectory:
         self.config = parse(DirectoryConfig, config or {})
         self.read_only = read_only
         self._partitions: dict[tuple[str, int], Partition] = {}
+        self._gone: list[Partition] = []  # deleted by other processes; still held by who reads them
         self._applied: dict[str, TopicConfig] = {}
         self._mutex = threading.RLock()
         self._closed = False
@@ -269,11 +270,11 @@ class LogDirectory:
     def partition(self, topic: str, number: int, *, _deleting: bool = False) -> Partition:
         """The open partition; opened (and recovered, if need be) at the first call."""
         found = self._partitions.get((topic, number))
-        if found is not None and not found.closed:
+        if found is not None and not found.closed and not found.gone:
             return found
         self._check_open()
         with self._mutex:
-            entry = self._entries().get(topic)
+            entry = self._entries(fresh=found is not None).get(topic)
             if entry is None or (entry.deleting and not _deleting):
                 raise UnknownTopicOrPartition(topic=topic)
             if not 0 <= number < entry.partitions:
@@ -284,6 +285,10 @@ class LogDirectory:
             elif not os.path.isdir(path):
                 raise UnknownTopicOrPartition(topic=topic, partition=number)
             opened = self._partitions.get((topic, number))
+            if opened is not None and opened.gone and not _deleting:
+                # Deleted by another process, and made again since: another partition, in another directory.
+                self._gone.append(self._partitions.pop((topic, number)))
+                opened = None
             if opened is None or opened.closed:
                 opened = Partition(
                     path,
@@ -413,7 +418,7 @@ class LogDirectory:
             self._closed = True
             failure: Exception | None = None
             self._sync_in_bulk()
-            for opened in self._partitions.values():
+            for opened in (*self._partitions.values(), *self._gone):
                 try:
                     opened.close()
                 except (
@@ -421,6 +426,7 @@ class LogDirectory:
                 ) as error:  # every partition gets its chance; the first failure is raised
                     failure = failure or error
             self._partitions.clear()
+            self._gone.clear()
             self._lock.close()
         if failure is not None:
             raise failure
