@@ -58,17 +58,27 @@ cdef class Delivery:
     cdef object outcome(self):
         """What result() gives, once the batch is settled."""
         cdef PendingBatch b = self.batch
-        if b.state == FAILED:
-            if b.owner.core.failure is b.error:
-                b.owner.core.failure = None     # told here: flush() need not tell it again
-            raise b.error
+        error = self.failure()
+        if error is not None:
+            raise error
         # As RecordMetadata(...), without the call of its Python-level constructor.
         return new_tuple(RecordMetadata, (b.owner.topic, b.owner.partition,
                                           -1 if b.base_offset < 0 else b.base_offset + self.index,
                                           self.stamp if b.append_time < 0 else b.append_time))
 
+    cdef object failure(self):
+        """What exception() gives, once the batch is settled."""
+        cdef PendingBatch b = self.batch
+        if b.state != FAILED:
+            return None
+        if b.owner.core.failure is b.error:
+            b.owner.core.failure = None     # told here: flush() need not tell it again
+        return b.error
+
     def exception(self, timeout=None):
         """The error that made it fail, or None; waits like result()."""
+        if self.batch.state >= DONE and not self.given_up:
+            return self.failure()
         try:
             self.result(timeout)
         except errors.Timeout:

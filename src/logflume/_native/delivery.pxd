@@ -12,3 +12,4 @@ cdef class Delivery:
     cdef int64_t stamp
 
     cdef object outcome(self)
+    cdef object failure(self)
