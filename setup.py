@@ -55,6 +55,7 @@ CORE_SOURCES: list[str] = [  # native/csrc/
     "compact_records.c",
     "compact_rewrite.c",
     "compact_scan.c",
+    "compact_settle.c",
     "compact_swap.c",
     "compact_write.c",
     "failpoint.c",

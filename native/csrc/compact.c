@@ -212,6 +212,8 @@ int lf_compact(lf_log *log, lf_compaction *job, lf_error *e) {
         if (!rc) rc = pass(&c);
         free_cleaner(&c);
         lf_lock_byte(log->lock_fd, log->lock_byte + LF_LOCK_CLEANING, F_UNLCK, 0);
+        /* Whatever was missed on the way: its directory is gone. */
+        if (rc && atomic_load(&log->state->failed) == ESTALE) rc = lf_fail(e, LF_E_CLOSED, 0, log->dir, -1, "the partition was deleted");
     }
     atomic_store(&log->cleaning, false);
     return rc;

@@ -145,5 +145,10 @@ void lf_output_drop(lf_cleaner *c);
 
 /* The finished output takes the place of `n` pieces. */
 int lf_swap_in(lf_cleaner *c, const lf_piece *pieces, int32_t n);
+/* Its steps from `.swap` on, for who finishes what another began; each may have been taken already. */
+int lf_swap_replace(lf_log *log, int64_t base, const int64_t *others, int32_t n, lf_error *e);
+int lf_swap_finish(lf_log *log, int64_t base, lf_error *e);
+/* <base><suffix><mark>, when it is there. */
+int lf_swap_remove(lf_log *log, int64_t base, const char *suffix, const char *mark, lf_error *e);
 
 #endif

@@ -7,6 +7,8 @@
 #include "lf/records.h"
 #include "lf/varint.h"
 
+#define RECORD_MIN_BYTES 7      /* seven numbers of one byte */
+
 static int reserve(uint8_t **buf, size_t *cap, size_t n) {
     if (n <= *cap) return LF_OK;
     size_t more = *cap * 2 > n ? *cap * 2 : n;
@@ -55,6 +57,8 @@ int lf_items_parse(lf_cleaner *c, const lf_piece *p, const lf_batch *b, const ui
         end = at + n;
     }
     *base = at;
+    if (b->count > (end - at) / RECORD_MIN_BYTES)
+        return lf_piece_fail(c, p, LF_E_CORRUPT, b->position, "more records are claimed than there are bytes");
     if (b->count > c->cap_items) {
         lf_item *more = realloc(c->items, (size_t)b->count * sizeof *more);
         if (!more) return lf_fail(c->e, LF_E_NOMEM, 0, c->log->dir, -1, "records");
