@@ -1,14 +1,15 @@
-"""On the disk, asyncio: 1,000 deliveries awaited together."""
+"""asyncio: 1,000 deliveries awaited together, on the disk; records one by one."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+import logflume
 from bench.entrants import TOPIC, log_with_topic
 from bench.harness import Contest, Contestant, Goal, Job
 from bench.payload import values
@@ -19,22 +20,76 @@ def test_in_flight_asyncio(contest: Contest) -> None:
     rounds = max(3, int(contest.scale.seconds * 60))
     records = values(100, 1000)
 
-    async def send_all(where: Path) -> None:
+    async def send_all(where: Path, gathered: bool) -> None:
         async with aio.open(where / "log") as log, log.producer(acks="all") as producer:
             for _ in range(rounds):
-                deliveries = [await producer.send(TOPIC, value) for value in records]
-                for delivery in deliveries:
-                    await delivery
+                deliveries = [producer.send(TOPIC, value) for value in records]
+                if gathered:
+                    await asyncio.gather(*deliveries)
+                else:
+                    for delivery in deliveries:
+                        await delivery
 
-    @contextmanager
-    def tasks(where: Path) -> Iterator[Job]:
-        with log_with_topic(where):
-            pass
-        yield lambda: asyncio.run(send_all(where))
+    def sending(name: str, *, gathered: bool) -> Contestant:
+        @contextmanager
+        def open_(where: Path) -> Iterator[Job]:
+            with log_with_topic(where):
+                pass
+            yield lambda: asyncio.run(send_all(where, gathered))
+
+        return Contestant(name, "logflume", rounds * 1000, open_)
 
     contest.run(
         "Durable, 1,000 in flight, asyncio",
-        [Contestant("await send, await delivery", "logflume", rounds * 1000, tasks)],
-        about="one task sends 1,000 records, then awaits each delivery; the loop's start is included",
-        goals=[Goal("await send, await delivery", "≥ 600,000/s", rate=6e5)],
+        [
+            sending("send, await delivery", gathered=False),
+            sending("send, asyncio.gather", gathered=True),
+        ],
+        about="one task sends 1,000 records, then awaits the deliveries; the loop's start is included",
+        goals=[Goal("send, await delivery", "≥ 600,000/s", rate=6e5)],
+    )
+
+
+def test_iterate_asyncio(contest: Contest) -> None:
+    """`async for` beside the synchronous iteration of the same records."""
+    aio = pytest.importorskip("logflume.aio")
+    count = contest.scale.count(5e6)
+
+    async def iterate(log: object) -> None:
+        left = count
+        consumer = log.consumer(auto_offset_reset="earliest")  # type: ignore[attr-defined] # aio.Log
+        await consumer.assign([(TOPIC, 0)])
+        async for record in consumer:
+            record.value  # noqa: B018 - the bytes are made by the property
+            left -= 1
+            if not left:
+                break
+        await consumer.close()
+
+    def blocking(log: logflume.Log) -> None:
+        left = count
+        with log.consumer(auto_offset_reset="earliest") as consumer:
+            consumer.assign([(TOPIC, 0)])
+            for record in consumer:
+                record.value  # noqa: B018
+                left -= 1
+                if not left:
+                    break
+
+    def reading(name: str, job: Callable[[logflume.Log], object]) -> Contestant:
+        @contextmanager
+        def open_(where: Path) -> Iterator[Job]:
+            with log_with_topic(where) as log:
+                log.partition(TOPIC, 0).append_many(values(100, count))
+                yield lambda: job(log)
+
+        return Contestant(name, "logflume", count, open_)
+
+    contest.run(
+        "Iterate, asyncio",
+        [
+            reading("async for", lambda log: asyncio.run(iterate(aio.Log(log)))),
+            reading("for", blocking),
+        ],
+        about="records of 100 bytes, one by one, their values read; the loop's start is included",
     )
