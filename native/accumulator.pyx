@@ -106,6 +106,8 @@ cdef class Accumulator:
             self.stage = None
             self.pending = None
             if pending is not None:
+                if not self.unsynced:
+                    self.unsynced_since = self.opened
                 self.append_stage(stage, pending)
         return 0
 
@@ -180,10 +182,12 @@ cdef class Accumulator:
         return 0
 
     cdef int hasten(self, PendingBatch pending) except -1:
-        """For event loops: closes this batch now, and has the ticker settle it where that takes the disk."""
-        if self.pending is pending:
+        """For event loops: closes this batch now (or those behind it, to share its sync), and has the ticker settle
+        it where that takes the disk."""
+        if pending.state < DONE and self.pending is not None:
             self.close_batch()
         if pending.state < DONE:
+            self.unsynced_since = 0.0
             self.core.wake()
         return 0
 

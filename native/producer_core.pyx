@@ -359,9 +359,16 @@ cdef class ProducerCore(Upkeep):
                 elif nearest < 0 or due < nearest:
                     nearest = due
         for a in all_busy:
-            a.settle_synced()
-            # While the gate is locked, another thread appends what has to be settled next.
-            if a.pending is None and not a.unsynced and not a.gate.locked():
+            # As long as it may linger, a sync waits as well: it may then serve more.
+            due = a.unsynced_since + self.linger - now
+            if a.unsynced and due <= 0:
+                a.settle_synced()
+            elif a.unsynced and (nearest < 0 or due < nearest):
+                nearest = due
+            if a.gate.locked():
+                # Another thread appends what has to be settled next.
+                nearest = 0.001
+            elif a.pending is None and not a.unsynced:
                 self.busy.discard(a)
         if not self.busy:
             self.idle = True

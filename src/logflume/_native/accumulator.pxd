@@ -50,6 +50,7 @@ cdef class Accumulator:
     cdef int codec, level
     cdef int64_t batch_limit, easy_payload, last_appended
     cdef list unsynced              # appended batches whose deliveries wait for the disk
+    cdef double unsynced_since      # `opened` of the first of them; 0 when somebody waits
 
     cdef PendingBatch _new_batch(self)
     cdef Stage new_stage(self, int64_t batch_bytes)
