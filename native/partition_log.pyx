@@ -302,9 +302,13 @@ cdef class PartitionLog:
             key_at = <const uint8_t *>PyBytes_AS_STRING(key)
         cdef int64_t when = lf_now_ms() if timestamp is None else stamp_of(timestamp)
         log = self.enter()
-        # Held GIL: the writer lock is free but for other processes and long rolls, and releasing costs as much as the append.
-        rc = lf_log_append_one(log, key_at, key_len, <const uint8_t *>PyBytes_AS_STRING(value),
-                               <int32_t>PyBytes_GET_SIZE(value), when, &offset, &e)
+        cdef const uint8_t *value_at = <const uint8_t *>PyBytes_AS_STRING(value)
+        cdef int32_t value_len = <int32_t>PyBytes_GET_SIZE(value)
+        # With the GIL held while the writer lock is free: letting go of it costs as much as the append.
+        rc = lf_log_append_one(log, key_at, key_len, value_at, value_len, when, 0, &offset, &e)
+        if rc == LF_E_TIMEOUT:
+            with nogil:
+                rc = lf_log_append_one(log, key_at, key_len, value_at, value_len, when, self.config.lock_timeout_s, &offset, &e)
         self.leave()
         if rc:
             self.raise_error(&e)

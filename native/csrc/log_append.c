@@ -26,10 +26,12 @@ static int write_all(int fd, const uint8_t *p, size_t n, int64_t at) {
     return 0;
 }
 
-int lf_log_lock(lf_log *log, lf_error *e) {
+int lf_log_lock(lf_log *log, lf_error *e) { return lf_log_lock_within(log, log->config.lock_timeout_s, e); }
+
+int lf_log_lock_within(lf_log *log, double seconds, lf_error *e) {
     lf_state *st = log->state;
     if (log->config.read_only) return lf_fail(e, LF_E_READ_ONLY, 0, log->dir, -1, "the log is open read-only");
-    int rc = lf_state_lock(st, log->config.lock_timeout_s);
+    int rc = lf_state_lock(st, seconds);
     if (rc == LF_E_OWNER_DIED) rc = lf_log_take_over(log, e);
     else if (rc) return lf_fail(e, rc, 0, log->dir, -1, "waiting for the writer lock");
     int failed = atomic_load(&st->failed);
@@ -252,7 +254,7 @@ static void put_single(uint8_t *p, int32_t size, const uint8_t *key, int32_t key
 }
 
 int lf_log_append_one(lf_log *log, const uint8_t *key, int32_t key_len, const uint8_t *value, int32_t value_len,
-                      int64_t timestamp, int64_t *out, lf_error *e) {
+                      int64_t timestamp, double wait_s, int64_t *out, lf_error *e) {
     int64_t body = 4 + lf_varint_size(key_len) + (key_len > 0 ? key_len : 0) + lf_varint_size(value_len) +
                    (value_len > 0 ? value_len : 0);
     int64_t size = LF_BATCH_RECORDS_AT + lf_varint_size(body) + body;
@@ -261,7 +263,7 @@ int lf_log_append_one(lf_log *log, const uint8_t *key, int32_t key_len, const ui
         e->position = size;
         return LF_E_TOO_LARGE;
     }
-    int rc = lf_log_lock(log, e);
+    int rc = lf_log_lock_within(log, wait_s, e);
     if (rc) return rc;
     if (log->config.append_time) timestamp = lf_now_ms();
     lf_state *st = log->state;

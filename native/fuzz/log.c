@@ -201,7 +201,7 @@ static void use(lf_log *log) {
         LF_FUZZ_REQUIRE(log->config.allow_gaps || (!lf_cursor_peek(log, &c, true, &b, &e) && b.base_offset == end));
         lf_cursor_release(&c);
     }
-    lf_log_append_one(log, NULL, -1, (const uint8_t *)"v", 1, 1700000009100, &offset, &e);
+    lf_log_append_one(log, NULL, -1, (const uint8_t *)"v", 1, 1700000009100, 1.0, &offset, &e);
     lf_log_sync(log, atomic_load(&log->state->end_offset), &e);
     lf_log_roll(log, &e);
     append(log, LF_CODEC_NONE, 2, 1700000009200);

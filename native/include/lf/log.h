@@ -190,7 +190,8 @@ typedef struct lf_append_info {
 int lf_log_append(lf_log *log, uint8_t *batches, size_t len, bool prepare, lf_append_info *info, lf_error *e);
 /* One record in one batch through the map: no system call. */
 int lf_log_append_one(lf_log *log, const uint8_t *key, int32_t key_len, const uint8_t *value, int32_t value_len,
-                      int64_t timestamp, int64_t *offset, lf_error *e);
+                      int64_t timestamp, double wait_s, int64_t *offset, lf_error *e);
+int lf_log_lock_within(lf_log *log, double seconds, lf_error *e);
 int lf_log_lock(lf_log *log, lf_error *e);                  /* writer lock, with take-over and refresh done */
 void lf_log_unlock(lf_log *log);
 int lf_log_roll_locked(lf_log *log, int64_t base_offset, lf_error *e);

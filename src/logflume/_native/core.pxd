@@ -113,7 +113,7 @@ cdef extern from "lf/log.h" nogil:
     void lf_segment_unref(lf_segment *s) noexcept
     int lf_log_append(lf_log *log, uint8_t *batches, size_t len, bint prepare, lf_append_info *info, lf_error *e) noexcept
     int lf_log_append_one(lf_log *log, const uint8_t *key, int32_t key_len, const uint8_t *value, int32_t value_len,
-                          int64_t timestamp, int64_t *offset, lf_error *e) noexcept
+                          int64_t timestamp, double wait_s, int64_t *offset, lf_error *e) noexcept
     int lf_log_roll(lf_log *log, lf_error *e) noexcept
     int lf_log_sync(lf_log *log, int64_t offset, lf_error *e) noexcept
     int lf_log_set_start(lf_log *log, int64_t offset, lf_error *e) noexcept
