@@ -225,6 +225,7 @@ class LogDirectory:
                 shutil.rmtree(away)
         self._applied.pop(entry.name, None)
         self._cleaned.forget(entry.name)
+        self._starts.forget(entry.name)
         self._store.put(remove=entry.name)
         sync_directory(self.path)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 
 import logflume
 from logflume import errors
+from logflume._native.compaction import arm_failpoints
 from logflume.client.log import Log
 from logflume.log.checkpoints import read_offsets
 from logflume.types import TopicPartition
@@ -130,6 +133,35 @@ def test_a_deleted_topic_leaves_no_checkpoint(log: Log) -> None:
     put(log, 10)
     log.maintenance(now_ms=NOW)
     assert offsets(log) == list(range(5, 10))
+
+
+def test_a_topic_deleted_meanwhile_is_passed_over(log: Log) -> None:
+    create(log)
+    partition = log.partition("t", 0)
+    partition.append_many([b"x" * 1000] * 5, keys=[b"k"] * 5)
+    partition.roll()
+    arm_failpoints("compact.write:1:sleep=0.5")
+    try:
+        found: list[object] = []
+        thread = threading.Thread(target=lambda: found.append(log.compact(force=True)))
+        thread.start()
+        while not list(Path(partition.path).glob("*.cleaned")):
+            assert thread.is_alive()
+        log.delete_topic("t")
+        thread.join()
+    finally:
+        arm_failpoints("")
+    assert found == [[]]
+    assert not [name for name in os.listdir(log.path) if name.startswith("t-")]
+
+
+def test_a_topic_of_the_same_name_begins_at_zero(log: Log) -> None:
+    create(log)
+    put(log, 10)
+    log.delete_records({("t", 0): 7})
+    log.delete_topic("t")
+    create(log)
+    assert log.partition("t", 0).end_offset == 0
 
 
 def test_a_small_map_is_told_in_the_report(tmp_path: Path) -> None:
