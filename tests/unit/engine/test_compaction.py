@@ -294,3 +294,25 @@ def test_first_timestamp(tmp_path: Path) -> None:
         assert first_timestamp(log, 0) == -1
         log.append_many([b"1", b"2"], keys=[b"a", b"b"], timestamps=[5, 9])
         assert first_timestamp(log, 0) == 9  # of the whole batch, as Kafka has it
+
+
+def test_retention_may_take_segments_away_meanwhile(tmp_path: Path) -> None:
+    """What was written for them is thrown away, and the pass begun anew with those that are left."""
+    with opened(tmp_path, segment_bytes=1000) as log, opened(tmp_path, segment_bytes=1000) as other:
+        for i in range(100):
+            log.append_many([b"%d" % i], keys=[b"%d" % (i % 4)])
+        start = log.segments()[3].base_offset
+        arm_failpoints("compact.write:1:sleep=0.5")
+        found: list[object] = []
+        thread = threading.Thread(target=lambda: found.extend(compact(log)))
+        thread.start()
+        while not list(Path(log.path).glob("*.cleaned")):
+            assert thread.is_alive()
+        other.set_start_offset(start)
+        assert other.delete_old_segments()[0] == 3
+        thread.join()
+        assert len(found) == 1
+        assert other.start_offset == start
+        end = log.segments()[-1].base_offset
+        assert [r.offset for r in read_all(other)] == [*range(end - 4, end), *range(end, 100)]
+        assert not [p.name for p in Path(log.path).iterdir() if p.suffix in (".cleaned", ".swap")]
