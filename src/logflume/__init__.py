@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from logflume import errors as errors
     from logflume._native.columns import Record as Record
     from logflume._native.columns import RecordBatch as RecordBatch
-    from logflume._native.partition import Partition as Partition
     from logflume._native.delivery import Delivery as Delivery
+    from logflume._native.partition import Partition as Partition
     from logflume.client.consumer import Consumer as Consumer
     from logflume.client.log import Log as Log
     from logflume.client.log import open_log as open  # noqa: A004 - logflume.open is the point
