@@ -192,7 +192,7 @@ def test_the_first_roll_syncs_the_directory(tmp_path: Path) -> None:
         log.append(b"x")
         assert directory_synced(tmp_path) == 0
         log.roll()
-        assert directory_synced(tmp_path) == 1
+        assert directory_synced(tmp_path) > 0
 
 
 def directory_synced(directory: Path) -> int:
