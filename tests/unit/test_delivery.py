@@ -89,6 +89,29 @@ def test_a_callback_that_fails_hurts_nobody_else(log, producer):
     assert second.done()
 
 
+@pytest.mark.parametrize("loops", [False, True])
+def test_one_sync_serves_full_and_open_batches(log, loops):
+    producer = log.producer(acks="all", linger_ms=LONG_MS, batch_size=1000)
+    deliveries = [producer.send("one", b"x" * 90) for _ in range(25)]
+    first = deliveries[0]
+
+    async def wait():
+        await first
+
+    asyncio.run(wait()) if loops else first.result()
+    assert all(delivery.done() for delivery in deliveries)
+
+
+def test_acks_0_is_settled_at_once(log, run):
+    producer = log.producer(acks=0, linger_ms=LONG_MS)
+
+    async def main():
+        assert (await producer.send("one", b"x")).offset == -1
+        assert [place.offset for place in await asyncio.gather(producer.send("one", b"y"))] == [-1]
+
+    run(main())
+
+
 # ---- event loops
 
 
