@@ -389,7 +389,7 @@ def test_fork_leaves_the_child_with_its_own_threads(path):
         below.close()
     """
     done = subprocess.run(
-        [sys.executable, "-c", code, str(path)],
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code, str(path)],
         capture_output=True,
         text=True,
         timeout=60,

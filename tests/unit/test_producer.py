@@ -398,7 +398,7 @@ def test_closing_the_log_flushes(tmp_path):
 
 def run(code, *arguments):
     done = subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code, *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=60,
