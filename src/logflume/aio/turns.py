@@ -153,7 +153,8 @@ class _Calls:
             try:
                 call = self._queue.get(timeout=_LOOK_S)
             except Empty:
-                if self._loop.is_closed():
+                # Not to wait for ever, as the end of the program waits for this thread.
+                if not self._loop.is_running():
                     raise Closed(what="the event loop of a rebalance listener") from None
                 continue
             if call is None:
