@@ -83,16 +83,22 @@ cdef class Accumulator:
 
     cdef Stage open_batch(self):
         """The stage to put into; begins a batch when there is none."""
-        if self.stage is None:
-            self.stage = self.new_stage(self.core.batch_size)
-            self.batch_limit = self.stage.batch_bytes
-            self.easy_payload = -128 + min(self.core.max_request_size, self.stage.max_message_bytes,
-                                           self.log.config.segment_bytes)
-            # Finished by close_batch only: one batch, one PendingBatch.
-            self.stage.batch_bytes = 1 << 40
+        cdef Stage stage
+        cdef PendingBatch pending
         if self.pending is None:
-            self.pending = self._new_batch()
-            self.opened = time.monotonic()
+            # Made before they are looked at again: making may run a finalizer, and so another thread.
+            stage, pending = self.new_stage(self.core.batch_size), self._new_batch()
+            if self.pending is None:
+                self.batch_limit = stage.batch_bytes
+                self.easy_payload = -128 + min(self.core.max_request_size, stage.max_message_bytes,
+                                               self.log.config.segment_bytes)
+                # Finished by close_batch only: one batch, one PendingBatch.
+                stage.batch_bytes = 1 << 40
+                self.stage = stage
+                self.pending = pending
+                self.opened = time.monotonic()
+            else:
+                self.log.give_stage(stage)
         return self.stage
 
     cdef int close_batch(self) except -1:

@@ -122,7 +122,8 @@ cdef class ProducerCore(Upkeep):
                 a.codec = codec
                 a.level = level
                 s.accumulators.append(a)
-            self.slots[topic] = s
+            # Opening ran other code: another thread may have been first. Two slots would be two orders.
+            s = self.slots.setdefault(topic, s)
         self.last_name = topic
         self.last_slot = s
         return s
@@ -139,6 +140,8 @@ cdef class ProducerCore(Upkeep):
             open = False
             for a in s.accumulators:
                 open = open or a.pending is not None or a.gate.locked()
+        if s is not None:
+            s.dropped = True        # a send that waits to close a batch of it begins anew
         self.slots.pop(topic, None)
         self.last_name = None
         self.last_slot = None
@@ -222,6 +225,9 @@ cdef class ProducerCore(Upkeep):
             a.close_batch()
             if self.closed:
                 raise errors.Closed(what="the producer")
+            if s.dropped:
+                # Looked up anew meanwhile: this record must not come behind those that follow it.
+                return self.send(topic, value, key, headers, partition, timestamp)
             if sticky:
                 a = s.keyless()
             stage = a.stage if a.pending is not None else a.open_batch()

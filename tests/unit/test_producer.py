@@ -444,3 +444,25 @@ def test_a_forked_child_sends_its_own_and_not_its_parents(tmp_path):
     run(code, tmp_path / "data")
     with logflume.open(tmp_path / "data") as log:
         assert sorted(values_of(log)) == [b"child", b"parent"]
+
+
+def test_threads_that_send_first_at_once_keep_their_order(log):
+    """Each used to open the topic for itself, and what it put there came after what it sent next."""
+    for _ in range(10):
+        start = log["one"][0].end_offset
+        with log.producer(acks=1, linger_ms=1, batch_size=2000) as producer:
+            barrier = threading.Barrier(4)
+
+            def send(name, producer=producer, barrier=barrier):
+                barrier.wait()
+                for i in range(300):
+                    producer.send("one", b"%d %d" % (name, i))
+
+            threads = [threading.Thread(target=send, args=(name,)) for name in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        values = [v.split() for v in values_of(log)[start:]]
+        for name in range(4):
+            assert [int(i) for n, i in values if int(n) == name] == list(range(300))

@@ -10,6 +10,7 @@ cdef class TopicSlot:
     cdef str name
     cdef list accumulators
     cdef object seen                # the settings it was opened with
+    cdef bint dropped               # forgotten: no record may go into it any more
     cdef int32_t count
     cdef int32_t sticky
     cdef int64_t before_max, after_max      # ms around the clock that explicit timestamps may lie in
