@@ -13,15 +13,6 @@ import logflume
 from logflume import errors
 from support.producing import batches_of, records_of, spread, values_of
 
-# What Kafka's own unit test says of its murmur2.
-KAFKA_MURMUR2 = {
-    b"21": -973932308,
-    b"foobar": -790332482,
-    b"a-little-bit-long-string": -985981536,
-    b"a-little-bit-longer-string": -1486304829,
-    b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8": -58897971,
-    b"abc": 479470107,
-}
 LONG_MS = 60_000  # a linger that no test waits for
 
 

@@ -22,7 +22,6 @@ KAFKA_MURMUR2 = {
     b"lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8": -58897971,
     b"abc": 479470107,
 }
-LONG_MS = 60_000  # a linger that no test waits for
 
 
 @pytest.fixture
