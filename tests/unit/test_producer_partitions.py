@@ -77,7 +77,7 @@ def test_round_robin_changes_with_each_record(log):
 @pytest.mark.parametrize(("partitioner", "key"), [("murmur2", None), ("sticky", b"same")])
 def test_records_without_a_say_stay_for_a_batch_and_move_on(log, partitioner, key):
     with log.producer(
-        acks=1, linger_ms=LONG_MS, batch_size=2000, partitioner=partitioner
+        acks=1, linger_ms=60_000, batch_size=2000, partitioner=partitioner
     ) as producer:
         for _ in range(400):
             producer.send("t", b"x" * 90, key=key)
