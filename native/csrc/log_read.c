@@ -273,6 +273,7 @@ int lf_cursor_peek(lf_log *log, lf_cursor *c, bool check_crc, lf_batch *b, lf_er
             rc = LF_E_CORRUPT;
             reason = "offsets are missing before this batch";
         }
+        if (!rc && check_crc) rc = check_once(s, b, end, &reason);
         if (!rc && (b->last_offset >= atomic_load_explicit(&log->state->end_offset, memory_order_acquire) ||
                     b->last_offset - s->base_offset > INT32_MAX)) {
             /* The newest batch of a log with gaps may be on its way: written, not published yet. */
@@ -280,7 +281,6 @@ int lf_cursor_peek(lf_log *log, lf_cursor *c, bool check_crc, lf_batch *b, lf_er
             rc = LF_E_CORRUPT;
             reason = "offsets beyond the segment or the published end";
         }
-        if (!rc && check_crc) rc = check_once(s, b, end, &reason);
         if (rc) return fail_in(log, s, rc == LF_E_TRUNCATED ? LF_E_CORRUPT : rc, c->position, c->next_offset, reason, e);
         return LF_OK;
     }
