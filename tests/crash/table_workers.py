@@ -30,12 +30,13 @@ def watch(path: str, seconds: float) -> None:
     seen: dict[bytes, int] = {}
     with logflume.open(path) as log, log.table("t", follow="background") as table:
 
-        @table.on_change
         def changed(key: bytes, old: bytes | None, new: bytes | None) -> None:
             assert new is not None
             assert old is None or int(new) == int(old) + 1, (key, old, new)
             seen[key] = int(new)
 
+        # With what is there already: a writer may be done before this process has come up.
+        table.on_change(changed, replay=True)
         report("ready")
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
