@@ -106,7 +106,7 @@ def test_partitions_added_elsewhere_are_found(log):
                 break
             except errors.UnknownTopicOrPartition:
                 time.sleep(0.05)
-                producer.send("t", b"keeps the ticker going").result()
+                producer.send("t", b"keeps the ticker going", partition=0).result()
         else:
             pytest.fail("the new partition was never found")
 
