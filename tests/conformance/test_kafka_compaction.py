@@ -12,7 +12,7 @@ import pytest
 
 from model import batch_twin
 from support.cleaning import batches_of, compact
-from support.kafka_peer import ADDRESS, FAULTS, Broker, dump, run
+from support.kafka_peer import FAULTS, Broker, dump, run, up
 from support.partitions import opened, read_all
 
 pytestmark = [pytest.mark.peers, pytest.mark.timeout(300)]
@@ -104,10 +104,9 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Logs]:
     settings = ("log.cleaner.backoff.ms=200", "log.cleaner.dedupe.buffer.size=2097152",
                 "transaction.state.log.num.partitions=1", "offsets.topic.num.partitions=1",
                 "log.cleaner.min.compaction.lag.ms=0")  # fmt: skip
-    up = ("-d", str(broker.where), "up", *(f"--set={setting}" for setting in settings))
     common = {"segment_ms": "5000", "retention_ms": "-1", "delete_retention_ms": "86400000"}
     try:
-        address = next(line for line in run(*up).splitlines() if ADDRESS.match(line))
+        address = up(broker.where, *(f"--set={setting}" for setting in settings))
         for topic in TOPICS:
             configure(address, topic, cleanup_policy="delete", **common)
             fill(address, topic)
