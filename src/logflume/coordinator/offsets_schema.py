@@ -8,11 +8,12 @@ Source: OffsetCommitKey.json and OffsetCommitValue.json in Kafka's group-coordin
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from uuid import UUID
 
 from logflume.errors import InvalidRecord
+
+from .record_fields import FieldReader, FieldWriter
 
 __all__ = [
     "GroupMetadataKey",
@@ -33,7 +34,6 @@ VALUE_VERSION_PLAIN = 3
 VALUE_VERSION_WITH_TOPIC_ID = 4
 NO_TIMESTAMP = -1
 NO_LEADER_EPOCH = -1
-STRING_SIZE_MAX = 0x7FFF
 TAG_TOPIC_ID = 0
 
 
@@ -93,14 +93,11 @@ def partition_for(group: str, partition_count: int) -> int:
 
 def encode_key(group: str, topic: str, partition: int) -> bytes:
     """Key of a committed offset. Raises InvalidRecord when a name is too long."""
-    return b"".join(
-        (
-            OFFSET_COMMIT_KEY_VERSION.to_bytes(2, "big"),
-            _string(group),
-            _string(topic),
-            partition.to_bytes(4, "big"),
-        )
-    )
+    out = FieldWriter(OFFSET_COMMIT_KEY_VERSION)
+    out.string(group)
+    out.string(topic)
+    out.int32(partition)
+    return out.done()
 
 
 def encode_value(value: OffsetCommitValue) -> bytes:
@@ -111,30 +108,21 @@ def encode_value(value: OffsetCommitValue) -> bytes:
     """
     if value.expire_timestamp != NO_TIMESTAMP:
         raise InvalidRecord(reason="an expiry per commit belongs to value version 1, not written")
-    fixed = struct.pack(">qi", value.offset, value.leader_epoch)
-    stamp = struct.pack(">q", value.commit_timestamp)
-    if value.topic_id is None:
-        head = VALUE_VERSION_PLAIN.to_bytes(2, "big")
-        return head + fixed + _string(value.metadata) + stamp
-    text = value.metadata.encode("utf-8", "surrogatepass")
-    return b"".join(
-        (
-            VALUE_VERSION_WITH_TOPIC_ID.to_bytes(2, "big"),
-            fixed,
-            _uvarint(len(text) + 1),
-            text,
-            stamp,
-            b"\x01",  # one tagged field
-            _uvarint(TAG_TOPIC_ID),
-            _uvarint(16),
-            value.topic_id.bytes,
-        )
-    )
+    plain = value.topic_id is None
+    version = VALUE_VERSION_PLAIN if plain else VALUE_VERSION_WITH_TOPIC_ID
+    out = FieldWriter(version, flexible=not plain)
+    out.int64(value.offset)
+    out.int32(value.leader_epoch)
+    out.string(value.metadata)
+    out.int64(value.commit_timestamp)
+    if value.topic_id is not None:
+        out.tags({TAG_TOPIC_ID: value.topic_id.bytes})
+    return out.done()
 
 
 def decode_key(data: bytes | memoryview) -> OffsetCommitKey | GroupMetadataKey | OtherKey:
     """What a record is about. Raises InvalidRecord for a key that ends early or goes on."""
-    reader = _Reader(data, "key of __consumer_offsets")
+    reader = FieldReader(data, "key of __consumer_offsets")
     version = reader.int16()
     if version in (0, OFFSET_COMMIT_KEY_VERSION):
         key = OffsetCommitKey(
@@ -151,97 +139,18 @@ def decode_key(data: bytes | memoryview) -> OffsetCommitKey | GroupMetadataKey |
 
 def decode_value(data: bytes | memoryview) -> OffsetCommitValue:
     """A committed offset, of version 0 to 4. Raises InvalidRecord for anything else."""
-    reader = _Reader(data, "value of __consumer_offsets")
+    reader = FieldReader(data, "value of __consumer_offsets")
     version = reader.int16()
     if not 0 <= version <= VALUE_VERSION_WITH_TOPIC_ID:
         raise InvalidRecord(reason=f"offset commit value of version {version}; known are 0 to 4")
     offset = reader.int64()
     leader_epoch = reader.int32() if version >= VALUE_VERSION_PLAIN else NO_LEADER_EPOCH
-    flexible = version >= VALUE_VERSION_WITH_TOPIC_ID
-    metadata = reader.compact_string() if flexible else reader.string()
+    reader.flexible = version >= VALUE_VERSION_WITH_TOPIC_ID
+    metadata = reader.string()
     commit_timestamp = reader.int64()
     expire_timestamp = reader.int64() if version == 1 else NO_TIMESTAMP
-    topic_id = reader.tagged_uuid(TAG_TOPIC_ID) if flexible else None
+    topic_id = reader.tagged_uuid(TAG_TOPIC_ID)
     reader.end()
     return OffsetCommitValue(
         offset, leader_epoch, metadata, commit_timestamp, expire_timestamp, topic_id
     )
-
-
-def _string(text: str) -> bytes:
-    data = text.encode("utf-8", "surrogatepass")
-    if len(data) > STRING_SIZE_MAX:
-        raise InvalidRecord(reason=f"a string of {len(data)} bytes; {STRING_SIZE_MAX} is the most")
-    return len(data).to_bytes(2, "big") + data
-
-
-def _uvarint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-class _Reader:
-    """Takes fields off the front of a buffer; every step is checked against its end."""
-
-    def __init__(self, data: bytes | memoryview, what: str) -> None:
-        self._data = bytes(data)
-        self._position = 0
-        self._what = what
-
-    def _take(self, size: int) -> bytes:
-        if not 0 <= size <= len(self._data) - self._position:
-            raise InvalidRecord(reason=f"{self._what} ends early, at byte {len(self._data)}")
-        start = self._position
-        self._position += size
-        return self._data[start : self._position]
-
-    def int16(self) -> int:
-        return int.from_bytes(self._take(2), "big", signed=True)
-
-    def int32(self) -> int:
-        return int.from_bytes(self._take(4), "big", signed=True)
-
-    def int64(self) -> int:
-        return int.from_bytes(self._take(8), "big", signed=True)
-
-    def string(self) -> str:
-        return self._text(self.int16())
-
-    def compact_string(self) -> str:
-        return self._text(self.uvarint() - 1)
-
-    def _text(self, size: int) -> str:
-        try:
-            return self._take(size).decode("utf-8", "surrogatepass")
-        except UnicodeDecodeError as error:
-            raise InvalidRecord(reason=f"{self._what}: {error}") from error
-
-    def uvarint(self) -> int:
-        value = 0
-        for shift in range(0, 35, 7):
-            byte = self._take(1)[0]
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return value
-        raise InvalidRecord(reason=f"{self._what} has a variable-length number over five bytes")
-
-    def tagged_uuid(self, wanted_tag: int) -> UUID | None:
-        """The id under a tag; other tagged fields are passed over, as the protocol asks."""
-        found = None
-        for _ in range(self.uvarint()):
-            tag = self.uvarint()
-            field = self._take(self.uvarint())
-            if tag == wanted_tag:
-                if len(field) != 16:
-                    raise InvalidRecord(reason=f"{self._what} has a topic id of {len(field)} bytes")
-                found = UUID(bytes=field)
-        return found
-
-    def end(self) -> None:
-        if self._position != len(self._data):
-            extra = len(self._data) - self._position
-            raise InvalidRecord(reason=f"{self._what} goes on for {extra} bytes after its end")
