@@ -252,6 +252,15 @@ cdef class PartitionLog:
                                end_offset=r.end_offset if r.ran else self.end_offset, clean=not r.ran,
                                bytes_scanned=r.scanned_bytes, cuts=cuts)
 
+    cdef int run(self, int (*step)(lf_log *, lf_error *) noexcept nogil) except -1:
+        cdef lf_error e
+        cdef int rc
+        cdef lf_log *log = self.enter()
+        with nogil:
+            rc = step(log, &e)
+        self.leave()
+        return self.raise_error(&e) if rc else 0
+
     # ---- writing
 
     cdef int append_batches(self, uint8_t *batches, size_t length, bint prepare, lf_append_info *info) except -1:
@@ -408,14 +417,11 @@ cdef class PartitionLog:
 
     def roll(self):
         """Seal the active segment and begin the next, when it holds anything."""
-        cdef lf_error e
-        cdef int rc
-        cdef lf_log *log = self.enter()
-        with nogil:
-            rc = lf_log_roll(log, &e)
-        self.leave()
-        if rc:
-            self.raise_error(&e)
+        self.run(lf_log_roll)
+
+    def trim(self):
+        """Cut the zeroes behind the end and write the index now: close() then has less left to do."""
+        self.run(lf_log_trim)
 
     # ---- retention
 
@@ -432,11 +438,7 @@ cdef class PartitionLog:
 
     def mark_deleted(self):
         """Refuse all further writes, in every process; readers learn of it when they reach the end."""
-        cdef lf_error e
-        cdef lf_log *log = self.enter()
-        self.leave()
-        if lf_log_mark_deleted(log, &e):
-            self.raise_error(&e)
+        self.run(lf_log_mark_deleted)
         self.deleted = True
 
     def delete_old_segments(self):

@@ -146,6 +146,7 @@ int lf_log_open(lf_log **out, const char *dir, int lock_fd, const lf_log_config 
     if (!log) return lf_fail(e, LF_E_NOMEM, 0, dir, -1, "log");
     snprintf(log->dir, sizeof log->dir, "%s", dir);
     log->config = *config;
+    log->trimmed_offset = -1;
     log->lock_fd = lock_fd;
     log->lock_byte = lock_byte_of(dir, (uint64_t)info.st_ino);
     pthread_mutex_init(&log->mu, NULL);
@@ -163,24 +164,32 @@ int lf_log_open(lf_log **out, const char *dir, int lock_fd, const lf_log_config 
     return LF_OK;
 }
 
-/* Trim, index, sync, mark: in this order, so that a crash between leaves a log that recovers. */
-static int leave_clean(lf_log *log, lf_error *e) {
+int lf_log_trim(lf_log *log, lf_error *e) {
     lf_state *st = log->state;
-    if (atomic_load(&st->failed)) return LF_OK; /* recovery decides */
     int rc = lf_log_lock(log, e);
     if (rc) return rc;
     lf_segment *s = lf_segment_active(log);
-    int64_t end = atomic_load(&st->end_position);
+    int64_t end = atomic_load(&st->end_position), end_offset = atomic_load(&st->end_offset);
     LF_FAILPOINT("close.before_trim");
     if (st->prepared_position != end && ftruncate(s->fd, end)) rc = lf_fail(e, LF_E_IO, errno, log->dir, end, "trim");
+    else st->prepared_position = end;
     LF_FAILPOINT("close.before_index");
-    pthread_mutex_lock(&log->mu);
-    if (!rc) rc = lf_index_ready(log, s, end, e);
-    if (!rc) rc = lf_index_write(log, s, false, e);
-    pthread_mutex_unlock(&log->mu);
+    if (!rc && log->trimmed_offset != end_offset) {
+        pthread_mutex_lock(&log->mu);
+        rc = lf_index_ready(log, s, end, e);
+        if (!rc) rc = lf_index_write(log, s, false, e);
+        pthread_mutex_unlock(&log->mu);
+        if (!rc) log->trimmed_offset = end_offset;
+    }
     lf_log_unlock(log);
-    if (!rc) rc = lf_log_sync(log, atomic_load(&st->end_offset), e);
     return rc;
+}
+
+/* Trim, index, sync, mark: in this order, so that a crash between leaves a log that recovers. */
+static int leave_clean(lf_log *log, lf_error *e) {
+    if (atomic_load(&log->state->failed)) return LF_OK; /* recovery decides */
+    int rc = lf_log_trim(log, e);
+    return rc ? rc : lf_log_sync(log, atomic_load(&log->state->end_offset), e);
 }
 
 int lf_log_close(lf_log *log, lf_error *e) {

@@ -117,6 +117,7 @@ typedef struct lf_log {
     bool gaps;                      /* what a compaction left was found at opening: offsets may skip */
     _Atomic bool cleaning;          /* a thread of this process compacts it */
     pthread_mutex_t sync_mu;        /* group commit: one syncs, the others find it done */
+    int64_t trimmed_offset;         /* the end when lf_log_trim() wrote the index, -1 before */
     bool wrote;                     /* this process appended, rolled or deleted */
     lf_recovery recovery;
 } lf_log;
@@ -125,6 +126,8 @@ typedef struct lf_log {
 int lf_log_open(lf_log **out, const char *dir, int lock_fd, const lf_log_config *config, lf_error *e);
 /* Trims, writes the index, syncs and marks clean when this process is the last; frees the log. */
 int lf_log_close(lf_log *log, lf_error *e);
+/* What closing does before it syncs: cuts the zeroes behind the end and writes the active segment's index. */
+int lf_log_trim(lf_log *log, lf_error *e);
 /* In a forked child: forgets the parent's locks and memory without touching the files. */
 void lf_log_abandon(lf_log *log);
 int lf_log_recover(lf_log *log, lf_error *e);

@@ -108,6 +108,7 @@ cdef extern from "lf/log.h" nogil:
     int lf_fail(lf_error *e, int status, int err, const char *path, int64_t position, const char *reason) noexcept
     int lf_log_open(lf_log **out, const char *dir, int lock_fd, const lf_log_config *config, lf_error *e) noexcept
     int lf_log_close(lf_log *log, lf_error *e) noexcept
+    int lf_log_trim(lf_log *log, lf_error *e) noexcept
     void lf_log_abandon(lf_log *log) noexcept
     lf_segment *lf_segment_ref(lf_segment *s) noexcept
     void lf_segment_unref(lf_segment *s) noexcept

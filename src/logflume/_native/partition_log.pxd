@@ -28,6 +28,7 @@ cdef class PartitionLog:
     cdef int64_t log_end(self) noexcept         # published end; INT64_MAX when closed, so that a read says so
     cdef bint is_gone(self) noexcept            # the topic was deleted, by whomever
     cdef int raise_error(self, lf_error *e) except -1
+    cdef int run(self, int (*step)(lf_log *, lf_error *) noexcept nogil) except -1     # without the GIL
     # Whole finished batches; returns with them published. GIL held on entry, released inside.
     cdef int append_batches(self, uint8_t *batches, size_t length, bint prepare, lf_append_info *info) except -1
     cdef int sync_to(self, int64_t offset) except -1

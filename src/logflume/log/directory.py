@@ -16,6 +16,7 @@ from logflume.config.topic import TopicConfig
 from logflume.errors import (
     Closed,
     InvalidPartitions,
+    LogflumeError,
     ReadOnlyDirectory,
     StorageError,
     TopicExists,
@@ -212,7 +213,7 @@ class LogDirectory:
         for number in range(entry.partitions):
             directory = self._partition_path(entry.name, number)
             if os.path.isdir(directory):
-                self.partition(entry.name, number, _deleting=True).mark_deleted()
+                self._opened(entry, number).mark_deleted()
             open_log = self._partitions.pop((entry.name, number), None)
             if open_log is not None:
                 open_log.close()
@@ -268,7 +269,7 @@ class LogDirectory:
 
     # ---- partitions
 
-    def partition(self, topic: str, number: int, *, _deleting: bool = False) -> Partition:
+    def partition(self, topic: str, number: int) -> Partition:
         """The open partition; opened (and recovered, if need be) at the first call."""
         found = self._partitions.get((topic, number))
         if found is not None and not found.closed and not found.gone:
@@ -276,35 +277,39 @@ class LogDirectory:
         self._check_open()
         with self._mutex:
             entry = self._entries(fresh=found is not None).get(topic)
-            if entry is None or (entry.deleting and not _deleting):
+            if entry is None or entry.deleting:
                 raise UnknownTopicOrPartition(topic=topic)
             if not 0 <= number < entry.partitions:
                 raise UnknownTopicOrPartition(topic=topic, partition=number)
-            path = self._partition_path(topic, number)
             if not self.read_only:
                 self._make_directory(entry, number)
-            elif not os.path.isdir(path):
+            elif not os.path.isdir(self._partition_path(topic, number)):
                 raise UnknownTopicOrPartition(topic=topic, partition=number)
             opened = self._partitions.get((topic, number))
-            if opened is not None and opened.gone and not _deleting:
+            if opened is not None and opened.gone:
                 # Deleted by another process, and made again since: another partition, in another directory.
                 self._gone.append(self._partitions.pop((topic, number)))
-                opened = None
-            if opened is None or opened.closed:
-                opened = Partition(
-                    path,
-                    topic,
-                    number,
-                    self._lock.fd,
-                    read_only=self.read_only,
-                    max_decompressed_bytes=self.config.max_decompressed_bytes,
-                    lock_timeout=self.config.lock_timeout_ms / 1000,
-                    **partition_settings.opening(self.path, path, topic, number),
-                    **self._running(entry, number),
-                )
-                self._partitions[topic, number] = opened
-                self._applied[topic] = entry.config
-            return opened
+            return self._opened(entry, number)
+
+    def _opened(self, entry: TopicEntry, number: int) -> Partition:
+        """As partition(), of a topic that may be on its way out. The caller holds the mutex."""
+        opened = self._partitions.get((entry.name, number))
+        if opened is None or opened.closed:
+            path = self._partition_path(entry.name, number)
+            opened = Partition(
+                path,
+                entry.name,
+                number,
+                self._lock.fd,
+                read_only=self.read_only,
+                max_decompressed_bytes=self.config.max_decompressed_bytes,
+                lock_timeout=self.config.lock_timeout_ms / 1000,
+                **partition_settings.opening(self.path, path, entry.name, number),
+                **self._running(entry, number),
+            )
+            self._partitions[entry.name, number] = opened
+            self._applied[entry.name] = entry.config
+        return opened
 
     def partitions(self, topic: str) -> list[Partition]:
         """All partitions of a topic, open."""
@@ -435,12 +440,16 @@ class LogDirectory:
     def _sync_in_bulk(self) -> None:
         """Before many partitions are closed: one sync of the file system, so that each finds its own work done.
 
-        Its outcome does not matter: every partition still asks the disk for itself.
+        Trimmed first, or each would have to wait for its new size. The outcome does not matter: every partition
+        still asks the disk for itself.
         """
-        dirty = sum(
-            not p.closed and p.durable_offset < p.end_offset for p in self._partitions.values()
-        )
-        if dirty > _BULK_SYNC_FROM and not self.read_only:
+        dirty = [
+            p for p in self._partitions.values() if not p.closed and p.durable_offset < p.end_offset
+        ]
+        if len(dirty) > _BULK_SYNC_FROM and not self.read_only:
+            for partition in dirty:
+                with contextlib.suppress(LogflumeError):
+                    partition.trim()
             with contextlib.suppress(OSError):
                 sync_filesystem(self._lock.fd)
 
