@@ -87,6 +87,7 @@ MODULES: list[str] = [  # native/<name>.pyx -> logflume._native.<name>
     "delivery_waits",
     "exported",
     "failures",
+    "frames",
     "gather",
     "hashing",
     "input_columns",

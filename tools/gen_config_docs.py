@@ -29,6 +29,7 @@ WHERE = {
     "producer": "`log.producer(...)`.",
     "consumer": "`log.consumer(...)`.",
     "directory": "`logflume.open(...)`.",
+    "broker": "`logflume.serve(log, ...)`, `logflume serve --config k=v`.",
 }
 
 

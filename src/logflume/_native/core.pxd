@@ -1,6 +1,6 @@
 """The C core's declarations (native/include/lf) for every Cython module; nothing to import at run time."""
 
-from libc.stdint cimport int16_t, int32_t, int64_t, int8_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int16_t, int32_t, int64_t, int8_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 
 cdef extern from "lf/status.h" nogil:
@@ -53,6 +53,12 @@ cdef extern from "lf/batch_layout.h" nogil:
         int16_t attributes, producer_epoch
         int8_t magic
     void lf_batch_parse(const uint8_t *p, int64_t position, lf_batch *b) noexcept
+    uint16_t lf_get16(const uint8_t *p) noexcept
+    uint32_t lf_get32(const uint8_t *p) noexcept
+    uint64_t lf_get64(const uint8_t *p) noexcept
+    void lf_put16(uint8_t *p, uint16_t v) noexcept
+    void lf_put32(uint8_t *p, uint32_t v) noexcept
+    void lf_put64(uint8_t *p, uint64_t v) noexcept
 
 
 cdef extern from "lf/state.h" nogil:

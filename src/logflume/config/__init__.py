@@ -1,13 +1,14 @@
 """Options, declared once: parser, documentation and lint in one.
 
-What lives here: the tables of options for topics, producers, consumers and the directory
-(one file each), the kinds of values they have, the rules for names of topics and groups.
+What lives here: the tables of options for topics, producers, consumers, the directory
+and the broker (one file each), the kinds of values they have, the rules for names of topics and groups.
 Enters: Kafka's option names (or keyword names, with underscores for dots) and values as
 Python objects or as Kafka's strings. Leaves: read-only typed config objects, or an
 InvalidConfig that names the option and the nearest right one.
 It does not know: files, what an option does, where options come from.
 """
 
+from logflume.config.broker import BrokerConfig
 from logflume.config.consumer import ConsumerConfig
 from logflume.config.describe import describe
 from logflume.config.directory import DirectoryConfig
@@ -18,10 +19,17 @@ from logflume.config.parser import parse, update
 from logflume.config.producer import ProducerConfig
 from logflume.config.topic import TopicConfig
 
-TABLES: tuple[type[Config], ...] = (TopicConfig, ProducerConfig, ConsumerConfig, DirectoryConfig)
+TABLES: tuple[type[Config], ...] = (
+    TopicConfig,
+    ProducerConfig,
+    ConsumerConfig,
+    DirectoryConfig,
+    BrokerConfig,
+)
 
 __all__ = [
     "TABLES",
+    "BrokerConfig",
     "Config",
     "ConsumerConfig",
     "DirectoryConfig",

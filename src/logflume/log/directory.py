@@ -125,6 +125,11 @@ class LogDirectory:
             if not entry.deleting and (internal or name not in INTERNAL_TOPICS)
         )
 
+    def entries(self) -> Mapping[str, TopicEntry]:
+        """All topics by name, those being deleted too. The same object until somebody changes a topic."""
+        self._check_open()
+        return self._entries()
+
     def _entries(self, *, fresh: bool = False) -> dict[str, TopicEntry]:
         with self._mutex:
             entries = self._store.topics(fresh=fresh)

@@ -1,0 +1,276 @@
+"""Requests out of a byte stream: size-prefixed frames, each in memory of its own, and the head that all have.
+
+Nothing is trusted: a frame's size is held against the cap before anything is allocated, and what all connections
+of a broker hold together is held against the budget of their FrameMemory. A large frame is received straight into
+its own memory; small ones are copied out of a buffer that the connections of one event loop share.
+"""
+
+from cpython.buffer cimport PyBuffer_FillInfo
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
+
+cimport cython
+
+from logflume._native.core cimport lf_get16, lf_get32
+
+__all__ = ["Frame", "FrameFault", "FrameMemory", "FrameReader"]
+
+# api key, version, correlation id, and the length of the client's name.
+cdef int HEAD_BYTES_MIN = 10
+# A frame of which at least this much is still to come is received in place.
+cdef Py_ssize_t IN_PLACE_FROM = 16 * 1024
+
+
+class FrameFault(Exception):
+    """The bytes are no frame that this broker takes; the connection has to go."""
+
+
+@cython.final
+cdef class FrameMemory:
+    """What the frames of all connections may hold, and the buffer in which an event loop receives.
+
+    Parameters: `receive_bytes` of the shared buffer; `limit` in bytes on all frames that are received or being
+    served. One frame is always let through, so that a limit below the largest frame stops nobody for good.
+    Belongs to one event loop.
+    """
+
+    def __cinit__(self, Py_ssize_t receive_bytes=256 * 1024, int64_t limit=1 << 30):
+        if receive_bytes < 64:
+            raise ValueError("receive_bytes must be 64 or more")
+        self.receive = <uint8_t *>malloc(receive_bytes)
+        if self.receive == NULL:
+            raise MemoryError
+        self.receive_bytes = receive_bytes
+        self.limit = limit
+        self.waiting = []
+
+    def __dealloc__(self):
+        free(self.receive)
+
+    cdef bint has_room(self, Py_ssize_t size) noexcept:
+        return self.held == 0 or self.held + size <= self.limit
+
+    def wait(self, told):
+        """Have `told()` called, once, when a frame was freed."""
+        self.waiting.append(told)
+
+    cdef void give_back(self, Py_ssize_t size) noexcept:
+        self.held -= size
+        if self.waiting:
+            self._tell()
+
+    cdef void _tell(self) noexcept:
+        try:
+            waiting, self.waiting = self.waiting, []
+            for told in waiting:
+                told()
+        except Exception as error:      # in a deallocation nobody could catch it
+            import sys
+            sys.unraisablehook(_Unraisable(error))
+
+
+class _Unraisable:
+    """What sys.unraisablehook takes."""
+
+    def __init__(self, error):
+        self.exc_type = type(error)
+        self.exc_value = error
+        self.exc_traceback = error.__traceback__
+        self.err_msg = "a connection could not go on reading"
+        self.object = None
+
+
+@cython.final
+@cython.no_gc_clear     # its memory is counted back when it goes
+cdef class Frame:
+    """One request: its head parsed, its bytes as a read-only buffer. Its memory counts until it is dropped.
+
+    `body_at` is where the message behind the head begins, once `open()` was called.
+    """
+
+    def __init__(self, *args, **kwargs):
+        raise TypeError("frames come from a FrameReader")
+
+    def __dealloc__(self):
+        free(self.data)
+        if self.memory is not None:
+            self.memory.give_back(self.size)
+
+    def __len__(self):
+        return self.size
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        PyBuffer_FillInfo(view, self, self.data, self.size, 1, flags)
+
+    def open(self, bint flexible):
+        """Parse what is behind the correlation id: `client_id`, and in a flexible head the tags. Raises FrameFault."""
+        cdef const uint8_t *p = self.data + 8
+        cdef const uint8_t *end = self.data + self.size
+        cdef int16_t n = <int16_t>lf_get16(p)
+        p += 2
+        if n > end - p:
+            raise FrameFault("the client's name goes beyond the frame")
+        # Its encoding is nobody's business: it is for logs and quotas.
+        self.client_id = p[:n].decode("utf-8", "replace") if n > 0 else ("" if n == 0 else None)
+        if n > 0:
+            p += n
+        if flexible:
+            p = skip_tags(p, end)
+            if p == NULL:
+                raise FrameFault("the tags of the head go beyond the frame")
+        self.body_at = p - self.data
+
+
+cdef const uint8_t *get_uvarint(const uint8_t *p, const uint8_t *end, uint32_t *out) noexcept:
+    """At most 32 bits; behind it, or NULL."""
+    cdef uint32_t value = 0
+    cdef int shift = 0
+    while p < end and shift < 35:
+        value |= <uint32_t>(p[0] & 0x7f) << shift
+        p += 1
+        if not p[-1] & 0x80:
+            out[0] = value
+            return p
+        shift += 7
+    return NULL
+
+
+cdef const uint8_t *skip_tags(const uint8_t *p, const uint8_t *end) noexcept:
+    cdef uint32_t count = 0, tag = 0, size = 0
+    p = get_uvarint(p, end, &count)
+    while p != NULL and count > 0:
+        p = get_uvarint(p, end, &tag)
+        if p != NULL:
+            p = get_uvarint(p, end, &size)
+        if p == NULL or size > <size_t>(end - p):
+            return NULL
+        p += size
+        count -= 1
+    return p
+
+
+@cython.final
+cdef class FrameReader:
+    """The frames of one connection. Give its `buffer()` to whoever receives, then call `received`.
+
+    Parameters: `memory`, shared by the connections of the loop; `frame_bytes_max`, the cap on one frame, which may
+    be changed (before authentication it is low).
+    """
+
+    def __init__(self, FrameMemory memory, int64_t frame_bytes_max):
+        self.memory = memory
+        self.frame_bytes_max = frame_bytes_max
+
+    def __len__(self):
+        return self.room()
+
+    cdef Py_ssize_t room(self) noexcept:
+        if self.partial is not None and self.partial.size - self.filled >= IN_PLACE_FROM:
+            return self.partial.size - self.filled
+        return self.memory.receive_bytes
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        """Where to receive next: the rest of a large frame, else the loop's shared buffer."""
+        self.in_place = self.partial is not None and self.partial.size - self.filled >= IN_PLACE_FROM
+        cdef void *at = self.partial.data + self.filled if self.in_place else self.memory.receive
+        PyBuffer_FillInfo(view, self, at, self.room(), 0, flags)
+
+    @property
+    def stalled(self):
+        """bool: a frame waits for memory; nothing may be received until `go_on` was called and this is False."""
+        return self.rest is not None
+
+    @property
+    def partial_bytes(self):
+        """int: received of a frame that is not whole yet."""
+        return self.filled if self.partial is not None else self.prefix_filled
+
+    def received(self, Py_ssize_t n):
+        """`n` bytes were received into the buffer: list[Frame] of those that are whole now. Raises FrameFault."""
+        cdef list out = []
+        if self.in_place:
+            self.filled += n
+            if self.filled == self.partial.size:
+                self._finish(out)
+        else:
+            self._take(self.memory.receive, n, out)
+        return out
+
+    def feed(self, const uint8_t[::1] data):
+        """The same for bytes that lie elsewhere."""
+        cdef list out = []
+        if data.shape[0]:
+            self._take(&data[0], data.shape[0], out)
+        return out
+
+    def go_on(self):
+        """Try again after a stall: list[Frame]. `stalled` tells whether there was room."""
+        cdef list out = []
+        cdef bytes rest = self.rest
+        if rest is not None:
+            self.rest = None
+            self._take(<const uint8_t *><const char *>rest, len(rest), out)
+        return out
+
+    cdef int _take(self, const uint8_t *p, Py_ssize_t n, list out) except -1:
+        cdef const uint8_t *end = p + n
+        cdef Py_ssize_t take
+        while p < end:
+            if self.partial is None:
+                take = min(4 - self.prefix_filled, end - p)
+                memcpy(self.prefix + self.prefix_filled, p, take)
+                self.prefix_filled += take
+                p += take
+                if self.prefix_filled < 4:
+                    break
+                if not self._begin():
+                    # The prefix is kept; what is behind it comes again when there is room.
+                    self.rest = <bytes>(<const char *>p)[:end - p]
+                    return 0
+            take = min(self.partial.size - self.filled, end - p)
+            memcpy(self.partial.data + self.filled, p, take)
+            self.filled += take
+            p += take
+            if self.filled == self.partial.size:
+                self._finish(out)
+        if self.prefix_filled == 4 and self.partial is None:
+            self._begin_or_stall()
+        return 0
+
+    cdef int _begin_or_stall(self) except -1:
+        if not self._begin():
+            self.rest = b""
+        return 0
+
+    cdef bint _begin(self) except -1:
+        """Memory for the frame whose size is known; False when it has to wait."""
+        cdef int32_t size = <int32_t>lf_get32(self.prefix)
+        cdef Frame frame
+        if size < HEAD_BYTES_MIN:
+            raise FrameFault(f"a frame of {size} bytes")
+        if size > self.frame_bytes_max:
+            raise FrameFault(f"a frame of {size} bytes is more than {self.frame_bytes_max}")
+        if not self.memory.has_room(size):
+            return False
+        frame = Frame.__new__(Frame)
+        frame.data = <uint8_t *>malloc(size)
+        if frame.data == NULL:
+            raise MemoryError
+        frame.size = size
+        frame.memory = self.memory
+        self.memory.held += size
+        self.partial = frame
+        self.filled = 0
+        self.prefix_filled = 0
+        return True
+
+    cdef int _finish(self, list out) except -1:
+        cdef Frame frame = self.partial
+        self.partial = None
+        self.in_place = False
+        frame.api_key = <int16_t>lf_get16(frame.data)
+        frame.version = <int16_t>lf_get16(frame.data + 2)
+        frame.correlation_id = <int32_t>lf_get32(frame.data + 4)
+        out.append(frame)
+        return 0

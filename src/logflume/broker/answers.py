@@ -1,0 +1,93 @@
+"""From a frame to its answer: the head, the message, the handler, the response, and errors on the way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+
+from logflume.broker.api_keys import ApiKey, is_flexible
+from logflume.broker.call import Call
+from logflume.broker.messages import MalformedRequest, decode_request, encode_response
+from logflume.errors import LogflumeError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from typing_extensions import Buffer
+
+    from logflume._native.frames import Frame
+    from logflume.broker.connection import Connection
+    from logflume.broker.dispatch import Handler
+
+    Parts = Sequence[Buffer] | None
+
+__all__ = ["Unanswerable", "begin", "unsupported"]
+
+UNSUPPORTED_VERSION = 35
+
+
+class Unanswerable(Exception):
+    """The request has no answer in its version: the connection is closed, as Kafka does."""
+
+
+def unsupported(connection: Connection, frame: Frame) -> Parts:
+    """The answer to an API or version that is not served: none, but for ApiVersions (KIP-511)."""
+    if frame.api_key == ApiKey.API_VERSIONS:
+        versions = connection.broker.handlers[ApiKey.API_VERSIONS]
+        advertised = {
+            "error_code": UNSUPPORTED_VERSION,
+            "api_keys": [
+                {
+                    "api_key": int(ApiKey.API_VERSIONS),
+                    "min_version": versions.lowest,
+                    "max_version": versions.highest,
+                }
+            ],
+        }
+        return [encode_response(ApiKey.API_VERSIONS, 0, frame.correlation_id, advertised)]
+    raise Unanswerable("not served")
+
+
+def begin(connection: Connection, handler: Handler, frame: Frame) -> Parts | asyncio.Future[Parts]:
+    """Start serving; the answer, or a future of it. Raises FrameFault, Unanswerable."""
+    if not handler.before_login and not connection.broker.is_allowed(connection):
+        raise Unanswerable("not authenticated")
+    flexible = is_flexible(frame.api_key, frame.version)
+    frame.open(flexible)
+    call = Call(connection, handler, frame.version, frame.correlation_id, frame.client_id)
+    request: Any = frame
+    if not handler.raw:
+        try:
+            request = decode_request(frame.api_key, frame.version, frame, frame.body_at)
+        except MalformedRequest as fault:
+            raise Unanswerable(f"malformed: {fault}") from None
+    try:
+        answer = handler.function(call, request)
+    except LogflumeError as error:
+        return _failed(call, request, error)
+    if isinstance(answer, Awaitable):
+        return asyncio.ensure_future(_finish(call, request, answer))
+    return _encode(call, answer)
+
+
+async def _finish(call: Call, request: Any, answer: Awaitable[Any]) -> Parts:
+    try:
+        fields = await answer
+    except LogflumeError as error:
+        return _failed(call, request, error)
+    return _encode(call, fields)
+
+
+def _failed(call: Call, request: Any, error: LogflumeError) -> Parts:
+    if call.handler.failed is None:
+        raise error
+    return _encode(call, call.handler.failed(call, request, error.code))
+
+
+def _encode(call: Call, answer: Any) -> Parts:
+    if answer is None or call.handler.raw:
+        parts: Parts = answer
+        return parts
+    return [encode_response(call.handler.api_key, call.version, call.correlation_id, answer)]

@@ -1,0 +1,264 @@
+"""One client's connection: frames in, answers out in the order of the requests.
+
+A connection serves one request after the other, as Kafka does; only handlers that say so (produce) let the next one
+begin while their answer is awaited. While the client does not take its answers, or its frames hold too much
+memory, nothing more is read from it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import cast
+
+from logflume._native.frames import FrameFault, FrameReader
+from logflume.broker.answers import Unanswerable, begin, unsupported
+from logflume.observe import get_logger
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from typing_extensions import Buffer
+
+    from logflume._native.frames import Frame
+    from logflume.broker.server import Broker
+
+__all__ = ["Connection"]
+
+_log = get_logger(__name__)
+
+# Requests whose answers one connection may have open; further ones wait in the socket.
+_OPEN_MAX = 128
+# So many are begun in one go, so that a client who sends many small ones does not keep the others waiting.
+_TURN_MAX = 32
+_WRITE_HIGH = 1 << 20
+
+
+class _Slot:
+    """A request whose answer is not written yet. Answers leave in the order of the slots."""
+
+    __slots__ = ("parts", "ready", "task")
+
+    def __init__(self) -> None:
+        self.parts: Sequence[Buffer] | None = None
+        self.ready = False
+        self.task: asyncio.Future[Sequence[Buffer] | None] | None = None
+
+
+class Connection(asyncio.BufferedProtocol):
+    """Belongs to the broker's event loop."""
+
+    def __init__(self, broker: Broker) -> None:
+        self.broker = broker
+        self.client_host = "/unknown"
+        self.transport: asyncio.Transport | None = None
+        self._reader = FrameReader(broker.frame_memory, broker.frame_bytes_max)
+        self._frames: deque[Frame] = deque()
+        self._slots: deque[_Slot] = deque()
+        self._blocked = False  # the last request begun has to be answered before the next is begun
+        self._writable = True
+        self._reading = True
+        self._scheduled = False
+        self._frame_timer: asyncio.TimerHandle | None = None
+        self.last_used = broker.loop.time()
+        self.closed = False
+
+    # ---- asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Join the broker's connections, or leave again when there are too many."""
+        self.transport = cast("asyncio.Transport", transport)
+        self.transport.set_write_buffer_limits(high=_WRITE_HIGH)
+        peer = transport.get_extra_info("peername")
+        self.client_host = f"/{peer[0]}" if isinstance(peer, tuple) else "/unknown"
+        if not self.broker.admit(self):
+            self.close("too_many_connections")
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Forget what was under way."""
+        self.closed = True
+        self._cancel_timer()
+        for slot in self._slots:
+            if slot.task is not None:
+                slot.task.cancel()
+        self._slots.clear()
+        self._frames.clear()
+        self.broker.forget(self)
+
+    def get_buffer(self, sizehint: int) -> FrameReader:
+        """The reader itself: it has the buffer protocol."""
+        return self._reader
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Bytes came."""
+        try:
+            frames = self._reader.received(nbytes)
+        except FrameFault as fault:
+            self.close("bad_frame", reason=str(fault))
+            return
+        self._arrived(frames)
+
+    def eof_received(self) -> bool:
+        """The client sends no more; what it asked is answered no more either, as in Kafka."""
+        return False
+
+    def pause_writing(self) -> None:
+        """The client is slower than its answers."""
+        self._writable = False
+        self._regulate()
+
+    def resume_writing(self) -> None:
+        """It caught up."""
+        self._writable = True
+        self._work()
+
+    # ---- requests
+
+    def _arrived(self, frames: list[Frame]) -> None:
+        self.last_used = self.broker.loop.time()
+        if frames:
+            self._cancel_timer()
+            self._frames.extend(frames)
+        if self._reader.partial_bytes and self._frame_timer is None:
+            # A frame that never ends would hold its memory for good.
+            self._frame_timer = self.broker.loop.call_later(
+                self.broker.frame_timeout_s, self._too_slow
+            )
+        if self._reader.stalled:
+            self.broker.frame_memory.wait(self._memory_came)
+        self._work()
+
+    def _memory_came(self) -> None:
+        # Called where a frame is freed, which may be anywhere.
+        self.broker.loop.call_soon(self._after_stall)
+
+    def _after_stall(self) -> None:
+        if self.closed:
+            return
+        try:
+            frames = self._reader.go_on()
+        except FrameFault as fault:
+            self.close("bad_frame", reason=str(fault))
+            return
+        self._arrived(frames)
+
+    def _too_slow(self) -> None:
+        self._frame_timer = None
+        if not self._reader.stalled:
+            self.close("slow_frame", seconds=self.broker.frame_timeout_s)
+
+    def _cancel_timer(self) -> None:
+        if self._frame_timer is not None:
+            self._frame_timer.cancel()
+            self._frame_timer = None
+
+    def _work(self) -> None:
+        """Begin as many requests as may be begun now."""
+        turn = 0
+        while self._frames and not self.closed and self._may_begin():
+            if turn == _TURN_MAX:
+                if not self._scheduled:
+                    self._scheduled = True
+                    self.broker.loop.call_soon(self._next_turn)
+                break
+            turn += 1
+            self._begin(self._frames.popleft())
+        self._regulate()
+
+    def _next_turn(self) -> None:
+        self._scheduled = False
+        self._work()
+
+    def _may_begin(self) -> bool:
+        return self._writable and not self._blocked and len(self._slots) < _OPEN_MAX
+
+    def _begin(self, frame: Frame) -> None:
+        handler = self.broker.handlers.get(frame.api_key)
+        slot = _Slot()
+        self._slots.append(slot)
+        try:
+            answer: Any
+            if handler is None or not handler.lowest <= frame.version <= handler.highest:
+                answer = unsupported(self, frame)
+            else:
+                answer = begin(self, handler, frame)
+        except (Unanswerable, FrameFault) as fault:
+            self.close("bad_request", api_key=frame.api_key, version=frame.version, reason=fault)
+            return
+        except (
+            Exception
+        ) as error:  # a fault of ours: this client loses its connection, the others nothing
+            _log.error("handler_failed", error=error, api_key=frame.api_key, version=frame.version)
+            self.close("handler_failed")
+            return
+        if not isinstance(answer, asyncio.Future):
+            slot.parts, slot.ready = answer, True
+            self._flush()
+            return
+        slot.task = answer
+        pipelined = handler is not None and handler.pipelined
+        self._blocked = not pipelined
+        answer.add_done_callback(lambda done: self._done(slot, frame))
+
+    def _done(self, slot: _Slot, frame: Frame) -> None:
+        task, slot.task = slot.task, None
+        if self.closed or task is None or task.cancelled():
+            return
+        error = task.exception()
+        if error is not None:
+            if isinstance(error, Unanswerable):
+                self.close(
+                    "bad_request", api_key=frame.api_key, version=frame.version, reason=error
+                )
+            else:
+                _log.error(
+                    "handler_failed",
+                    error=error,
+                    api_key=frame.api_key,
+                    version=frame.version,
+                )
+                self.close("handler_failed")
+            return
+        slot.parts, slot.ready = task.result(), True
+        self._blocked = False
+        self._flush()
+        self._work()
+
+    def _flush(self) -> None:
+        """Write the answers whose turn it is."""
+        slots = self._slots
+        out: list[Any] = []  # any buffers: what typeshed asks for is narrower than what is taken
+        while slots and slots[0].ready:
+            parts = slots.popleft().parts
+            if parts is not None:
+                out.extend(parts)
+        if out and self.transport is not None:
+            self.last_used = self.broker.loop.time()
+            self.transport.writelines(out)
+
+    def _regulate(self) -> None:
+        """Read only while what is read can be begun soon."""
+        transport = self.transport
+        if transport is None or self.closed or transport.is_closing():
+            return
+        wanted = self._writable and not self._reader.stalled and len(self._frames) < _OPEN_MAX
+        if wanted != self._reading:
+            self._reading = wanted
+            (transport.resume_reading if wanted else transport.pause_reading)()
+
+    # ---- the end
+
+    def close(self, event: str = "", **fields: object) -> None:
+        """Close now. `event` and fields go into the log, at its lowest level: strangers write the reason."""
+        if event:
+            _log.info(event, client=self.client_host, **fields)
+        if not self.closed and self.transport is not None:
+            self.closed = True
+            self.transport.abort()
+
+    @property
+    def idle(self) -> bool:
+        """Nothing of it is being served."""
+        return not self._slots and not self._frames

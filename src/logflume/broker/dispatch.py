@@ -1,0 +1,92 @@
+"""Which function serves which API: a table that handlers enter themselves into.
+
+::
+
+    @handles(ApiKey.HEARTBEAT, versions="0-4")
+    async def heartbeat(call: Call, request: Any) -> Answer: ...
+"""
+
+from __future__ import annotations
+
+from logflume.types import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from typing import Any, TypeAlias, TypeVar
+
+    from typing_extensions import Buffer
+
+    from logflume.broker.api_keys import ApiKey
+    from logflume.broker.call import Call
+
+    Answer: TypeAlias = Mapping[str, Any] | None
+    """A response's fields; None when the client wants none."""
+    Parts: TypeAlias = Sequence[Buffer] | None
+    """A raw handler's response: all its bytes, size and head too, in pieces that are written one after the other."""
+    Function: TypeAlias = Callable[..., Any]
+    Failed: TypeAlias = Callable[[Call, Any, int], Answer]
+    F = TypeVar("F", bound=Callable[..., Awaitable[Answer] | Answer | Awaitable[Parts] | Parts])
+
+__all__ = ["Handler", "handles", "table"]
+
+
+class Handler(NamedTuple):
+    """One API as it is served: versions inclusive; the other fields as in `handles`."""
+
+    api_key: ApiKey
+    lowest: int
+    highest: int
+    function: Function
+    raw: bool
+    pipelined: bool
+    before_login: bool
+    failed: Failed | None
+
+
+_table: dict[int, Handler] = {}
+
+
+def handles(
+    api_key: ApiKey,
+    *,
+    versions: str,
+    raw: bool = False,
+    pipelined: bool = False,
+    before_login: bool = False,
+    failed: Failed | None = None,
+) -> Callable[[F], F]:
+    """Enter the decorated function into the table.
+
+    Parameters: `versions`, "first-last", all of them served. `raw`: the function gets the frame instead of a
+    decoded request, and returns the response's bytes. `pipelined`: the connection's next request is begun while this
+    one's answer is awaited. `before_login`: served to clients that have not authenticated. `failed(call, request,
+    code)`: the response for an error of the whole request; without it a LogflumeError that leaves the handler
+    closes the connection.
+    """
+    lowest, _, highest = versions.partition("-")
+
+    def enter(function: F) -> F:
+        if api_key in _table:
+            raise ValueError(f"{api_key.name} has a handler already")
+        _table[api_key] = Handler(
+            api_key,
+            int(lowest),
+            int(highest or lowest),
+            function,
+            raw,
+            pipelined,
+            before_login,
+            failed,
+        )
+        return function
+
+    return enter
+
+
+def table() -> dict[int, Handler]:
+    """All handlers by API key, their modules imported."""
+    from logflume.broker import handlers
+
+    handlers.load()
+    return _table

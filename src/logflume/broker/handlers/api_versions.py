@@ -1,0 +1,33 @@
+"""ApiVersions: v0-4. What is in the table of handlers, and nothing else.
+
+v3: flexible, but its response's head is not; the client's name and version. v4: features with lowest version 0.
+A version above is answered with error 35 in the form of version 0 (`answers.unsupported`). No feature is
+finalized: there is one broker and nothing to agree on.
+"""
+
+from __future__ import annotations
+
+from logflume.broker.api_keys import ApiKey
+from logflume.broker.dispatch import handles
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from logflume.broker.call import Call
+    from logflume.broker.dispatch import Answer
+
+__all__ = ["api_versions"]
+
+
+@handles(ApiKey.API_VERSIONS, versions="0-4", before_login=True)
+def api_versions(call: Call, request: Any) -> Answer:
+    """Which APIs this broker has, in which versions."""
+    return {
+        "error_code": 0,
+        "api_keys": [
+            {"api_key": int(key), "min_version": entry.lowest, "max_version": entry.highest}
+            for key, entry in sorted(call.broker.handlers.items())
+        ],
+        "finalized_features_epoch": 0,
+    }

@@ -1,0 +1,133 @@
+"""Metadata: v0-13. One broker that leads everything.
+
+v1: controller, internal topics; null means all topics, where v0 says it with none. v4: whether topics may be
+created. v8: authorized operations. v10: topic ids; v12: topics asked for by id. v13: an error for the whole.
+Differs from Kafka: the leader epoch is the partition's own last one; operations are those of a broker without ACLs.
+"""
+
+from __future__ import annotations
+
+from logflume.broker.api_keys import ApiKey
+from logflume.broker.dispatch import handles
+from logflume.config.names import INTERNAL_TOPICS
+from logflume.errors import InvalidTopicName, LogflumeError, TopicExists, code_of
+from logflume.log.ids import NO_ID, encode_id
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from logflume.broker.call import Call
+    from logflume.broker.dispatch import Answer
+    from logflume.log.topic_store import TopicEntry
+
+__all__ = ["NO_OPERATIONS", "TOPIC_OPERATIONS", "metadata"]
+
+UNKNOWN_TOPIC = code_of("UnknownTopicOrPartition")
+UNKNOWN_TOPIC_ID = 100
+NO_OPERATIONS = -(1 << 31)
+"""They were not asked for."""
+# Bits by the number of Kafka's AclOperation: read 3, write 4, create 5, delete 6, alter 7, describe 8,
+# describe configs 10, alter configs 11; for the cluster also cluster action 9 and idempotent write 12.
+TOPIC_OPERATIONS = sum(1 << bit for bit in (3, 4, 5, 6, 7, 8, 10, 11))
+CLUSTER_OPERATIONS = sum(1 << bit for bit in (5, 7, 8, 9, 10, 11, 12))
+
+
+@handles(ApiKey.METADATA, versions="0-13")
+async def metadata(call: Call, request: Any) -> Answer:
+    """Brokers and topics; creates topics that a producer asks for, where that is allowed."""
+    broker = call.broker
+    operations = getattr(request, "include_topic_authorized_operations", False)
+    cluster_operations = getattr(request, "include_cluster_authorized_operations", False)
+    return {
+        "brokers": [
+            {"node_id": broker.node_id, "host": broker.host, "port": broker.port, "rack": None}
+        ],
+        "cluster_id": broker.cluster_id,
+        "controller_id": broker.node_id,
+        "topics": [
+            {
+                **topic,
+                "topic_authorized_operations": TOPIC_OPERATIONS
+                if operations and not topic["error_code"]
+                else NO_OPERATIONS,
+            }
+            for topic in await _topics(call, request)
+        ],
+        "cluster_authorized_operations": CLUSTER_OPERATIONS
+        if cluster_operations
+        else NO_OPERATIONS,
+        "error_code": 0,
+    }
+
+
+async def _topics(call: Call, request: Any) -> list[dict[str, Any]]:
+    asked = request.topics
+    if asked is None or (call.version == 0 and not asked):
+        entries = call.broker.topics.entries()
+        return [
+            _describe(call, entry) for name, entry in sorted(entries.items()) if not entry.deleting
+        ]
+    may_create = getattr(request, "allow_auto_topic_creation", True)
+    return [await _topic(call, topic, may_create=may_create) for topic in asked]
+
+
+async def _topic(call: Call, asked: Any, *, may_create: bool) -> dict[str, Any]:
+    topics = call.broker.topics
+    name: str | None = asked.name
+    topic_id = getattr(asked, "topic_id", None)
+    if name is None:
+        known = topics.name_of(topic_id.bytes) if topic_id is not None else None
+        entry = None if known is None else topics.find(known)
+        if entry is None:
+            raw = bytes(16) if topic_id is None else topic_id.bytes
+            return _missing(None, UNKNOWN_TOPIC_ID, encode_id(raw))
+        return _describe(call, entry)
+    entry = topics.find(name)
+    if entry is not None:
+        return _describe(call, entry)
+    if not may_create or not call.broker.config.auto_create_topics_enable:
+        return _missing(name, UNKNOWN_TOPIC)
+    try:
+        entry = await call.in_thread(_create, call, name)
+    except LogflumeError as error:
+        return _missing(name, error.code)
+    return _describe(call, entry)
+
+
+def _create(call: Call, name: str) -> TopicEntry:
+    if name in INTERNAL_TOPICS:
+        raise InvalidTopicName(topic=name, reason="internal topics are made by logflume only")
+    try:
+        return call.directory.create_topic(name)
+    except TopicExists:  # another client, or another process, this moment
+        return call.directory.topic(name)
+
+
+def _missing(name: str | None, code: int, topic_id: str = NO_ID) -> dict[str, Any]:
+    # Before v12 a name may not be null; such a client cannot have asked by id.
+    return {"error_code": code, "name": name, "topic_id": topic_id, "is_internal": False, "partitions": []}  # fmt: skip
+
+
+def _describe(call: Call, entry: TopicEntry) -> dict[str, Any]:
+    """A topic and its partitions, as Metadata has them."""
+    node = call.broker.node_id
+    epochs = call.broker.topics.leader_epochs(entry)
+    return {
+        "error_code": 0,
+        "name": entry.name,
+        "topic_id": call.broker.topics.id_of(entry.name),
+        "is_internal": entry.name in INTERNAL_TOPICS,
+        "partitions": [
+            {
+                "error_code": 0,
+                "partition_index": number,
+                "leader_id": node,
+                "leader_epoch": epochs[number],
+                "replica_nodes": [node],
+                "isr_nodes": [node],
+                "offline_replicas": [],
+            }
+            for number in range(entry.partitions)
+        ],
+    }

@@ -1,0 +1,40 @@
+"""Options of a broker: those of Kafka's server.properties that concern connections and requests."""
+
+from __future__ import annotations
+
+from logflume.config.kinds import INT_MAX, LONG_MAX, Bool, Duration, Int, Size
+from logflume.config.option import Config, option
+
+__all__ = ["BrokerConfig"]
+
+
+class BrokerConfig(Config, table="broker"):
+    """Limits on what clients may ask for, before and after they are known."""
+
+    auto_create_topics_enable: bool = option(
+        True,
+        Bool(),
+        doc="Create a topic when a client asks for its metadata in order to write to it.",
+    )
+    connections_max_idle_ms: int = option(
+        600_000, Duration(min=100), doc="Connections that are idle for longer are closed."
+    )
+    delete_topic_enable: bool = option(True, Bool(), doc="Whether clients may delete topics.")
+    max_connections: int = option(
+        INT_MAX, Int(min=1), doc="Connections at a time; further ones are closed at once."
+    )
+    queued_max_request_bytes: int = option(
+        512 << 20,
+        Size(min=1024, max=LONG_MAX),
+        doc="What the requests of all clients may hold in memory. Beyond it, no further request is read until"
+        " others are answered. Kafka's default is no limit.",
+    )
+    request_read_timeout_ms: int = option(
+        30_000,
+        Duration(min=10, max=INT_MAX),
+        doc="Time for a request to arrive, from its first byte to its last; then the connection is closed.",
+        origin="logflume",
+    )
+    socket_request_max_bytes: int = option(
+        100 << 20, Size(min=1024), doc="Largest request; a larger one closes the connection."
+    )

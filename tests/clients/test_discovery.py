@@ -1,0 +1,34 @@
+"""Clients find the broker and its topics."""
+
+from __future__ import annotations
+
+from confluent_kafka.admin import AdminClient
+
+import logflume
+from logflume.broker import ThreadedBroker
+
+
+def test_librdkafka_sees_the_cluster_and_its_topics(
+    broker: ThreadedBroker, log: logflume.Log
+) -> None:
+    log.create_topic("clicks", partitions=3)
+    seen = AdminClient({"bootstrap.servers": broker.bootstrap}).list_topics(timeout=10)
+    assert seen.cluster_id == log.directory.meta.cluster_id
+    assert [f"{b.host}:{b.port}" for b in seen.brokers.values()] == [broker.bootstrap]
+    assert sorted(seen.topics["clicks"].partitions) == [0, 1, 2]
+
+
+def test_a_topic_that_a_producer_asks_for_is_made(
+    broker: ThreadedBroker, log: logflume.Log
+) -> None:
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap, "allow.auto.create.topics": True})
+    admin.list_topics("made", timeout=10)
+    assert log.topics() == ["made"]
+
+
+def test_a_topic_made_by_another_process_is_seen(broker: ThreadedBroker, log: logflume.Log) -> None:
+    admin = AdminClient({"bootstrap.servers": broker.bootstrap})
+    assert not admin.list_topics(timeout=10).topics
+    with logflume.open(log.path) as other:
+        other.create_topic("late")
+    assert "late" in admin.list_topics(timeout=10).topics
