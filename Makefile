@@ -5,13 +5,14 @@
 #   make bench, bench-quick    benchmarks                       make wheel        wheel, repaired and tried
 #   make sanitize              tests under ASan and UBSan       make clean        build products, not .venv
 #   make fuzz [SECONDS=60]     any bytes as batches, codecs' data, directories
+#   make soak [SECONDS=600]    random histories of transactions, with kills, until one is wrong
 #   make tidy                  format, imports, MANIFEST.in
 
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
 ARGS ?=
 
-.PHONY: demo test check bench bench-quick wheel test-peers sanitize fuzz setup tidy clean distclean
+.PHONY: demo test check bench bench-quick wheel test-peers sanitize fuzz soak setup tidy clean distclean
 
 demo:
 	@tools/setup cli $(if $(FILE),,demo)
@@ -56,6 +57,11 @@ sanitize:
 fuzz:
 	@tools/setup test
 	tools/fuzz $(or $(SECONDS),60) $(ARGS)
+
+# Histories of writers and readers on all processors, judged (tests/README.md, "Checker"). ARGS="--seed 4711".
+soak:
+	@tools/setup test
+	PYTHONPATH=tests $(PY) -m checker soak $(or $(SECONDS),600) $(ARGS)
 
 setup:
 	@tools/setup test check bench wheel
