@@ -7,13 +7,15 @@ The GIL guards the rest; it is released only while a batch is compressed, writte
 import threading
 import time
 
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.exc cimport PyErr_SetInterrupt, PyErr_WriteUnraisable
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 
 cimport cython
 
 from logflume import errors
 
+from logflume._native.append_input cimport AppendInput
 from logflume._native.core cimport *
 from logflume._native.partition_log cimport PartitionLog
 from logflume._native.staging cimport Stage
@@ -52,6 +54,62 @@ cdef class Upkeep:
             self.wake()
         return 0
 
+    cdef int check_open(self) except -1:
+        """InvalidTxnState unless this producer may write now."""
+        if self.attributes and self.phase != TXN_OPEN:
+            raise errors.InvalidTxnState(
+                transactional_id=self.transactional_id,
+                reason="no transaction is open: a transactional producer sends inside `with producer.transaction():`")
+        return 0
+
+    cdef list accumulators(self):
+        """Of all partitions sent to so far."""
+        raise NotImplementedError
+
+    # ---- transactions
+
+    def identify(self, int64_t producer_id, int16_t epoch):
+        """Write as this producer from now on; sequences begin at 0. Between transactions only."""
+        cdef Accumulator a
+        self.producer_id = producer_id
+        self.producer_epoch = epoch
+        self.sequences = {}
+        for a in self.accumulators():
+            a.sequence = 0
+
+    def begin(self, int64_t redo_bytes_max):
+        """Take records. The first `redo_bytes_max` bytes of batches are kept for the commit."""
+        self.touched = []
+        self.spoiled = None
+        self.redo_left = redo_bytes_max
+        self.phase = TXN_OPEN
+
+    def settle(self, error=None):
+        """Take no more records; append those at hand, or with `error` take them back: it is their deliveries'.
+
+        Returns [(topic, partition log, first offset, end offset, [(base offset, batches)] or None)], None when there
+        were more than `redo_bytes_max` bytes of batches, and the first failure, None when there was none.
+        """
+        cdef Accumulator a
+        self.phase = TXN_ENDING
+        for a in self.accumulators():
+            # Whoever is appending holds the gate: each is waited for.
+            if error is None:
+                a.close_batch()
+            else:
+                a.drop_batch(error)
+        self.phase = TXN_NONE
+        touched, self.touched = self.touched, []
+        spoiled, self.spoiled = self.spoiled, None
+        cdef list out = []
+        for a in touched:
+            out.append((a.topic, a.log, a.txn_first, a.txn_end, a.redo if self.redo_left >= 0 else None))
+            a.txn_first = a.txn_end = -1
+            a.redo = None
+        if spoiled is not None and self.failure is spoiled:
+            self.failure = None     # told with the commit
+        return out, spoiled
+
 
 @cython.final
 cdef class Accumulator:
@@ -65,7 +123,7 @@ cdef class Accumulator:
         self.gate = threading.Lock()
         self.sync_gate = threading.Lock()
         self.unsynced = []
-        self.last_appended = -1
+        self.last_appended = self.txn_first = self.txn_end = -1
         self.fired = self._new_batch()
         self.fired.state = DONE
 
@@ -86,6 +144,7 @@ cdef class Accumulator:
         cdef Stage stage
         cdef PendingBatch pending
         if self.pending is None:
+            self.core.check_open()
             # Made before they are looked at again: making may run a finalizer, and so another thread.
             stage, pending = self.new_stage(self.core.batch_size), self._new_batch()
             if self.pending is None:
@@ -120,13 +179,16 @@ cdef class Accumulator:
     cdef int append_stage(self, Stage stage, PendingBatch pending) except -1:
         cdef lf_append_info info
         try:
+            self.stamp(stage)
             stage.finish()
-            self.log.append_batches(stage.b.buf, stage.b.start, self.core.acks < 0, &info)
+            self.append_finished(stage, self.core.acks < 0, &info)
         except Exception as error:
             pending.error = error
             pending.state = FAILED
             if self.core.failure is None:
                 self.core.failure = error
+            if self.core.attributes and self.core.spoiled is None:
+                self.core.spoiled = error
             pending.settle()
             return 0
         finally:
@@ -134,7 +196,6 @@ cdef class Accumulator:
         pending.base_offset = info.base_offset
         pending.last_offset = info.last_offset
         pending.append_time = info.append_time
-        self.last_appended = info.last_offset
         if self.core.acks < 0:
             pending.state = APPENDED
             self.unsynced.append(pending)
@@ -142,6 +203,95 @@ cdef class Accumulator:
         else:
             pending.state = DONE
             pending.settle()
+        return 0
+
+    cdef void stamp(self, Stage stage) noexcept:
+        """Who writes, into the batches that this stage finishes from now on."""
+        stage.b.producer_id = self.core.producer_id
+        stage.b.producer_epoch = self.core.producer_epoch
+        stage.b.sequence = self.sequence if self.core.producer_id >= 0 else -1
+        stage.b.attributes = self.core.attributes
+
+    cdef int append_finished(self, Stage stage, bint prepare, lf_append_info *info) except -1:
+        """Appends a stage's finished batches, in this producer's order. The gate is held."""
+        cdef Upkeep core = self.core
+        cdef uint8_t *batches = stage.b.buf
+        info.base_offset = 0
+        info.last_offset = -1       # until it is known: none were written
+        if core.producer_id < 0:
+            self.log.append_batches(batches, stage.b.start, prepare, info)
+            self.last_appended = info.last_offset
+            return 0
+        if <int32_t>lf_get32(batches + LF_BATCH_BASE_SEQUENCE_AT) != self.sequence:
+            # Finished before others of this producer were appended.
+            lf_batches_restamp(batches, stage.b.start, core.producer_id, core.producer_epoch, self.sequence)
+        if core.phase == TXN_NONE:
+            core.check_open()
+        try:
+            self.log.append_batches(batches, stage.b.start, prepare, info)
+        except Exception as error:
+            if core.attributes and core.spoiled is None:
+                core.spoiled = error
+            raise
+        finally:
+            if info.last_offset >= info.base_offset:
+                # Also when the last of several did not go in: those before it have taken their numbers.
+                self.sequence = lf_sequence_after(self.sequence, info.last_offset - info.base_offset + 1)
+                self.last_appended = info.last_offset
+                if core.attributes:
+                    self._note(stage, info)
+        return 0
+
+    cdef int _note(self, Stage stage, lf_append_info *info) except -1:
+        """For the commit: where this transaction's batches lie, and a copy of them while there are few."""
+        cdef Upkeep core = self.core
+        if self.txn_first < 0:
+            self.txn_first = info.base_offset
+            self.redo = []
+            core.touched.append(self)
+        self.txn_end = info.last_offset + 1
+        core.redo_left -= stage.b.start
+        if core.redo_left >= 0:
+            self.redo.append((info.base_offset, PyBytes_FromStringAndSize(<char *>stage.b.buf, stage.b.start)))
+        return 0
+
+    cdef int append_many(self, object values, object keys, object timestamps, object headers) except -1:
+        """Appends records in as many batches as it takes, at once. The gate is held."""
+        cdef AppendInput given = AppendInput(values, keys, timestamps, headers)
+        cdef int64_t at = 0, now = lf_now_ms()
+        cdef lf_append_info info
+        cdef Stage stage
+        if self.log.keys_required:
+            given.require_keys()
+        stage = self.new_stage(self.core.batch_size)
+        try:
+            while at < given.length:
+                self.core.check_open()
+                self.stamp(stage)
+                if given.value_column is not None:
+                    at = stage.fill_columns(given.value_column, given.key_column, given.stamps_at(), now, at)
+                else:
+                    at = stage.fill_objects(given.values, given.keys, given.timestamps, given.headers, now, at, given.length)
+                stage.finish()
+                self.append_finished(stage, False, &info)
+                stage.reset()
+        finally:
+            self.log.give_stage(stage)
+        return 0
+
+    cdef int drop_batch(self, object error) except -1:
+        """Takes the open batch back; its deliveries fail with `error`, which is told nowhere else."""
+        cdef Stage stage
+        cdef PendingBatch pending
+        with self.gate:
+            stage, pending = self.stage, self.pending
+            self.stage = None
+            self.pending = None
+            if pending is not None:
+                self.log.give_stage(stage)
+                pending.error = error
+                pending.state = FAILED
+                pending.settle()
         return 0
 
     cdef int settle_synced(self) except -1:

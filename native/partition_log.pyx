@@ -334,12 +334,6 @@ cdef class PartitionLog:
         self._append_staged(values, keys, timestamps, headers, batch_bytes, self.codec, self.level, &first)
         return first
 
-    cdef int64_t append_staged(self, object values, object keys, object timestamps, object headers, int64_t batch_bytes,
-                               int codec, int level) except? -2:
-        """As append_many, with the producer's codec; returns the last offset."""
-        cdef int64_t first
-        return self._append_staged(values, keys, timestamps, headers, batch_bytes, codec, level, &first)
-
     cdef Stage take_stage(self, int64_t batch_bytes):
         """The spare staging buffer, or a new one when another thread has it."""
         cdef Stage stage = self.spare

@@ -15,7 +15,7 @@ cimport cython
 
 from logflume import errors
 
-from logflume._native.accumulator cimport Accumulator, Upkeep
+from logflume._native.accumulator cimport TXN_NONE, Accumulator, Upkeep
 from logflume._native.core cimport *
 from logflume._native.delivery cimport Delivery
 from logflume._native.gather cimport stamp_of
@@ -85,12 +85,18 @@ cdef class TopicSlot:
 cdef class ProducerCore(Upkeep):
     """The producer's native part. Thread-safe under the GIL.
 
-    `open_topic(name)` returns (partitions, codec, level, check_timestamp); `wake()` is called when the ticker
-    has something to do again. `linger` is in seconds, sizes are bytes, `acks` is -1 for all.
+    `open_topic(name)` returns (partitions, codec, level, before_max, after_max, settings); `wake()` is called when
+    the ticker has something to do again. `linger` is in seconds, sizes are bytes, `acks` is -1 for all.
+    `claim_id()`: gives the producer id of an idempotent producer when it is first needed, None: not idempotent.
     """
 
     def __init__(self, open_topic, wake, *, int acks, double linger, int64_t batch_size, int64_t max_request_size,
-                 str partitioner):
+                 str partitioner, claim_id=None, transactional_id=None):
+        self.claim_id = claim_id
+        self.transactional_id = transactional_id
+        self.attributes = LF_ATTR_TRANSACTIONAL if transactional_id is not None else 0
+        self.producer_id = self.producer_epoch = -1
+        self.sequences = {}
         self.slots = {}
         self.busy = set()
         self.open_topic = open_topic
@@ -108,9 +114,12 @@ cdef class ProducerCore(Upkeep):
         if self.closed:
             raise errors.Closed(what="the producer")
         if s is None:
+            self.check_open()
+            if self.producer_id < 0 and self.claim_id is not None:
+                self._claim()
             partitions, codec, level, before_max, after_max, seen = self.open_topic(topic)
             s = TopicSlot.__new__(TopicSlot)
-            s.name = topic
+            s.name = str(topic)     # the internal topics come by names that are no plain str
             s.seen = seen
             s.accumulators = []
             s.count = <int32_t>len(partitions)
@@ -118,7 +127,8 @@ cdef class ProducerCore(Upkeep):
             s.before_max = before_max
             s.after_max = after_max
             for log in partitions:
-                a = Accumulator(self, log, topic)
+                a = Accumulator(self, log, s.name)
+                a.sequence = self.sequences.get(log, 0)
                 a.codec = codec
                 a.level = level
                 s.accumulators.append(a)
@@ -127,6 +137,13 @@ cdef class ProducerCore(Upkeep):
         self.last_name = topic
         self.last_slot = s
         return s
+
+    cdef int _claim(self) except -1:
+        cdef int64_t producer_id = self.claim_id()
+        if self.producer_id < 0:    # claiming ran other code: another thread may have been first
+            self.producer_id = producer_id
+            self.producer_epoch = 0
+        return 0
 
     def forget(self, topic):
         """Look the topic up anew at the next send: it has more partitions, or other settings."""
@@ -142,6 +159,8 @@ cdef class ProducerCore(Upkeep):
                 open = open or a.pending is not None or a.gate.locked()
         if s is not None:
             s.dropped = True        # a send that waits to close a batch of it begins anew
+            for a in s.accumulators:
+                self.sequences[a.log] = a.sequence
         self.slots.pop(topic, None)
         self.last_name = None
         self.last_slot = None
@@ -304,7 +323,7 @@ cdef class ProducerCore(Upkeep):
     cdef int _append_to(self, Accumulator a, object values, object keys, object timestamps, object headers) except -1:
         a.close_batch()
         with a.gate:
-            a.last_appended = a.log.append_staged(values, keys, timestamps, headers, self.batch_size, a.codec, a.level)
+            a.append_many(values, keys, timestamps, headers)
         return 0
 
     cdef Py_ssize_t _send_keyed(self, TopicSlot s, object values, object keys, object timestamps, object headers) except -1:
@@ -312,12 +331,15 @@ cdef class ProducerCore(Upkeep):
         cdef Accumulator a
         cdef Scatter scatter = Scatter(values, keys, timestamps, headers, self.partitioner, s.sticky)
         cdef list stages = []
+        cdef Stage stage
         cdef int32_t full
         if s.count and (<Accumulator>s.accumulators[0]).log.keys_required:
             scatter.given.require_keys()
         for a in s.accumulators:
             a.close_batch()
-            stages.append(a.new_stage(self.batch_size))
+            stage = a.new_stage(self.batch_size)
+            stages.append(stage)
+            a.stamp(stage)
         try:
             while True:
                 full = scatter.run(stages)
@@ -344,9 +366,10 @@ cdef class ProducerCore(Upkeep):
         stage.finish()
         if stage.records:
             with a.gate:
-                a.log.append_batches(stage.b.buf, stage.b.start, False, &info)
-                a.last_appended = info.last_offset
-            stage.reset()
+                self.check_open()
+                a.append_finished(stage, False, &info)
+                stage.reset()
+                a.stamp(stage)
         return 0
 
     def tick(self):
@@ -415,6 +438,17 @@ cdef class ProducerCore(Upkeep):
         self.busy = set()
         self.last_name = self.last_slot = self.failure = None
         self.idle = True
+        # The id and its sequence numbers are the parent's.
+        self.producer_id = self.producer_epoch = -1
+        self.sequences = {}
+        self.phase = TXN_NONE
+
+
+    cdef list accumulators(self):
+        cdef list out = []
+        for slot in list(self.slots.values()):
+            out += (<TopicSlot>slot).accumulators
+        return out
 
 
 cdef bytes _plain_bytes(str what, object data):

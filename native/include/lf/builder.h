@@ -21,12 +21,27 @@ typedef struct lf_builder {
     int64_t base_timestamp;
     int64_t max_timestamp;
     int32_t count;          /* records in the open batch */
+    /* Who writes: -1, -1, -1 for nobody in particular. `sequence`: of the open batch's first record; each
+     * finished batch moves it on. `attributes`: LF_ATTR_TRANSACTIONAL or 0. */
+    int64_t producer_id;
+    int32_t sequence;
+    int16_t producer_epoch;
+    uint16_t attributes;
 } lf_builder;
+
+/* The sequence number `n` records later: behind INT32_MAX comes 0. */
+static inline int32_t lf_sequence_after(int32_t sequence, int64_t n) {
+    return (int32_t)(((uint32_t)sequence + (uint32_t)n) & 0x7fffffffu);
+}
 
 static inline void lf_builder_reset(lf_builder *b) {
     b->start = 0;
     b->len = LF_BATCH_RECORDS_AT;
     b->count = 0;
+    b->producer_id = -1;
+    b->producer_epoch = -1;
+    b->sequence = -1;
+    b->attributes = 0;
 }
 
 /* Room for `more` bytes behind `len`. */
@@ -78,5 +93,8 @@ static inline int lf_builder_put(lf_builder *b, int64_t timestamp, const uint8_t
 /* Fills the open batch's header but for its base offset, compressing first where `codec` says so; the next
  * batch may then be put behind it. A batch that compression would make larger stays as it is, as Kafka's does not. */
 int lf_builder_finish(lf_builder *b, lf_codec_ctx *codecs, int codec, int level);
+
+/* Finished batches get another place in their producer's order; `sequence`: of the first record. */
+void lf_batches_restamp(uint8_t *batches, size_t len, int64_t producer_id, int16_t epoch, int32_t sequence);
 
 #endif

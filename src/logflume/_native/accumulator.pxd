@@ -1,7 +1,8 @@
 """One partition's open batch: filled by send, appended and settled by whoever comes first."""
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int16_t, int32_t, int64_t, uint16_t
 
+from logflume._native.core cimport lf_append_info
 from logflume._native.partition_log cimport PartitionLog
 from logflume._native.staging cimport Stage
 
@@ -11,6 +12,12 @@ cdef enum:                          # of PendingBatch.state
     APPENDED = 1
     DONE = 2
     FAILED = 3
+
+
+cdef enum:                          # of Upkeep.phase
+    TXN_NONE = 0
+    TXN_OPEN = 1
+    TXN_ENDING = 2                  # open batches are appended, nothing new is taken
 
 
 cdef class PendingBatch:
@@ -33,7 +40,20 @@ cdef class Upkeep:
     cdef object failure             # the first not yet raised
     cdef set busy                   # accumulators with an open batch or unsynced ones
 
+    # Who writes (idempotence), and the transaction under way.
+    cdef readonly int64_t producer_id       # -1: nobody in particular
+    cdef readonly int16_t producer_epoch
+    cdef uint16_t attributes                # of every batch: LF_ATTR_TRANSACTIONAL or 0
+    cdef dict sequences             # partition log -> next sequence, of accumulators that are no more
+    cdef readonly object transactional_id
+    cdef int phase                  # of the transaction: TXN_...
+    cdef list touched               # accumulators that the transaction under way appended to
+    cdef object spoiled             # the first failed append of the transaction under way
+    cdef int64_t redo_left          # bytes of batches that may still be kept for the commit's record; < 0: too many
+
     cdef int notice(self, Accumulator a) except -1
+    cdef int check_open(self) except -1
+    cdef list accumulators(self)
 
 
 cdef class Accumulator:
@@ -49,6 +69,9 @@ cdef class Accumulator:
     cdef object sync_gate           # lock: one settles at a time
     cdef int codec, level
     cdef int64_t batch_limit, easy_payload, last_appended
+    cdef int32_t sequence           # of the next record
+    cdef int64_t txn_first, txn_end         # offsets of the transaction under way: first, and behind its last; -1 none
+    cdef list redo                  # (base offset, batches) of the transaction under way; None: too many bytes
     cdef list unsynced              # appended batches whose deliveries wait for the disk
     cdef double unsynced_since      # `opened` of the first of them; 0 when somebody waits
 
@@ -57,6 +80,11 @@ cdef class Accumulator:
     cdef Stage open_batch(self)
     cdef int close_batch(self) except -1
     cdef int append_stage(self, Stage stage, PendingBatch pending) except -1
+    cdef void stamp(self, Stage stage) noexcept
+    cdef int append_finished(self, Stage stage, bint prepare, lf_append_info *info) except -1
+    cdef int append_many(self, object values, object keys, object timestamps, object headers) except -1
+    cdef int _note(self, Stage stage, lf_append_info *info) except -1
+    cdef int drop_batch(self, object error) except -1
     cdef int settle_synced(self) except -1
     cdef int wait_for(self, PendingBatch pending, double timeout) except -1
     cdef int hasten(self, PendingBatch pending) except -1

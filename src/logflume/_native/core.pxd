@@ -40,6 +40,8 @@ cdef extern from "lf/varint.h" nogil:
 
 cdef extern from "lf/batch_layout.h" nogil:
     enum:
+        LF_BATCH_PRODUCER_ID_AT
+        LF_BATCH_BASE_SEQUENCE_AT
         LF_BATCH_RECORDS_AT
         LF_ATTR_CODEC
         LF_ATTR_APPEND_TIME
@@ -52,6 +54,7 @@ cdef extern from "lf/batch_layout.h" nogil:
         uint32_t crc
         int16_t attributes, producer_epoch
         int8_t magic
+    uint32_t lf_get32(const uint8_t *p) noexcept
     void lf_batch_parse(const uint8_t *p, int64_t position, lf_batch *b) noexcept
     uint16_t lf_get16(const uint8_t *p) noexcept
     uint32_t lf_get32(const uint8_t *p) noexcept
@@ -189,8 +192,12 @@ cdef extern from "lf/builder.h" nogil:
     ctypedef struct lf_builder:
         uint8_t *buf
         size_t cap, start, len
-        int64_t base_timestamp, max_timestamp
-        int32_t count
+        int64_t base_timestamp, max_timestamp, producer_id
+        int32_t count, sequence
+        int16_t producer_epoch
+        uint16_t attributes
+    int32_t lf_sequence_after(int32_t sequence, int64_t n) noexcept
+    void lf_batches_restamp(uint8_t *batches, size_t len, int64_t producer_id, int16_t epoch, int32_t sequence) noexcept
     void lf_builder_reset(lf_builder *b) noexcept
     int lf_builder_reserve(lf_builder *b, size_t more) noexcept
     size_t lf_builder_size_with(const lf_builder *b, size_t payload) noexcept

@@ -34,7 +34,5 @@ cdef class PartitionLog:
     cdef int sync_to(self, int64_t offset) except -1
     cdef Stage take_stage(self, int64_t batch_bytes)
     cdef void give_stage(self, Stage stage) noexcept
-    cdef int64_t append_staged(self, object values, object keys, object timestamps, object headers, int64_t batch_bytes,
-                               int codec, int level) except? -2
     cdef int64_t _append_staged(self, object values, object keys, object timestamps, object headers, int64_t batch_bytes,
                                 int codec, int level, int64_t *first) except? -2

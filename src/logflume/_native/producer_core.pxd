@@ -24,11 +24,13 @@ cdef class ProducerCore(Upkeep):
     cdef object last_name
     cdef TopicSlot last_slot
     cdef object open_topic          # name -> (partitions, codec, level, before_max, after_max, settings)
+    cdef object claim_id            # () -> producer id; None: not idempotent
     cdef bint closed
     cdef int partitioner
     cdef double linger
 
     cdef TopicSlot slot(self, object topic)
+    cdef int _claim(self) except -1
     cdef Accumulator _explicit(self, TopicSlot s, object partition)
     cdef int _drop_empty(self, Accumulator a) except -1
     cdef int _append_to(self, Accumulator a, object values, object keys, object timestamps, object headers) except -1

@@ -19,6 +19,8 @@ class ProducerCore(Upkeep):
         batch_size: int,
         max_request_size: int,
         partitioner: str,
+        claim_id: Callable[[], int] | None = None,
+        transactional_id: str | None = None,
     ) -> None: ...
     def send(
         self,

@@ -50,6 +50,7 @@ class Producer:
             batch_size=self.config.batch_size,
             max_request_size=self.config.max_request_size,
             partitioner=self.config.partitioner,
+            claim_id=log.directory.producer_ids.claim if self.config.idempotent else None,
         )
         # The native method itself: calling through the one below would cost half as much again as the send.
         self.send = self._core.send  # type: ignore[method-assign]

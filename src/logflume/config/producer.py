@@ -11,6 +11,7 @@ from logflume.errors import InvalidConfig
 __all__ = ["ProducerConfig"]
 
 _NO_RETRY = "An append to a directory happens once or fails at once; nothing is sent again."
+_IN_FLIGHT_MAX = 5  # batches that a partition remembers of each producer
 _NO_TRANSACTIONS = "transactions are not built yet"
 
 
@@ -49,8 +50,9 @@ class ProducerConfig(Config, table="producer"):
     enable_idempotence: bool = option(
         True,
         Bool(),
-        doc="Keep a retry from writing a record twice.",
-        no_effect=_NO_RETRY,
+        doc="Mark batches with a producer id and a sequence number, so that none is written twice, none is"
+        " missing in between, and none comes out of order. Needs acks=all; with another acks it is off unless"
+        " asked for, which is an error.",
     )
     linger_ms: int = option(
         5,
@@ -130,12 +132,26 @@ class ProducerConfig(Config, table="producer"):
 
     foreign = CLIENT
 
+    @property
+    def idempotent(self) -> bool:
+        """Whether batches carry a producer id: Kafka's rule, on by default and off where acks forbids it."""
+        return self.enable_idempotence and self.acks == -1
+
     def check(self) -> None:
         """What Kafka's producer checks too: idempotence, when asked for, needs acks=all."""
         given = self.explicit()
         if given.get("enable.idempotence") and self.acks != -1:
             raise InvalidConfig(
                 name="acks", value=self.acks, reason="must be all when enable.idempotence is true"
+            )
+        if (
+            given.get("enable.idempotence")
+            and self.max_in_flight_requests_per_connection > _IN_FLIGHT_MAX
+        ):
+            raise InvalidConfig(
+                name="max.in.flight.requests.per.connection",
+                value=self.max_in_flight_requests_per_connection,
+                reason=f"is at most {_IN_FLIGHT_MAX} when enable.idempotence is true",
             )
         if "delivery.timeout.ms" in given and self.delivery_timeout_ms < self.linger_ms:
             raise InvalidConfig(

@@ -33,6 +33,7 @@ from logflume.log.filesystem import (
 )
 from logflume.log.ids import new_id
 from logflume.log.locks import DirectoryLock
+from logflume.log.producer_ids import ProducerIds
 from logflume.log.properties import MetaProperties, read_meta, write_meta, write_topic_id
 from logflume.log.small_file import TEMPORARY_SUFFIX, remove_temporaries
 from logflume.log.start_offsets import StartOffsets
@@ -79,6 +80,7 @@ class LogDirectory:
         self._store = TopicStore(self.path)
         self._starts = StartOffsets(self.path, self._lock)
         self._cleaned = CleanerOffsets(self.path, self._lock)
+        self.producer_ids = ProducerIds(self.path, self._lock)
         if not read_only:
             self._finish_deletions()
             self._remove_leftovers()
@@ -463,6 +465,7 @@ class LogDirectory:
         if self._closed:
             return
         self._lock.reopen()
+        self.producer_ids.forget()
         for opened in self._partitions.values():
             opened.reopen_after_fork(self._lock.fd)
 

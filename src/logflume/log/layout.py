@@ -23,13 +23,18 @@ __all__ = [
     "LOG_SUFFIX",
     "META_FILE",
     "PARTITION_METADATA_FILE",
+    "PRESENCE_FILE",
+    "PRODUCER_IDS_FILE",
+    "PRODUCER_IDS_USED_FILE",
     "RECOVERY_POINT_FILE",
+    "REDO_FILE",
     "SNAPSHOT_SUFFIX",
     "STATE_FILE",
     "SWAP_SUFFIX",
     "TABLE_FILE",
     "TIME_INDEX_SUFFIX",
     "TOPICS_FILE",
+    "TRANSACTIONS_PAGE_FILE",
     "TXN_INDEX_SUFFIX",
     "PartitionDirectory",
     "SegmentFile",
@@ -51,12 +56,17 @@ RECOVERY_POINT_FILE = "recovery-point-offset-checkpoint"
 CLEANER_OFFSETS_FILE = "cleaner-offset-checkpoint"
 LOG_START_FILE = "log-start-offset-checkpoint"
 TOPICS_FILE = "logflume-topics.json"
+PRODUCER_IDS_FILE = "logflume-producer-ids"
+PRODUCER_IDS_USED_FILE = "logflume-producer-ids-used"
+PRESENCE_FILE = "logflume-transactions.lock"
+TRANSACTIONS_PAGE_FILE = "logflume-transactions.state"
 
 # In a partition's directory
 PARTITION_METADATA_FILE = "partition.metadata"
 LEADER_EPOCH_FILE = "leader-epoch-checkpoint"
 STATE_FILE = "logflume.state"
 TABLE_FILE = "logflume.table"
+REDO_FILE = "logflume.redo"
 
 LOG_SUFFIX = ".log"
 INDEX_SUFFIX = ".index"
