@@ -97,6 +97,7 @@ MODULES: list[str] = [  # native/<name>.pyx -> logflume._native.<name>
     "partition_reader",
     "producer_core",
     "record_stream",
+    "scan",
     "scatter",
     "staging",
     "waiting",

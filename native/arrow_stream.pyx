@@ -28,7 +28,10 @@ from logflume._native.arrow_abi cimport ArrowArray, ArrowArrayStream, ArrowSchem
 from logflume._native.columns cimport RecordBatch, lf_rows
 from logflume._native.core cimport LF_E_TOO_LARGE
 
-__all__ = ["export_column", "export_stream"]
+__all__ = ["COLUMN_NAMES", "export_column", "export_stream"]
+
+COLUMN_NAMES = ("topic", "partition", "offset", "timestamp", "key", "value", "headers")
+"""The columns, in their order where nobody asks for another."""
 
 
 cdef void _drop_stream(object capsule) noexcept:
@@ -92,29 +95,64 @@ cdef const ArrowSchema *_requested(object capsule) except? NULL:
     return schema if schema.release != NULL else NULL
 
 
-def export_stream(RecordBatch batch not None, requested_schema=None, *, views=True):
+cdef int form_of(object columns, object requested_schema, bint views, lf_arrow_form *out) except -1:
+    cdef const ArrowSchema *wanted = _requested(requested_schema)
+    cdef int32_t i
+    chosen = COLUMN_NAMES if columns is None else tuple(columns)
+    out.keys = out.values = LF_ARROW_VIEWS if views else LF_ARROW_BINARY
+    if wanted != NULL:
+        out.keys = lf_arrow_requested(wanted, "key")
+        out.values = lf_arrow_requested(wanted, "value")
+    if not chosen or len(set(chosen)) != len(chosen):
+        raise errors.InvalidConfig(name="columns", value=chosen, reason="expected one column or more, each once")
+    for name in chosen:
+        if name not in COLUMN_NAMES:
+            raise errors.InvalidConfig(name="columns", value=name, reason=f"the columns are {', '.join(COLUMN_NAMES)}")
+    out.n_columns = <int32_t>len(chosen)
+    for i in range(out.n_columns):
+        out.columns[i] = COLUMN_NAMES.index(chosen[i])
+    return 0
+
+
+cdef int begin_stream(RecordBatch batch, const lf_arrow_form *form, ArrowArrayStream *out) except -1:
+    cdef lf_topics topics
+    cdef lf_rows *rows = batch.share()
+    _gather_topics(batch, &topics)
+    if lf_arrow_stream(rows, topics, form, out):
+        raise MemoryError
+    return 0
+
+
+cdef object stream_capsule(ArrowArrayStream *stream):
+    return PyCapsule_New(stream, "arrow_array_stream", _drop_stream)
+
+
+cdef object schema_capsule(const lf_arrow_form *form):
+    cdef ArrowSchema *schema = <ArrowSchema *>malloc(sizeof(ArrowSchema))
+    if schema == NULL:
+        raise MemoryError
+    schema.release = NULL
+    capsule = PyCapsule_New(schema, "arrow_schema", _drop_schema)
+    if lf_arrow_schema(form, schema):
+        raise MemoryError
+    return capsule
+
+
+def export_stream(RecordBatch batch not None, requested_schema=None, *, columns=None, views=True):
     """PyCapsule "arrow_array_stream" over the batch; `views=False` gives binary columns instead of views.
 
-    `requested_schema`: PyCapsule "arrow_schema" or None; its key and value columns may ask for binary or
-    large_binary, what else it asks is ignored, as the interface allows.
+    `columns`: names, in the order wanted; None for all. `requested_schema`: PyCapsule "arrow_schema" or None; its
+    key and value columns may ask for binary or large_binary, what else it asks is ignored, as the interface allows.
     """
-    cdef const ArrowSchema *wanted = _requested(requested_schema)
-    cdef lf_arrow_kind keys = LF_ARROW_VIEWS if views else LF_ARROW_BINARY, values = keys
-    cdef lf_topics topics
-    cdef lf_rows *rows
+    cdef lf_arrow_form form
     cdef ArrowArrayStream *stream
-    if wanted != NULL:
-        keys = lf_arrow_requested(wanted, "key")
-        values = lf_arrow_requested(wanted, "value")
-    rows = batch.share()
+    form_of(columns, requested_schema, views, &form)
     stream = <ArrowArrayStream *>malloc(sizeof(ArrowArrayStream))
     if stream == NULL:
         raise MemoryError
     stream.release = NULL
-    capsule = PyCapsule_New(stream, "arrow_array_stream", _drop_stream)
-    _gather_topics(batch, &topics)
-    if lf_arrow_stream(rows, topics, keys, values, stream):
-        raise MemoryError
+    capsule = stream_capsule(stream)
+    begin_stream(batch, &form, stream)
     return capsule
 
 

@@ -14,7 +14,7 @@
 typedef struct export {
     lf_rows *rows;
     lf_topics topics;
-    lf_arrow_kind keys, values;
+    lf_arrow_form form;
     int32_t next;           /* row that the next array begins with */
     const char *error;
 } export;
@@ -50,52 +50,71 @@ static lf_run *runs_of(const lf_rows *rows, int32_t from, int32_t to, int32_t *n
     return runs;
 }
 
-/* The two columns that are the same for every row of a run. */
-static int put_topics_and_partitions(const export *x, lf_block *b, struct ArrowArray *topic, struct ArrowArray *partition,
-                                     const lf_run *runs, int32_t n_runs, int32_t first_part, int32_t n) {
+/* What is the same for every row of a run. */
+static int put_topics(const export *x, lf_block *b, struct ArrowArray *topic, const lf_run *runs, int32_t n_runs,
+                      int32_t first_part, int32_t n) {
     const lf_topics *t = &x->topics;
     size_t ends_size = ((size_t)t->n + 1) * sizeof *t->ends, names_size = (size_t)t->ends[t->n];
     int32_t *indexes = (int32_t *)lf_block_alloc(b, (size_t)n * sizeof *indexes);
-    int32_t *partitions = (int32_t *)lf_block_alloc(b, (size_t)n * sizeof *partitions);
     int32_t *ends = (int32_t *)lf_block_alloc(b, ends_size);
     char *names = (char *)lf_block_alloc(b, names_size);
-    if (!indexes || !partitions || !ends || !names) return LF_E_NOMEM;
+    if (!indexes || !ends || !names) return LF_E_NOMEM;
     for (int32_t r = 0; r < n_runs; r++) {
-        const lf_part *p = &x->rows->parts[first_part + r];
-        int32_t index = t->of[p->topic], number = p->partition;
-        for (int32_t i = runs[r].from; i < runs[r].to; i++) {
-            indexes[i] = index;
-            partitions[i] = number;
-        }
+        int32_t index = t->of[x->rows->parts[first_part + r].topic];
+        for (int32_t i = runs[r].from; i < runs[r].to; i++) indexes[i] = index;
     }
     memcpy(ends, t->ends, ends_size);
     memcpy(names, t->names, names_size);
     topic->buffers[1] = indexes;
+    topic->dictionary = lf_block_node(b, t->n, 3);
     topic->dictionary->buffers[1] = ends;
     topic->dictionary->buffers[2] = names;
+    return LF_OK;
+}
+
+static int put_partitions(const export *x, lf_block *b, struct ArrowArray *partition, const lf_run *runs, int32_t n_runs,
+                          int32_t first_part, int32_t n) {
+    int32_t *partitions = (int32_t *)lf_block_alloc(b, (size_t)n * sizeof *partitions);
+    if (!partitions) return LF_E_NOMEM;
+    for (int32_t r = 0; r < n_runs; r++) {
+        int32_t number = x->rows->parts[first_part + r].partition;
+        for (int32_t i = runs[r].from; i < runs[r].to; i++) partitions[i] = number;
+    }
     partition->buffers[1] = partitions;
     return LF_OK;
 }
 
-static int put_columns(export *x, lf_block *b, struct ArrowArray *root, int32_t from, int32_t n) {
+/* One column of rows [from, from + n), whose bytes lie in `runs`. */
+static int put_column(const export *x, lf_block *b, int column, struct ArrowArray *node, lf_run *runs, int32_t n_runs,
+                      int32_t first_part, int32_t from, int32_t n) {
     const lf_columns *c = &x->rows->c;
-    struct ArrowArray *topic = lf_block_node(b, n, 2), *partition = lf_block_node(b, n, 2);
-    struct ArrowArray *offset = lf_block_node(b, n, 2), *timestamp = lf_block_node(b, n, 2);
-    struct ArrowArray *key = lf_block_node(b, n, 3), *value = lf_block_node(b, n, 3);
-    struct ArrowArray *headers = lf_block_node(b, n, 2);
-    root->n_children = LF_SCHEMA_COLUMNS;
-    root->children = &b->children[topic - b->nodes];
-    topic->dictionary = lf_block_node(b, x->topics.n, 3);
-    offset->buffers[1] = c->offsets + from;
-    timestamp->buffers[1] = c->timestamps + from;
+    switch (column) {
+    case LF_COLUMN_TOPIC: return put_topics(x, b, node, runs, n_runs, first_part, n);
+    case LF_COLUMN_PARTITION: return put_partitions(x, b, node, runs, n_runs, first_part, n);
+    case LF_COLUMN_OFFSET: node->buffers[1] = c->offsets + from; return LF_OK;
+    case LF_COLUMN_TIMESTAMP:
+        node->buffers[1] = c->timestamps + from;
+        return lf_block_validity64(b, c->timestamps + from, n, LF_NO_TIMESTAMP, &node->buffers[0], &node->null_count);
+    case LF_COLUMN_KEY: return lf_block_bytes(b, node, runs, n_runs, c->key_at + from, c->key_len + from, n, x->form.keys);
+    case LF_COLUMN_VALUE: return lf_block_bytes(b, node, runs, n_runs, c->value_at + from, c->value_len + from, n, x->form.values);
+    default: return lf_block_headers(b, node, runs, n_runs, from, n, x->form.values);
+    }
+}
+
+static int put_columns(const export *x, lf_block *b, struct ArrowArray *root, int32_t from, int32_t n) {
+    struct ArrowArray *first = root + 1;
+    for (int32_t i = 0; i < x->form.n_columns; i++) {
+        int column = x->form.columns[i];
+        lf_block_node(b, n, column == LF_COLUMN_KEY || column == LF_COLUMN_VALUE ? 3 : 2);
+    }
+    root->n_children = x->form.n_columns;
+    root->children = &b->children[first - b->nodes];
     int32_t n_runs, first_part;
     lf_run *runs = runs_of(x->rows, from, from + n, &n_runs, &first_part);
     if (!runs) return LF_E_NOMEM;
-    int rc = put_topics_and_partitions(x, b, topic, partition, runs, n_runs, first_part, n);
-    if (!rc) rc = lf_block_validity64(b, c->timestamps + from, n, LF_NO_TIMESTAMP, &timestamp->buffers[0], &timestamp->null_count);
-    if (!rc) rc = lf_block_bytes(b, key, runs, n_runs, c->key_at + from, c->key_len + from, n, x->keys);
-    if (!rc) rc = lf_block_bytes(b, value, runs, n_runs, c->value_at + from, c->value_len + from, n, x->values);
-    if (!rc) rc = lf_block_headers(b, headers, runs, n_runs, from, n, x->values);
+    int rc = LF_OK;
+    for (int32_t i = 0; i < x->form.n_columns && !rc; i++)
+        rc = put_column(x, b, x->form.columns[i], first + i, runs, n_runs, first_part, from, n);
     free(runs);
     return rc;
 }
@@ -112,7 +131,7 @@ static int finish(lf_block *b, int rc, struct ArrowArray *out) {
 static int32_t chunk_rows(const export *x, int32_t from) {
     const lf_columns *c = &x->rows->c;
     int32_t n = c->n - from < CHUNK_ROWS ? c->n - from : CHUNK_ROWS;
-    if (x->keys != LF_ARROW_BINARY && x->values != LF_ARROW_BINARY) return n;
+    if (x->form.keys != LF_ARROW_BINARY && x->form.values != LF_ARROW_BINARY) return n;
     int64_t keys = 0, values = 0;
     for (int32_t i = 0; i < n; i++) {
         if (c->key_len[from + i] > 0) keys += c->key_len[from + i];
@@ -147,7 +166,7 @@ static int stream_next(struct ArrowArrayStream *s, struct ArrowArray *out) {
 
 static int stream_schema(struct ArrowArrayStream *s, struct ArrowSchema *out) {
     export *x = (export *)s->private_data;
-    if (!lf_schema_records(out, x->keys, x->values)) return 0;
+    if (!lf_arrow_schema(&x->form, out)) return 0;
     x->error = "no memory for the Arrow schema";
     return ENOMEM;
 }
@@ -164,13 +183,13 @@ static void stream_release(struct ArrowArrayStream *s) {
     s->release = NULL;
 }
 
-int lf_arrow_stream(lf_rows *rows, lf_topics topics, lf_arrow_kind keys, lf_arrow_kind values, struct ArrowArrayStream *out) {
+int lf_arrow_stream(lf_rows *rows, lf_topics topics, const lf_arrow_form *form, struct ArrowArrayStream *out) {
     export *x = (export *)malloc(sizeof *x);
     if (!x) {
         free_topics(&topics);
         return LF_E_NOMEM;
     }
-    *x = (export){.rows = lf_rows_ref(rows), .topics = topics, .keys = keys, .values = values};
+    *x = (export){.rows = lf_rows_ref(rows), .topics = topics, .form = *form};
     *out = (struct ArrowArrayStream){
         .get_schema = stream_schema, .get_next = stream_next, .get_last_error = stream_error, .release = stream_release,
         .private_data = x,

@@ -49,24 +49,34 @@ static const char *format_of(lf_arrow_kind kind) {
     return kind == LF_ARROW_VIEWS ? "vz" : kind == LF_ARROW_BINARY ? "z" : "Z";
 }
 
-int lf_schema_records(struct ArrowSchema *out, lf_arrow_kind keys, lf_arrow_kind values) {
+static void add_column(schema_block *b, int column, const lf_arrow_form *form) {
+    switch (column) {
+    case LF_COLUMN_TOPIC: add(b, "i", "topic", 0); break;
+    case LF_COLUMN_PARTITION: add(b, "i", "partition", 0); break;
+    case LF_COLUMN_OFFSET: add(b, "l", "offset", 0); break;
+    case LF_COLUMN_TIMESTAMP: add(b, "tsm:UTC", "timestamp", ARROW_FLAG_NULLABLE); break;
+    case LF_COLUMN_KEY: add(b, format_of(form->keys), "key", ARROW_FLAG_NULLABLE); break;
+    case LF_COLUMN_VALUE: add(b, format_of(form->values), "value", ARROW_FLAG_NULLABLE); break;
+    default: add(b, "+l", "headers", 0);
+    }
+}
+
+int lf_arrow_schema(const lf_arrow_form *form, struct ArrowSchema *out) {
     schema_block *b = new_block();
     if (!b) return LF_E_NOMEM;
     struct ArrowSchema *root = add(b, "+s", "", 0);
-    struct ArrowSchema *topic = add(b, "i", "topic", 0);
-    add(b, "i", "partition", 0);
-    add(b, "l", "offset", 0);
-    add(b, "tsm:UTC", "timestamp", ARROW_FLAG_NULLABLE);
-    add(b, format_of(keys), "key", ARROW_FLAG_NULLABLE);
-    add(b, format_of(values), "value", ARROW_FLAG_NULLABLE);
-    struct ArrowSchema *headers = add(b, "+l", "headers", 0);
-    adopt(b, root, topic, LF_SCHEMA_COLUMNS);
-    topic->dictionary = add(b, "u", "", 0);
-    struct ArrowSchema *item = add(b, "+s", "item", 0);
-    struct ArrowSchema *name = add(b, "u", "key", 0);
-    add(b, format_of(values), "value", ARROW_FLAG_NULLABLE);
-    adopt(b, headers, item, 1);
-    adopt(b, item, name, 2);
+    for (int32_t i = 0; i < form->n_columns; i++) add_column(b, form->columns[i], form);
+    adopt(b, root, root + 1, form->n_columns);
+    for (int32_t i = 0; i < form->n_columns; i++) {
+        struct ArrowSchema *column = root + 1 + i;
+        if (form->columns[i] == LF_COLUMN_TOPIC) column->dictionary = add(b, "u", "", 0);
+        if (form->columns[i] != LF_COLUMN_HEADERS) continue;
+        struct ArrowSchema *item = add(b, "+s", "item", 0);
+        struct ArrowSchema *name = add(b, "u", "key", 0);
+        add(b, format_of(form->values), "value", ARROW_FLAG_NULLABLE);
+        adopt(b, column, item, 1);
+        adopt(b, item, name, 2);
+    }
     *out = *root;
     return LF_OK;
 }

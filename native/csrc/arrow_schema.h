@@ -4,10 +4,8 @@
 
 #include "lf/arrow_export.h"
 
-#define LF_SCHEMA_COLUMNS 7
 #define LF_SCHEMA_NODES 12
 
-int lf_schema_records(struct ArrowSchema *out, lf_arrow_kind keys, lf_arrow_kind values);
 int lf_schema_bytes(struct ArrowSchema *out, const char *name, lf_arrow_kind kind);
 
 #endif

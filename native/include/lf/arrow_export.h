@@ -16,8 +16,23 @@ typedef struct lf_topics {
     int32_t *of;            /* by lf_part.topic */
 } lf_topics;
 
+enum {
+    LF_COLUMN_TOPIC, LF_COLUMN_PARTITION, LF_COLUMN_OFFSET, LF_COLUMN_TIMESTAMP, LF_COLUMN_KEY, LF_COLUMN_VALUE,
+    LF_COLUMN_HEADERS, LF_COLUMNS
+};
+
+/* What is handed out: the columns in this order, each at most once. What is not asked for is not made. */
+typedef struct lf_arrow_form {
+    lf_arrow_kind keys, values;
+    int32_t n_columns;
+    uint8_t columns[LF_COLUMNS];
+} lf_arrow_form;
+
 /* A stream over all rows. Takes over what `topics` points to (malloc), also when it fails. LF_OK or LF_E_NOMEM. */
-int lf_arrow_stream(lf_rows *rows, lf_topics topics, lf_arrow_kind keys, lf_arrow_kind values, struct ArrowArrayStream *out);
+int lf_arrow_stream(lf_rows *rows, lf_topics topics, const lf_arrow_form *form, struct ArrowArrayStream *out);
+
+/* The schema of such a stream. LF_OK or LF_E_NOMEM. */
+int lf_arrow_schema(const lf_arrow_form *form, struct ArrowSchema *out);
 
 /* The keys or the values alone. LF_OK, LF_E_NOMEM, or LF_E_TOO_LARGE: more than 2 GiB for LF_ARROW_BINARY. */
 int lf_arrow_column(lf_rows *rows, bool keys, lf_arrow_kind kind, struct ArrowSchema *schema, struct ArrowArray *array);

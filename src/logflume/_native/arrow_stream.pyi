@@ -1,9 +1,17 @@
+from collections.abc import Iterable
+
 from logflume._native.columns import RecordBatch
 
-__all__ = ["export_column", "export_stream"]
+__all__ = ["COLUMN_NAMES", "export_column", "export_stream"]
+
+COLUMN_NAMES: tuple[str, ...]
 
 def export_stream(
-    batch: RecordBatch, requested_schema: object = None, *, views: bool = True
+    batch: RecordBatch,
+    requested_schema: object = None,
+    *,
+    columns: Iterable[str] | None = None,
+    views: bool = True,
 ) -> object: ...
 def export_column(
     batch: RecordBatch, is_key: bool, requested_schema: object = None

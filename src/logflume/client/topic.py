@@ -4,9 +4,10 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from logflume._native.partition import Partition
+    from logflume.client.scan import Bounds, Scan, Time
     from logflume.config.topic import TopicConfig
     from logflume.log.directory import LogDirectory
 
@@ -38,6 +39,41 @@ class Topic:
 
     def __iter__(self) -> Iterator[Partition]:
         return iter(self._directory.partitions(self.name))
+
+    def scan(
+        self,
+        columns: Iterable[str] | None = None,
+        *,
+        partitions: Iterable[int] | None = None,
+        offsets: Bounds | Mapping[int, Bounds] | None = None,
+        start: Time | None = None,
+        end: Time | None = None,
+        lateness_ms: int | None = 60_000,
+        batch_bytes: int = 4 << 20,
+    ) -> Scan:
+        """The records in a window, lazily, for Arrow, DuckDB and Polars; only what is in the window is read.
+
+        Parameters: `columns`, names in the order wanted (topic, partition, offset, timestamp, key, value, headers;
+        default all); `partitions`, numbers (default all); `offsets`, a range or a pair `(first, stop)` of which
+        each may be None, for all partitions or `{partition: pair}`; `start` and `end`, times in ms or datetimes
+        with a time zone: records with `start <= timestamp < end`. Reading a partition stops at its first record
+        at or after `end + lateness_ms`: what was written behind that with an older timestamp is not seen.
+        None: read on to the partition's end, so that none is missed. `batch_bytes`, about what is read at a time.
+        Raises InvalidConfig, UnknownTopicOrPartition.
+        """
+        from logflume.client.scan import Scan
+
+        return Scan(
+            self._directory,
+            self.name,
+            columns=columns,
+            partitions=partitions,
+            offsets=offsets,
+            start=start,
+            end=end,
+            lateness_ms=lateness_ms,
+            batch_bytes=batch_bytes,
+        )
 
     def __repr__(self) -> str:
         return f"<Topic {self.name}, {len(self)} partitions>"
