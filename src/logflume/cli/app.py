@@ -37,6 +37,7 @@ app.meta.suppress_keyboard_interrupt = False
 app.meta.group_parameters = _GLOBAL
 
 _topic = App(name="topic", help="Create, describe, alter and delete topics.", group=_TOPICS)
+_table = App(name="table", help="Look up the last value of each key.", group=_RECORDS)
 _group = App(name="group", help="List, describe, move and delete consumer groups.", group=_GROUPS)
 
 # Name, where it is, and the section of the help page.
@@ -60,7 +61,10 @@ for _name in ("create", "describe", "alter", "delete"):
     _topic.command(f"logflume.cli.topics:{_name}", name=_name)
 for _name in ("ls", "describe", "seek", "delete"):
     _group.command(f"logflume.cli.groups:{_name}", name=_name)
+for _name in ("get", "scan"):
+    _table.command(f"logflume.cli.tables:{_name}", name=_name)
 app.command(_topic)
+app.command(_table)
 app.command(_group)
 
 
@@ -91,7 +95,7 @@ def run(words: list[str]) -> int:
     """Run one command line; returns its exit code. Raises Usage, Failed, LogflumeError, OSError."""
     if not words or "--help" in words or "-h" in words:
         # A help page shows the first line of each command's text, for which it must be there.
-        for node in (app, _topic, _group):
+        for node in (app, _topic, _table, _group):
             for name in list(node):
                 node[name]
     try:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Formatter = Callable[[RecordBatch], list[bytes]]
 
-__all__ = ["formatter", "json_fields"]
+__all__ = ["formatter", "json_fields", "put_bytes"]
 
 _FIELDS = ("topic", "partition", "offset", "timestamp", "time", "key", "value", "headers")
 _ESCAPES = (("\\t", "\t"), ("\\n", "\n"), ("\\r", "\r"), ("\\0", "\0"))
@@ -69,19 +69,20 @@ def json_fields(record: Record) -> dict[str, Any]:
         "offset": record.offset,
         "timestamp": record.timestamp,
     }
-    _put_bytes(fields, "key", record.key)
-    _put_bytes(fields, "value", record.value)
+    put_bytes(fields, "key", record.key)
+    put_bytes(fields, "value", record.value)
     if record.headers:
         headers = []
         for name, value in record.headers:
             header: dict[str, Any] = {"name": name.encode("utf-8", "replace").decode()}
-            _put_bytes(header, "value", value)
+            put_bytes(header, "value", value)
             headers.append(header)
         fields["headers"] = headers
     return fields
 
 
-def _put_bytes(fields: dict[str, Any], name: str, data: bytes | None) -> None:
+def put_bytes(fields: dict[str, Any], name: str, data: bytes | None) -> None:
+    """Text as text; what is no UTF-8 in base64, under a name that says so."""
     if data is None:
         fields[name] = None
         return
