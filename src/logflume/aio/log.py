@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
+    from logflume.client.engine import TopicInfo
     from logflume.client.log import Log as SyncLog
-    from logflume.log.topic_store import TopicEntry
     from logflume.types import PartitionReport
 
 __all__ = ["Log", "Opening", "open_log"]
@@ -119,7 +119,7 @@ class Log:
         """Delete a topic with its records. Raises UnknownTopicOrPartition."""
         await in_thread(self._log.delete_topic, name)
 
-    async def describe_topic(self, name: str) -> TopicEntry:
+    async def describe_topic(self, name: str) -> TopicInfo:
         """Name, id, number of partitions and settings. Raises UnknownTopicOrPartition."""
         return self._log.describe_topic(name)
 

@@ -16,8 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from logflume.client.engine import TopicInfo
     from logflume.client.log import Log
-    from logflume.log.topic_store import TopicEntry
 
 __all__ = ["alter", "create", "delete", "describe", "init", "ls"]
 
@@ -152,7 +152,7 @@ def describe(
         context.output.answer(document, *texts, partitions)
 
 
-def _described(entry: TopicEntry) -> dict[str, Any]:
+def _described(entry: TopicInfo) -> dict[str, Any]:
     return {
         "topic": entry.name,
         "id": entry.topic_id,

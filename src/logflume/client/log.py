@@ -8,8 +8,10 @@ import threading
 import weakref
 
 from logflume.client.topic import Topic
-from logflume.config.names import INTERNAL_TOPICS, OFFSETS_TOPIC
+from logflume.config.names import INTERNAL_TOPICS
 from logflume.errors import Closed, InvalidTopicName, TopicExists, UnsupportedByEngine
+
+# The directory's hook for forked children has to stand before this module's.
 from logflume.log.directory import LogDirectory
 
 TYPE_CHECKING = False
@@ -21,11 +23,11 @@ if TYPE_CHECKING:
 
     from logflume._native.partition import Partition
     from logflume.client.consumer import Consumer
+    from logflume.client.engine import Engine, TopicInfo
     from logflume.client.producer import Producer
     from logflume.client.table import Changelog, Table
     from logflume.client.table.core import Core as TableCore
     from logflume.client.upkeep import Upkeep
-    from logflume.log.topic_store import TopicEntry
     from logflume.types import CompactionReport, PartitionReport
 
 __all__ = ["Log", "open_log"]
@@ -42,20 +44,22 @@ def open_log(path: str | os.PathLike[str], *, read_only: bool = False, **config:
     CorruptRecord, UnknownConfig.
     """
     name = os.fspath(path)
-    if "://" in name:
-        raise UnsupportedByEngine(what=f"the address {name}", instead="a directory's path")
-    return Log(name, read_only=read_only, config=config)
+    if "://" not in name:
+        from logflume.client.directory_engine import DirectoryEngine
+
+        return Log(DirectoryEngine(name, config, read_only=read_only))
+    raise UnsupportedByEngine(what=f"the address {name}", instead="a directory's path")
 
 
 class Log:
-    """Topics, producers and consumers of one directory.
+    """Topics, producers and consumers of one directory, or of one cluster.
 
     Thread-safe. Any number of processes may have the directory open. A forked child goes on using its copy:
     its files are opened anew. Close it, or use it as a context manager.
     """
 
-    def __init__(self, path: str, *, read_only: bool, config: Mapping[str, object]) -> None:
-        self._directory = LogDirectory(path, config, read_only=read_only)
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         # Held until closed: one that was dropped may still have records to append.
         self._producers: set[Producer] = set()
         self._consumers: weakref.WeakSet[Consumer] = weakref.WeakSet()
@@ -68,17 +72,24 @@ class Log:
 
     @property
     def path(self) -> str:
-        """The directory."""
-        return self._directory.path
+        """The directory; of a cluster, its address without options."""
+        return self._engine.path
+
+    @property
+    def engine(self) -> Engine:
+        """The layer below: for the rooms above."""
+        return self._engine
 
     @property
     def directory(self) -> LogDirectory:
-        """The layer below: for tools and for the rooms above."""
-        return self._directory
+        """The directory, for tools. Raises UnsupportedByEngine on a cluster."""
+        from logflume.client.directory_engine import directory_of
+
+        return directory_of(self._engine, "what needs a log's files")
 
     def topics(self, *, internal: bool = False) -> list[str]:
         """Names, sorted; internal topics only with `internal=True`."""
-        return self._directory.topics(internal=internal)
+        return self._engine.topics(internal=internal)
 
     def create_topic(
         self,
@@ -96,11 +107,11 @@ class Log:
         if name in INTERNAL_TOPICS:
             raise InvalidTopicName(topic=name, reason="internal topics are made by logflume only")
         try:
-            self._directory.create_topic(name, partitions=partitions, config=config)
+            self._engine.create_topic(name, partitions=partitions, config=config)
         except TopicExists:
             if not exist_ok:
                 raise
-        return Topic(self._directory, name)
+        return Topic(self._engine, name)
 
     def alter_topic(
         self,
@@ -113,36 +124,32 @@ class Log:
 
         Raises UnknownTopicOrPartition, InvalidPartitions, InvalidConfig, UnknownConfig.
         """
-        self._directory.alter_topic(name, partitions=partitions, config=config)
-        return Topic(self._directory, name)
+        self._engine.alter_topic(name, partitions=partitions, config=config)
+        return Topic(self._engine, name)
 
     def delete_topic(self, name: str) -> None:
         """Delete a topic with its records, and what groups committed for it. Raises UnknownTopicOrPartition."""
-        self._directory.delete_topic(name)
-        if OFFSETS_TOPIC in self._directory.topics(internal=True):
-            from logflume.coordinator.offset_store import OffsetStore
+        self._engine.delete_topic(name)
 
-            for partition in self._directory.partitions(OFFSETS_TOPIC):
-                OffsetStore(partition).delete_topic(name)
-
-    def describe_topic(self, name: str) -> TopicEntry:
+    def describe_topic(self, name: str) -> TopicInfo:
         """Name, id, number of partitions and settings. Raises UnknownTopicOrPartition."""
-        return self._directory.topic(name)
+        return self._engine.topic(name)
 
     def __getitem__(self, name: str) -> Topic:
         """`log["clicks"]`; raises UnknownTopicOrPartition, which is no KeyError: a topic may come later."""
-        self._directory.topic(name)
-        return Topic(self._directory, name)
+        self._engine.topic(name)
+        return Topic(self._engine, name)
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and name in self._directory.topics(internal=True)
+        return isinstance(name, str) and name in self._engine.topics(internal=True)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.topics())
 
     def partition(self, topic: str, number: int) -> Partition:
         """Direct access to a partition, without producer, consumer or group."""
-        return self._directory.partition(topic, number)
+        found: Partition = self._engine.partition(topic, number)
+        return found
 
     # ---- writing and reading
 
@@ -211,7 +218,7 @@ class Log:
     def delete_records(self, offsets: Mapping[tuple[str, int], int]) -> dict[tuple[str, int], int]:
         """Make each given offset (-1: the end) its partition's first; returns the new start offsets."""
         return {
-            (topic, number): self._directory.delete_records(topic, number, before)
+            (topic, number): self._engine.delete_records(topic, number, before)
             for (topic, number), before in offsets.items()
         }
 
@@ -224,8 +231,8 @@ class Log:
         import time
 
         now = time.time_ns() // 1_000_000 if now_ms is None else now_ms
-        removed = self._directory.enforce_retention(now)
-        for report in self._directory.compact(now):
+        removed = self.directory.enforce_retention(now)
+        for report in self.directory.compact(now):
             where = report.topic, report.partition
             segments, size = removed.get(where, (0, 0))
             if report.bytes_removed > 0:
@@ -244,9 +251,9 @@ class Log:
         import time
 
         for name in topics:
-            self._directory.topic(name)
+            self._engine.topic(name)
         now = time.time_ns() // 1_000_000 if now_ms is None else now_ms
-        return self._directory.compact(now, topics=topics or None, force=force)
+        return self.directory.compact(now, topics=topics or None, force=force)
 
     def start_maintenance(self, interval_s: float) -> Upkeep:
         """Call `maintenance()` every `interval_s` seconds in a thread of this process, until the log is closed.
@@ -263,16 +270,16 @@ class Log:
 
     def recovery(self) -> list[PartitionReport]:
         """What opening each partition opened so far found and did."""
-        return [p.recovery for p in self._directory.open_partitions()]
+        return self._engine.partition_reports()
 
     # ---- life
 
     @property
     def closed(self) -> bool:
-        return self._directory.closed
+        return self._engine.closed
 
     def _check_open(self) -> None:
-        if self._directory.closed:
+        if self._engine.closed:
             raise Closed(what=f"the log {self.path}")
 
     def close(self) -> None:
@@ -290,7 +297,7 @@ class Log:
                 user.close()
             except Exception as error:  # all are closed; the first failure is raised below
                 failure = failure or error
-        self._directory.close()
+        self._engine.close()
         if self._upkeep is not None:
             self._upkeep.stop()
         _live.discard(self)

@@ -5,11 +5,8 @@ from __future__ import annotations
 import threading
 import weakref
 
-from logflume._native.producer_core import ProducerCore
-from logflume.config import ProducerConfig, parse
-from logflume.config.names import INTERNAL_TOPICS
-from logflume.errors import Closed, InvalidTopicName, UnknownTopicOrPartition, UnsupportedByEngine
-from logflume.log.partition_settings import codec_of
+from logflume.config import ProducerConfig
+from logflume.errors import Closed, UnknownTopicOrPartition, UnsupportedByEngine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,9 +17,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from logflume._native.delivery import Delivery
-    from logflume._native.partition import Partition
     from logflume.client.log import Log
-    from logflume.log.directory import LogDirectory
 
 __all__ = ["Producer"]
 
@@ -40,18 +35,9 @@ class Producer:
     """
 
     def __init__(self, log: Log, options: Mapping[str, object]) -> None:
-        self.config = parse(ProducerConfig, options)
         self._log = log
-        self._core = ProducerCore(
-            _TopicOpener(log.directory, self.config),
-            _Waker(self),
-            acks=self.config.acks,
-            linger=self.config.linger_ms / 1000,
-            batch_size=self.config.batch_size,
-            max_request_size=self.config.max_request_size,
-            partitioner=self.config.partitioner,
-            claim_id=log.directory.producer_ids.claim if self.config.idempotent else None,
-        )
+        self.config = log.engine.parse(ProducerConfig, options)
+        self._core = log.engine.producer_core(self.config, _Waker(self))
         # The native method itself: calling through the one below would cost half as much again as the send.
         self.send = self._core.send  # type: ignore[method-assign]
         self._wanted = threading.Event()
@@ -74,7 +60,8 @@ class Producer:
         stay with one partition for a batch. Raises UnknownTopicOrPartition, RecordTooLarge, InvalidTimestamp,
         InvalidRecord, Closed.
         """
-        return self._core.send(topic, value, key, headers, partition, timestamp)
+        made: Delivery = self._core.send(topic, value, key, headers, partition, timestamp)
+        return made
 
     def transaction(self) -> NoReturn:
         """Transactions are not built yet: raises UnsupportedByEngine."""
@@ -110,7 +97,7 @@ class Producer:
 
     def partitions_for(self, topic: str) -> int:
         """Number of the topic's partitions. Raises UnknownTopicOrPartition."""
-        return self._log.directory.topic(topic).partitions
+        return self._log.engine.topic(topic).partitions
 
     # ---- the ticker: closes batches that lingered, settles what waits for the disk
 
@@ -127,12 +114,12 @@ class Producer:
 
     def _refresh(self) -> None:
         """Takes over settings and partitions that others changed."""
-        directory = self._log.directory
-        if directory.closed:
+        engine = self._log.engine
+        if engine.closed:
             return
         for name, count in self._core.topics():
             try:
-                entry = directory.topic(name)
+                entry = engine.topic(name)
             except UnknownTopicOrPartition:
                 self._core.forget(name)
                 continue
@@ -167,38 +154,6 @@ class Producer:
 
     def __repr__(self) -> str:
         return f"<Producer of {self._log.path}>"
-
-
-class _TopicOpener:
-    """What the native part asks when it meets a topic for the first time."""
-
-    def __init__(self, directory: LogDirectory, config: ProducerConfig) -> None:
-        self._directory = directory
-        self._config = config
-
-    def __call__(self, name: object) -> tuple[list[Partition], int, int, int, int, object]:
-        if not isinstance(name, str):
-            raise TypeError(f"a topic is a str, not {type(name).__name__}")
-        if name in INTERNAL_TOPICS:
-            raise InvalidTopicName(
-                topic=name, reason="internal topics are written by logflume only"
-            )
-        entry = self._directory.topic(name)
-        topic = entry.config
-        # The topic's codec, unless it leaves the choice to producers.
-        own = topic.compression_type == "producer"
-        config: Any = self._config if own else topic
-        codec, level = codec_of(config.compression_type, config)
-        unlimited = (1 << 62) - 1
-        append_time = topic.message_timestamp_type == "LogAppendTime"
-        return (
-            self._directory.partitions(name),
-            codec,
-            level,
-            unlimited if append_time else min(topic.message_timestamp_before_max_ms, unlimited),
-            unlimited if append_time else min(topic.message_timestamp_after_max_ms, unlimited),
-            topic,
-        )
 
 
 class _Waker:

@@ -7,9 +7,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from logflume._native.partition import Partition
+    from logflume.client.engine import Engine
     from logflume.client.scan import Bounds, Scan, Time
     from logflume.config.topic import TopicConfig
-    from logflume.log.directory import LogDirectory
 
 __all__ = ["Topic"]
 
@@ -17,28 +17,29 @@ __all__ = ["Topic"]
 class Topic:
     """`log["clicks"]`: a sequence of partitions, opened when first used. Thread-safe."""
 
-    def __init__(self, directory: LogDirectory, name: str) -> None:
-        self._directory = directory
+    def __init__(self, engine: Engine, name: str) -> None:
+        self._engine = engine
         self.name = name
 
     @property
     def config(self) -> TopicConfig:
         """The topic's settings."""
-        return self._directory.topic(self.name).config
+        return self._engine.topic(self.name).config
 
     @property
     def topic_id(self) -> str | None:
         """Kafka's topic id, 22 characters; None for a topic found without one."""
-        return self._directory.topic(self.name).topic_id
+        return self._engine.topic(self.name).topic_id
 
     def __len__(self) -> int:
-        return self._directory.topic(self.name).partitions
+        return self._engine.topic(self.name).partitions
 
     def __getitem__(self, number: int) -> Partition:
-        return self._directory.partition(self.name, number)
+        found: Partition = self._engine.partition(self.name, number)
+        return found
 
     def __iter__(self) -> Iterator[Partition]:
-        return iter(self._directory.partitions(self.name))
+        return iter(self._engine.partitions(self.name))
 
     def scan(
         self,
@@ -61,10 +62,11 @@ class Topic:
         None: read on to the partition's end, so that none is missed. `batch_bytes`, about what is read at a time.
         Raises InvalidConfig, UnknownTopicOrPartition.
         """
+        from logflume.client.directory_engine import directory_of
         from logflume.client.scan import Scan
 
         return Scan(
-            self._directory,
+            directory_of(self._engine, "scan()"),
             self.name,
             columns=columns,
             partitions=partitions,

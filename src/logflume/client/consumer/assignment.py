@@ -6,11 +6,11 @@ from logflume._native.consumer_core import Fetcher
 from logflume._native.partition_reader import PartitionReader
 from logflume.config import by_duration_ms
 from logflume.errors import NoOffsetForPartition, OffsetOutOfRange, UnknownTopicOrPartition
-from logflume.types import TopicPartition
+from logflume.types import OffsetAndTimestamp, TopicPartition
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from logflume._native.columns import RecordBatch
     from logflume._native.partition import Partition
@@ -124,6 +124,24 @@ class Assignment:
         found = log.offset_for_time(time.time_ns() // 1_000_000 - (age or 0))
         return int(log.end_offset if found is None else found)
 
+    def start_offsets(self, wheres: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """First offset of each partition."""
+        return {where: int(self.partition(where).start_offset) for where in wheres}
+
+    def end_offsets(self, wheres: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """Offset behind the last record of each partition."""
+        return {where: int(self.partition(where).end_offset) for where in wheres}
+
+    def offsets_for_times(
+        self, times: Mapping[TopicPartition, int]
+    ) -> dict[TopicPartition, OffsetAndTimestamp | None]:
+        """First record at or after each partition's time (ms since 1970); None where there is none."""
+        out: dict[TopicPartition, OffsetAndTimestamp | None] = {}
+        for where, timestamp in times.items():
+            found = self.partition(where).reader().seek_to_time(timestamp)
+            out[where] = None if found is None else OffsetAndTimestamp(*found)
+        return out
+
     # ---- fetching
 
     def fetch(self, max_records: int) -> RecordBatch | None:
@@ -169,6 +187,9 @@ class Assignment:
     def wake(self) -> None:
         """From another thread: end a wait."""
         self._fetcher.wake()
+
+    def close(self) -> None:
+        """Nothing of its own is open."""
 
     def has_readers(self) -> bool:
         """False when nothing is assigned or all of it is paused: there is nothing to wait on."""

@@ -6,24 +6,22 @@ import threading
 import time
 
 from logflume._native.consumer_core import RecordIterator
-from logflume.client.consumer.assignment import Assignment
 from logflume.client.consumer.guard import Guard
 from logflume.client.consumer.places import as_offsets, as_partitions, as_place
-from logflume.client.consumer.subscription import Subscription
-from logflume.config import ConsumerConfig, parse
+from logflume.config import ConsumerConfig
 from logflume.errors import Closed, InvalidGroup
-from logflume.types import OffsetAndTimestamp, TopicPartition
+from logflume.types import TopicPartition
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from re import Pattern
     from types import TracebackType
+    from typing import Any
 
     from logflume._native.columns import Record, RecordBatch
-    from logflume._native.partition_reader import PartitionReader
     from logflume.client.log import Log
-    from logflume.types import OffsetAndMetadata
+    from logflume.types import OffsetAndMetadata, OffsetAndTimestamp
 
     Places = Iterable[tuple[str, int]]
     Listener = Callable[[list[TopicPartition]], None]
@@ -49,7 +47,7 @@ class Consumer:
         group: str | None,
         options: Mapping[str, object],
     ) -> None:
-        self.config = parse(
+        self.config = log.engine.parse(
             ConsumerConfig, options if group is None else {**options, "group.id": group}
         )
         self._log = log
@@ -58,16 +56,9 @@ class Consumer:
         self._closed = False
         self._woken = False
         self.group = self.config.group_id
-        self._assignment = Assignment(
-            log.directory,
-            reset=self.config.auto_offset_reset,
-            group=self.group,
-            check_crcs=self.config.check_crcs,
-        )
+        self._assignment = log.engine.assignment(self.config)
         self._iterator = RecordIterator(self._next_batch)
-        self._subscription = Subscription(
-            log.directory, self.config, self._assignment, self._give_back
-        )
+        self._subscription = log.engine.subscription(self.config, self._assignment, self._give_back)
         if topics:
             self.subscribe(*topics)
 
@@ -219,7 +210,7 @@ class Consumer:
             self._give_back()
             return self._round(max_records)
 
-    def readers(self) -> list[PartitionReader]:
+    def readers(self) -> list[Any]:
         """What there is to wait for: the partitions that are fetched from, at their positions."""
         return self._assignment.readers()
 
@@ -293,23 +284,17 @@ class Consumer:
 
     def beginning_offsets(self, places: Places) -> dict[TopicPartition, int]:
         """First offset of each partition."""
-        return {w: int(self._assignment.partition(w).start_offset) for w in as_partitions(places)}
+        return self._assignment.start_offsets(as_partitions(places))
 
     def end_offsets(self, places: Places) -> dict[TopicPartition, int]:
         """Offset behind the last record of each partition."""
-        return {w: int(self._assignment.partition(w).end_offset) for w in as_partitions(places)}
+        return self._assignment.end_offsets(as_partitions(places))
 
     def offsets_for_times(
         self, times: Mapping[tuple[str, int], int]
     ) -> dict[TopicPartition, OffsetAndTimestamp | None]:
         """First record at or after each partition's time (ms since 1970); None where there is none."""
-        out: dict[TopicPartition, OffsetAndTimestamp | None] = {}
-        for place, timestamp in times.items():
-            where = as_place(place)
-            log = self._assignment.partition(where)
-            found = log.reader().seek_to_time(timestamp)
-            out[where] = None if found is None else OffsetAndTimestamp(*found)
-        return out
+        return self._assignment.offsets_for_times({as_place(p): t for p, t in times.items()})
 
     def lag(self) -> dict[TopicPartition, int]:
         """Records between the position and the end, for each assigned partition."""
@@ -387,6 +372,7 @@ class Consumer:
                     self._subscription.close(commit=commit)
             finally:
                 self._closed = True
+                self._assignment.close()
                 self._guard.release()
 
     def abandon(self) -> None:
