@@ -118,7 +118,7 @@ class GroupView:
 
     def store(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
         """Commit for a group that has no members, on disk when this returns."""
-        from logflume.client.consumer.membership import open_offsets
+        from logflume.coordinator.offsets_topic import open_offsets
 
         entries = {where: OffsetAndMetadata(offset) for where, offset in offsets.items()}
         open_offsets(self._log.directory, group).commit(group, entries)

@@ -42,6 +42,7 @@ TABLE_SIZE_MAX = 64 << 20
 
 # Bytes that are locked, none of which holds data. Apart by more than can ever be needed.
 TABLE_BYTE = 1 << 40
+BROKER_BYTE = TABLE_BYTE + 1
 SLOT_BYTES = 1 << 41
 PARTITION_BYTES = 1 << 42
 
@@ -200,6 +201,15 @@ class GroupFile:
                 raise LockTimeout(what=f"group file {self.path}", seconds=self._lock_timeout_s)
             self._sleep(pause)
             pause = min(pause * 2, 0.002)
+
+    def lock_for_broker(self) -> bool:
+        """Become the broker whose clients are the group's members; False when another is."""
+        return try_lock(self._descriptor(), BROKER_BYTE)
+
+    @property
+    def is_brokers(self) -> bool:
+        """Whether (another) broker's clients are the group's members."""
+        return is_locked_by_other(self._descriptor(), BROKER_BYTE)
 
     def lock_slot(self, slot: int) -> bool:
         """Become the living holder of a member's slot; False when another is."""

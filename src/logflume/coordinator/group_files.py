@@ -109,7 +109,7 @@ def delete_group(path: str, group: str, *, now: float) -> None:
     file = _open(path, group)
     try:
         with file.locked():
-            if describe_table(_read(file, group), file, now).state != EMPTY:
+            if file.is_brokers or describe_table(_read(file, group), file, now).state != EMPTY:
                 raise GroupNotEmpty(group=group)
             if file.is_at_path():
                 os.unlink(path)

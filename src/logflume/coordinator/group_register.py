@@ -74,6 +74,11 @@ class GroupRegister:
             # Deleted between open and lock? Then nobody else will ever look into this one.
             if not file.is_at_path():
                 return False
+            if file.is_brokers:
+                reason = (
+                    "its members are Kafka clients of a broker on this directory; end them first"
+                )
+                raise InvalidGroup(group=self._group, reason=reason)
             table = self._decode(file.read_or_restart())
             _, removed = remove_dead(table, file, table.members.values(), now)
             predecessor = admit(table, file, row)

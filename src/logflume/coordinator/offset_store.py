@@ -82,12 +82,18 @@ class OffsetStore:
 
     `topic_id(topic)` gives a topic's id, if it has one. Then commits carry it, as Kafka 4 writes
     them, and one for an earlier topic of the same name, deleted since, is not taken for one of this.
+    `on_other(key, value)` is told of all other records that are read: a broker's groups.
     """
 
     def __init__(
-        self, log: OffsetsLog, *, topic_id: Callable[[str], UUID | None] | None = None
+        self,
+        log: OffsetsLog,
+        *,
+        topic_id: Callable[[str], UUID | None] | None = None,
+        on_other: Callable[[bytes, bytes | None], None] | None = None,
     ) -> None:
         self._log = log
+        self.on_other = on_other
         self._topic_id = topic_id
         self._reader: _Reader | None = None
         self._latest: dict[bytes, bytes] = {}
@@ -135,6 +141,11 @@ class OffsetStore:
     def delete_topic(self, topic: str, *, durable: bool = True) -> int:
         """Forget all groups' offsets of a topic that is deleted; returns how many there were."""
         return self._delete(lambda key: key.topic == topic, durable=durable)
+
+    def append(self, records: Sequence[tuple[bytes, bytes | None]], *, durable: bool) -> None:
+        """Append other records (keys and values, a broker's groups) in one batch."""
+        keys, values = [key for key, _ in records], [value for _, value in records]
+        self._append(keys, values, durable=durable)
 
     # Reading
 
@@ -187,6 +198,8 @@ class OffsetStore:
         for key, value in zip(keys, values):
             # Only committed offsets are kept; a broker's own notes on groups can be large.
             if key is None or key[:2] not in (b"\0\1", b"\0\0"):
+                if key is not None and self.on_other is not None:
+                    self.on_other(key, value)
                 continue
             if value is None:
                 self._latest.pop(key, None)

@@ -5,12 +5,10 @@ from __future__ import annotations
 import time
 from functools import partial
 
-from logflume.config.names import OFFSETS_TOPIC
 from logflume.coordinator.group_files import group_file_path
 from logflume.coordinator.group_member import GroupMember
-from logflume.coordinator.offset_store import OffsetStore
-from logflume.coordinator.offsets_schema import partition_for
-from logflume.errors import TopicExists, UnknownTopicOrPartition
+from logflume.coordinator.offsets_topic import offsets_partitions, open_offsets
+from logflume.errors import UnknownTopicOrPartition
 from logflume.types import TopicPartition
 
 TYPE_CHECKING = False
@@ -25,34 +23,7 @@ if TYPE_CHECKING:
 
     Listener = Callable[[list[TopicPartition]], None]
 
-__all__ = ["Membership", "offsets_partitions", "open_offsets"]
-
-
-def offsets_partitions(directory: LogDirectory) -> int:
-    """How many partitions the internal topic of commits has; makes the topic if there is none."""
-    try:
-        return directory.topic(OFFSETS_TOPIC).partitions
-    except UnknownTopicOrPartition:
-        config = directory.config
-        try:
-            directory.create_topic(
-                OFFSETS_TOPIC,
-                partitions=config.offsets_topic_num_partitions,
-                config={
-                    "cleanup.policy": "compact",
-                    "segment.bytes": config.offsets_topic_segment_bytes,
-                },
-            )
-        except TopicExists:
-            pass  # another process was first
-        return directory.topic(OFFSETS_TOPIC).partitions
-
-
-def open_offsets(directory: LogDirectory, group: str) -> OffsetStore:
-    """The store of committed offsets that holds this group's."""
-    number = partition_for(group, offsets_partitions(directory))
-    # Opening makes the partition's directory where the topic's maker, another process, has not come to it yet.
-    return OffsetStore(directory.partition(OFFSETS_TOPIC, number))
+__all__ = ["Membership"]
 
 
 class Membership:

@@ -187,7 +187,7 @@ class Subscription:
 
     def _store(self) -> OffsetStore:
         if self._offsets is None:
-            from logflume.client.consumer.membership import open_offsets
+            from logflume.coordinator.offsets_topic import open_offsets
 
             assert self._config.group_id is not None
             self._offsets = open_offsets(self._directory, self._config.group_id)

@@ -1,0 +1,122 @@
+"""The request and the answer of ConsumerGroupHeartbeat (KIP-848), without their place on the wire."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from .consumer_member import LEFT_FOR_NOW, ConsumerMember
+from .group_errors import GroupError, GroupRefused
+from .group_records import IdPartition, MemberMetadata
+
+__all__ = ["JOIN", "LEAVE", "ConsumerAnswer", "ConsumerHeartbeat"]
+
+JOIN = 0
+"""Epoch of a member that joins, or begins anew."""
+LEAVE = -1
+UNCHANGED_MS = -1
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerHeartbeat:
+    """The request. None (and -1 ms) is "as I said before"; `epoch` 0 joins, -1 leaves, -2 for now.
+
+    `regex` "" takes an expression back.
+    """
+
+    group: str
+    member_id: str
+    epoch: int
+    client_id: str
+    client_host: str
+    instance_id: str | None = None
+    rack_id: str | None = None
+    rebalance_timeout_ms: int = UNCHANGED_MS
+    topics: tuple[str, ...] | None = None
+    regex: str | None = None
+    assignor: str | None = None
+    owned: frozenset[IdPartition] | None = None
+
+    @property
+    def is_full(self) -> bool:
+        """It says everything: it joins, or is not sure what the coordinator knows."""
+        told = self.topics is not None or self.regex is not None
+        return self.epoch == JOIN or (
+            self.rebalance_timeout_ms != UNCHANGED_MS and told and self.owned is not None
+        )
+
+    def check(self, assignors: tuple[str, ...]) -> None:
+        """Raises GroupRefused where the request cannot be."""
+        self._check_texts()
+        if self.epoch == JOIN:
+            self._check_join()
+        elif self.epoch < LEFT_FOR_NOW:
+            _invalid("MemberEpoch is invalid.")
+        elif not self.member_id:
+            _invalid("MemberId can't be empty.")
+        elif self.epoch == LEFT_FOR_NOW and self.instance_id is None:
+            _invalid("InstanceId can't be null.")
+        if self.assignor is not None and self.assignor not in assignors:
+            raise GroupRefused(
+                GroupError.UNSUPPORTED_ASSIGNOR,
+                f"ServerAssignor {self.assignor} is not supported."
+                f" Supported assignors: {', '.join(assignors)}.",
+            )
+
+    def _check_texts(self) -> None:
+        if not self.group.strip():
+            _invalid("GroupId can't be empty.")
+        if self.instance_id is not None and not self.instance_id.strip():
+            _invalid("InstanceId can't be empty.")
+        if self.rack_id is not None and not self.rack_id.strip():
+            _invalid("RackId can't be empty.")
+
+    def _check_join(self) -> None:
+        if self.rebalance_timeout_ms == UNCHANGED_MS:
+            _invalid("RebalanceTimeoutMs must be provided in first request.")
+        if self.owned is None or self.owned:
+            _invalid("TopicPartitions must be empty when (re-)joining.")
+        if not self.topics and not self.regex:
+            _invalid("SubscribedTopicNames or SubscribedTopicRegex must be set in first request.")
+
+    def new_metadata(self) -> MemberMetadata:
+        """What a new member says of itself."""
+        return MemberMetadata(
+            instance_id=self.instance_id,
+            rack_id=self.rack_id,
+            client_id=self.client_id,
+            client_host=self.client_host,
+            topics=tuple(sorted(set(self.topics or ()))),
+            regex=self.regex or None,
+            rebalance_timeout_ms=self.rebalance_timeout_ms,
+            assignor=self.assignor,
+        )
+
+    def told_by(self, member: ConsumerMember) -> ConsumerMember:
+        """The member with what it says now; where it says nothing, with what it said before."""
+        old = member.metadata
+        waits_ms = self.rebalance_timeout_ms
+        new = replace(
+            old,
+            rack_id=old.rack_id if self.rack_id is None else self.rack_id,
+            client_id=self.client_id,
+            client_host=self.client_host,
+            topics=old.topics if self.topics is None else tuple(sorted(set(self.topics))),
+            regex=old.regex if self.regex is None else self.regex or None,
+            rebalance_timeout_ms=old.rebalance_timeout_ms if waits_ms == UNCHANGED_MS else waits_ms,
+            assignor=old.assignor if self.assignor is None else self.assignor,
+        )
+        return replace(member, metadata=new)
+
+
+def _invalid(message: str) -> None:
+    raise GroupRefused(GroupError.INVALID_REQUEST, message)
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerAnswer:
+    """The answer; `assignment` is None where the member knows it already."""
+
+    member_id: str
+    epoch: int
+    heartbeat_interval_ms: int
+    assignment: frozenset[IdPartition] | None = None

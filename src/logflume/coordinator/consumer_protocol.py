@@ -1,0 +1,56 @@
+"""What consumers write into the protocol fields of JoinGroup and SyncGroup: subscriptions, assignments.
+
+Source: ConsumerProtocolSubscription.json and ConsumerProtocolAssignment.json in Kafka's clients. Both
+begin with a version; newer ones only add fields at the end, so an unknown version is read as the last known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from logflume.errors import InvalidRecord
+from logflume.types import TopicPartition
+
+from .record_fields import FieldReader, FieldWriter
+
+__all__ = ["CONSUMER_PROTOCOL", "decode_topics", "encode_assignment", "encode_subscription"]
+
+CONSUMER_PROTOCOL = "consumer"
+"""Protocol type of groups whose members are consumers (Kafka Connect and others have their own)."""
+
+VERSION = 0
+NULL = -1
+
+
+def decode_topics(metadata: bytes) -> frozenset[str] | None:
+    """Topics that a subscription names; None when the bytes are none."""
+    reader = FieldReader(metadata, "subscription of a consumer")
+    try:
+        reader.int16()
+        return frozenset(reader.array(FieldReader.string))
+    except InvalidRecord:
+        return None
+
+
+def encode_subscription(topics: Iterable[str]) -> bytes:
+    """A subscription of version 0, without user data."""
+    out = FieldWriter(VERSION)
+    out.array(topics, FieldWriter.string)
+    out.int32(NULL)
+    return out.done()
+
+
+def encode_assignment(partitions: Iterable[TopicPartition]) -> bytes:
+    """An assignment of version 0, without user data."""
+    by_topic: dict[str, list[int]] = {}
+    for topic, number in sorted(partitions):
+        by_topic.setdefault(topic, []).append(number)
+
+    def write(out: FieldWriter, item: tuple[str, list[int]]) -> None:
+        out.string(item[0])
+        out.int32s(item[1])
+
+    out = FieldWriter(VERSION)
+    out.array(by_topic.items(), write)
+    out.int32(NULL)
+    return out.done()
