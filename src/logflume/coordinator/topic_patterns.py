@@ -17,7 +17,7 @@ def compile_pattern(pattern: str) -> Callable[[str], bool]:
 
     Kafka matches by RE2/J; google-re2 (of the extra `broker`) is the library that one is a port of.
     """
-    import re2  # type: ignore[import-untyped]  # google-re2 has no types
+    import re2
 
     if len(pattern) > PATTERN_SIZE_MAX:
         raise GroupRefused(

@@ -55,9 +55,7 @@ def test_an_assignment_is_told_once(world: World) -> None:
 
 def test_a_full_heartbeat_is_answered_in_full(world: World) -> None:
     given = world.heartbeat("a", 0).assignment
-    again = world.heartbeat(
-        "a", 1, topics=("t",), owned=given, rebalance_timeout_ms=REBALANCE_MS
-    )
+    again = world.heartbeat("a", 1, topics=("t",), owned=given, rebalance_timeout_ms=REBALANCE_MS)
     assert again.assignment == given
 
 
@@ -83,7 +81,9 @@ def test_who_does_not_give_up_in_time_is_put_out(world: World) -> None:
     world.heartbeat("b", 0)
     for _ in range(REBALANCE_MS // 5000 + 1):
         world.refused("a", 1, owned=everything)
-        world.heartbeat("b", 2 if "a" in group_of(world).members else group_of(world).members["b"].epoch)
+        world.heartbeat(
+            "b", 2 if "a" in group_of(world).members else group_of(world).members["b"].epoch
+        )
         world.pass_time(5000)
     assert world.refused("a", 1, owned=everything) is GroupError.UNKNOWN_MEMBER_ID
     assert len(settle(world, {"b": group_of(world).members["b"].epoch})["b"]) == 4
