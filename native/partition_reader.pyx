@@ -13,9 +13,6 @@ from logflume._native.partition_log cimport PartitionLog
 
 __all__ = ["PartitionReader"]
 
-# Rows looked at together for a time: the one sought is near, its batch was found by the index.
-cdef int32_t TIME_ROWS = 128
-
 
 @cython.final
 cdef class PartitionReader:
@@ -192,9 +189,9 @@ cdef class PartitionReader:
         """Stand at the first record at or after `timestamp` (ms): its (offset, timestamp), or None."""
         cdef lf_error e
         cdef int rc
-        cdef RecordBatch rows
+        cdef int64_t offset, when
+        cdef const char *reason = b""
         cdef lf_log *log = self.log.enter()
-        cdef int32_t i
         try:
             self._move(self.next)
             rc = lf_cursor_seek_time(log, &self.cursor, timestamp, &e)
@@ -203,14 +200,17 @@ cdef class PartitionReader:
             if rc:
                 self.log.raise_error(&e)
             self.next = self.cursor.next_offset
-            while True:
-                rows = RecordBatch.__new__(RecordBatch)
-                if not self._read(log, rows, TIME_ROWS, 1 << 20):
-                    return None
-                for i in range(rows.c.n):
-                    if rows.c.timestamps[i] >= timestamp:
-                        found = rows.c.offsets[i], rows.c.timestamps[i]
-                        self._move(rows.c.offsets[i])
-                        return found
+            while self._begin(log):
+                with nogil:
+                    rc = lf_records_seek_time(&self.records, self.next, timestamp, &offset, &when, &reason)
+                if rc == LF_OK:
+                    self.next = offset      # inside the batch at hand, which reading goes on with
+                    return offset, when
+                if rc != LF_E_END:
+                    self._corrupt(rc, reason)
+                lf_cursor_advance(&self.cursor, &self.batch)
+                self.next = self.cursor.next_offset
+                self._forget()
+            return None
         finally:
             self.log.leave()

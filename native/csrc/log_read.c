@@ -1,6 +1,7 @@
 /* Cursors over the mapped segments. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lf/crc32c.h"
@@ -117,14 +118,37 @@ static int settle(lf_log *log, int64_t *end, lf_segment **s, int64_t offset, lf_
     return lf_fail(e, LF_E_TIMEOUT, 0, log->dir, -1, "the segment list kept changing");
 }
 
-static inline bool is_verified(const lf_segment *s, int64_t from, int64_t to) {
-    uint64_t v = atomic_load_explicit(&((lf_segment *)s)->verified, memory_order_relaxed);
-    return from >= (int64_t)(v >> 32) && to <= (int64_t)(v & 0xffffffffu);
+/* The bits of batches that were checked out of order; NULL when there is no memory for them: they are checked again. */
+static _Atomic(uint64_t) *checked_bits(lf_segment *s) {
+    _Atomic(uint64_t) *bits = atomic_load_explicit(&s->checked, memory_order_acquire), *none = NULL;
+    if (bits) return bits;
+    size_t cells = (size_t)INT32_MAX / LF_CHECKED_CELL + 1;
+    bits = calloc(cells / 64, sizeof *bits);
+    if (!bits || atomic_compare_exchange_strong(&s->checked, &none, bits)) return bits;
+    free((void *)bits);
+    return none;
 }
 
+static inline bool is_verified(lf_segment *s, int64_t from, int64_t to) {
+    uint64_t v = atomic_load_explicit(&s->verified, memory_order_relaxed);
+    if (from >= (int64_t)(v >> 32) && to <= (int64_t)(v & 0xffffffffu)) return true;
+    _Atomic(uint64_t) *bits = atomic_load_explicit(&s->checked, memory_order_acquire);
+    if (!bits || to - from < LF_CHECKED_CELL) return false;
+    size_t cell = (size_t)from / LF_CHECKED_CELL;
+    return atomic_load_explicit(&bits[cell / 64], memory_order_relaxed) >> cell % 64 & 1;
+}
+
+/* Who reads in order makes one long interval. What is looked up here and there sets bits, where batches are large
+ * enough to have one of their own; smaller ones cost little to check again. */
 static inline void note_verified(lf_segment *s, int64_t from, int64_t to) {
     uint64_t v = atomic_load_explicit(&s->verified, memory_order_relaxed);
     int64_t low = (int64_t)(v >> 32), high = (int64_t)(v & 0xffffffffu);
+    _Atomic(uint64_t) *bits;
+    if (from != high && to != low && v && to - from >= LF_CHECKED_CELL && (bits = checked_bits(s))) {
+        size_t cell = (size_t)from / LF_CHECKED_CELL;
+        atomic_fetch_or_explicit(&bits[cell / 64], (uint64_t)1 << cell % 64, memory_order_relaxed);
+        return;
+    }
     if (from == high) from = low;
     else if (to == low) to = high;
     atomic_store_explicit(&s->verified, (uint64_t)from << 32 | (uint64_t)to, memory_order_relaxed);

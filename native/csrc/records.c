@@ -78,6 +78,7 @@ static inline const uint8_t *get_near(const uint8_t *p, int32_t *out) {
 /* Length, attributes, two deltas, two lengths, the number of headers. */
 #define RECORD_MIN 7
 
+static const char *const OUTSIDE = "a record's offset lies outside its batch";
 static const char *const SHAPE = "a record's lengths do not fit its batch";
 
 int lf_records_decode(lf_records *r, int64_t from, int32_t limit, lf_columns *c, const char **reason) {
@@ -125,7 +126,7 @@ int lf_records_decode(lf_records *r, int64_t from, int32_t limit, lf_columns *c,
         if (p != record_end) return LF_E_CORRUPT;
         int64_t offset = r->base_offset + offset_delta;
         if (offset_delta < 0 || offset > r->last_offset) {
-            *reason = "a record's offset lies outside its batch";
+            *reason = OUTSIDE;
             return LF_E_CORRUPT;
         }
         if (offset < from) continue;
@@ -145,4 +146,32 @@ int lf_records_decode(lf_records *r, int64_t from, int32_t limit, lf_columns *c,
         return LF_E_CORRUPT;
     }
     return LF_OK;
+}
+
+int lf_records_seek_time(lf_records *r, int64_t from, int64_t timestamp, int64_t *offset, int64_t *when, const char **reason) {
+    const uint8_t *p = r->base + r->at, *end = r->base + r->end;
+    for (; r->index < r->count; r->index++) {
+        int32_t length, offset_delta;
+        int64_t timestamp_delta;
+        const uint8_t *body, *record_end;
+        *reason = SHAPE;
+        __builtin_prefetch(p + 1024);
+        if (!(body = lf_get_varint(p, end, &length)) || length < RECORD_MIN - 1 || length > end - body) return LF_E_CORRUPT;
+        record_end = body + length;
+        if (!(body = lf_get_varlong(body + 1, record_end, &timestamp_delta))) return LF_E_CORRUPT;
+        if (!lf_get_varint(body, record_end, &offset_delta)) return LF_E_CORRUPT;
+        *offset = r->base_offset + offset_delta;
+        if (offset_delta < 0 || *offset > r->last_offset) {
+            *reason = OUTSIDE;
+            return LF_E_CORRUPT;
+        }
+        *when = r->append_time != LF_NO_TIMESTAMP ? r->append_time : (int64_t)((uint64_t)r->base_timestamp + (uint64_t)timestamp_delta);
+        if (*offset >= from && *when >= timestamp) {
+            r->at = (uint32_t)(p - r->base);
+            return LF_OK;
+        }
+        p = record_end;
+    }
+    r->at = (uint32_t)(p - r->base);
+    return LF_E_END;
 }

@@ -71,6 +71,7 @@ void lf_segment_unref(lf_segment *s) {
     }
     if (s->fd >= 0) close(s->fd);
     lf_index_drop(s);
+    free((void *)atomic_load(&s->checked));
     free(s);
 }
 

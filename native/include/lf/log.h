@@ -19,6 +19,7 @@
 
 #define LF_PATH_MAX 1024
 #define LF_PREPARE_BYTES (256 * 1024)   /* zeroes written ahead: fits the L2 cache, so the next stores hit it */
+#define LF_CHECKED_CELL 4096            /* no two batches of that size or more begin in one */
 #define LF_INDEX_ENTRY_BYTES 8
 #define LF_TIME_ENTRY_BYTES 12
 
@@ -74,6 +75,7 @@ typedef struct lf_segment {
     int32_t n_entries, cap_entries;
     int32_t n_times, cap_times;
     _Atomic uint64_t verified;      /* from << 32 | to: bytes whose CRCs this process has checked */
+    _Atomic(uint64_t) *_Atomic checked; /* a bit for each LF_CHECKED_CELL: so has been the batch that begins in it */
 } lf_segment;
 
 typedef struct lf_log_config {

@@ -1,0 +1,74 @@
+"""A batch's checksum is computed once a process, in whatever order batches are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from logflume import errors
+from support.partitions import Handle
+
+RECORDS = 100  # of 100 bytes, a batch of more than 4 KiB
+
+
+def damage(segment: Path, position: int) -> None:
+    with segment.open("r+b") as file:
+        file.seek(position)
+        byte = file.read(1)
+        file.seek(position)
+        file.write(bytes([byte[0] ^ 1]))
+
+
+def test_batches_read_out_of_order_are_not_checked_again(tmp_path: Path) -> None:
+    handle = Handle(tmp_path)
+    log = handle.log
+    for _ in range(10):
+        log.append_many([bytes(100)] * RECORDS)
+    handle.close()
+    handle = Handle(tmp_path)
+    log = handle.log
+    segment = Path(log.segments()[0].path)
+    size = segment.stat().st_size // 10
+    for number in (5, 2, 8):
+        assert len(log.read_batch(number * RECORDS, RECORDS)) == RECORDS
+    for number in (5, 2, 8, 6):
+        damage(segment, number * size + 200)  # inside the first value
+    for number in (5, 2, 8):
+        assert len(log.read_batch(number * RECORDS, RECORDS)) == RECORDS
+    with pytest.raises(errors.CorruptRecord):
+        log.read_batch(6 * RECORDS, RECORDS)
+    handle.close()
+
+
+@pytest.mark.parametrize("settings", [{}, {"compression": 3}, {"append_time": True}], ids=str)
+def test_reading_goes_on_behind_a_time_that_was_found(
+    tmp_path: Path, settings: dict[str, int]
+) -> None:
+    handle = Handle(tmp_path, **settings)
+    log = handle.log
+    log.append_many([b"%d" % n for n in range(1000)], timestamps=[n * 10 for n in range(1000)])
+    reader = log.reader()
+    if settings.get("append_time"):
+        when = log.read(0).timestamp
+        assert reader.seek_to_time(0) == (0, when)
+        assert reader.seek_to_time(when + 1) is None
+    else:
+        assert reader.seek_to_time(5001) == (501, 5010)
+        assert reader.position == 501
+        assert reader.read(2).values.tolist() == [b"501", b"502"]
+        assert reader.seek_to_time(20) == (2, 20)
+        assert reader.read(1).offsets.tolist() == [2]
+        assert reader.seek_to_time(9991) is None
+    handle.close()
+
+
+def test_a_time_is_found_at_or_behind_the_start_only(tmp_path: Path) -> None:
+    handle = Handle(tmp_path)
+    log = handle.log
+    log.append_many([b"x"] * 3, timestamps=[50, 10, 20])
+    log.append_many([b"x"] * 3, timestamps=[15, 5, 60])
+    log.set_start_offset(1)
+    assert log.reader(1).seek_to_time(50) == (5, 60)
+    assert log.reader(1).seek_to_time(15) == (2, 20)
+    handle.close()
