@@ -121,7 +121,6 @@ cdef class Accumulator:
         self.topic = topic
         self.partition = log.partition
         self.gate = threading.Lock()
-        self.sync_gate = threading.Lock()
         self.unsynced = []
         self.last_appended = self.txn_first = self.txn_end = -1
         self.fired = self._new_batch()
@@ -295,28 +294,36 @@ cdef class Accumulator:
         return 0
 
     cdef int settle_synced(self) except -1:
-        """Syncs what is appended, and settles it."""
+        """Syncs what is appended, and settles it. Threads that come meanwhile wait in the core and share a sync."""
         cdef PendingBatch b
-        cdef list mine
-        with self.sync_gate:    # held by whoever settles now: when it is free, all before is settled
-            mine = self.unsynced
-            if not mine:
-                return 0
-            self.unsynced = []
-            b = mine[len(mine) - 1]
-            error = None
-            try:
-                self.log.sync_to(b.last_offset + 1)
-            except Exception as failure:
-                error = failure
+        cdef int64_t durable
+        cdef list settled = []
+        if not self.unsynced:
+            return 0
+        b = self.unsynced[len(self.unsynced) - 1]
+        error = None
+        try:
+            self.log.sync_to(b.last_offset + 1)
+        except Exception as failure:
+            error = failure
+        # Another thread may have settled some; or what its sync took to the disk is still here, and ours failed.
+        durable = -1 if self.log.log == NULL else self.log.log.state.durable_offset
+        # In this loop no other thread gets a turn: nothing is made, nothing called.
+        while self.unsynced:
+            b = <PendingBatch>self.unsynced[0]
+            if b.last_offset < durable:
+                b.state = DONE
+            elif error is None:
+                break
+            else:
+                b.error = error
+                b.state = FAILED
                 if self.core.failure is None:
-                    self.core.failure = failure
-            for item in mine:
-                b = <PendingBatch>item
-                if b.state == APPENDED:
-                    b.error = error
-                    b.state = DONE if error is None else FAILED
-                    b.settle()
+                    self.core.failure = error
+            del self.unsynced[0]
+            settled.append(b)
+        for item in settled:
+            (<PendingBatch>item).settle()
         return 0
 
     cdef int wait_for(self, PendingBatch pending, double timeout) except -1:
@@ -359,5 +366,4 @@ cdef class Accumulator:
         self.stage = self.pending = None
         self.unsynced = []
         self.gate = threading.Lock()
-        self.sync_gate = threading.Lock()
         return 0

@@ -19,7 +19,7 @@ from logflume._native.append_input cimport AppendInput
 from logflume._native.core cimport *
 from logflume._native.failures cimport fail
 from logflume._native.gather cimport stamp_of
-from logflume._native.staging cimport Stage
+from logflume._native.staging cimport GIL_BYTES, Stage
 
 __all__ = ["PartitionLog", "arm_failpoints", "failpoint_names", "sync_filesystem"]
 
@@ -267,8 +267,11 @@ cdef class PartitionLog:
         cdef lf_error e
         cdef int rc
         cdef lf_log *log = self.enter()
-        with nogil:
-            rc = lf_log_append(log, batches, length, prepare, info, &e)
+        # With the GIL held, while the writer lock is free: see GIL_BYTES.
+        rc = lf_log_append(log, batches, length, prepare, 0, info, &e) if <int64_t>length < GIL_BYTES else LF_E_TIMEOUT
+        if rc == LF_E_TIMEOUT:
+            with nogil:
+                rc = lf_log_append(log, batches, length, prepare, self.config.lock_timeout_s, info, &e)
         self.leave()
         return self.raise_error(&e) if rc else 0
 

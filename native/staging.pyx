@@ -142,8 +142,11 @@ cdef class Stage:
             return 0
         if self.codec:
             self._codec_ctx()
-        with nogil:
-            rc = lf_builder_finish(&self.b, self.codecs, self.codec, self.level)
+        if not self.codec and <int64_t>(self.b.len - start) < GIL_BYTES:
+            rc = lf_builder_finish(&self.b, NULL, 0, 0)
+        else:
+            with nogil:
+                rc = lf_builder_finish(&self.b, self.codecs, self.codec, self.level)
         if rc:
             raise_status(rc, self.b.len - start, self.max_message_bytes)
         if <int64_t>(self.b.start - start) > self.max_message_bytes:

@@ -196,10 +196,11 @@ static int append_stretch(lf_log *log, uint8_t *batches, size_t len, bool prepar
     return rc ? rc : write_batches(log, lf_segment_active(log), batches, len, prepare, offset, count, first_ts, e);
 }
 
-int lf_log_append(lf_log *log, uint8_t *batches, size_t len, bool prepare, lf_append_info *info, lf_error *e) {
+int lf_log_append(lf_log *log, uint8_t *batches, size_t len, bool prepare, double wait_s, lf_append_info *info,
+                  lf_error *e) {
     int64_t now = log->config.append_time ? lf_now_ms() : LF_NO_TIMESTAMP, limit = log->config.segment_bytes;
     int rc = check_sizes(log, batches, len, e);
-    if (!rc) rc = lf_log_lock(log, e);
+    if (!rc) rc = lf_log_lock_within(log, wait_s, e);
     if (rc) return rc;
     lf_state *st = log->state;
     info->base_offset = atomic_load_explicit(&st->end_offset, memory_order_relaxed);

@@ -124,6 +124,7 @@ static void free_log(lf_log *log) {
     if (log->state) munmap(log->state, LF_STATE_BYTES);
     pthread_mutex_destroy(&log->mu);
     pthread_mutex_destroy(&log->sync_mu);
+    pthread_cond_destroy(&log->synced);
     free(log);
 }
 
@@ -151,6 +152,7 @@ int lf_log_open(lf_log **out, const char *dir, int lock_fd, const lf_log_config 
     log->lock_byte = lock_byte_of(dir, (uint64_t)info.st_ino);
     pthread_mutex_init(&log->mu, NULL);
     pthread_mutex_init(&log->sync_mu, NULL);
+    pthread_cond_init(&log->synced, NULL);
     int rc;
     if (config->read_only) {
         rc = map_state(log, e);

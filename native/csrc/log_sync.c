@@ -44,7 +44,7 @@ static int sync_file(lf_log *log, const target *t, lf_error *e) {
     return lf_fail(e, LF_E_SYNC_FAILED, err, path, -1, "fdatasync");
 }
 
-static int sync_locked(lf_log *log, lf_error *e) {
+static int sync_now(lf_log *log, lf_error *e) {
     lf_state *st = log->state;
     target *files = NULL;
     int32_t n = 0;
@@ -73,8 +73,21 @@ int lf_log_sync(lf_log *log, int64_t offset, lf_error *e) {
     lf_state *st = log->state;
     if (atomic_load(&st->durable_offset) >= offset) return LF_OK;
     if (log->config.read_only) return lf_fail(e, LF_E_READ_ONLY, 0, log->dir, -1, "the log is open read-only");
+    int rc = LF_OK;
     pthread_mutex_lock(&log->sync_mu);
-    int rc = atomic_load(&st->durable_offset) >= offset ? LF_OK : sync_locked(log, e);
+    while (atomic_load(&st->durable_offset) < offset) {
+        if (log->syncing) {
+            pthread_cond_wait(&log->synced, &log->sync_mu);
+            continue;
+        }
+        log->syncing = true;
+        pthread_mutex_unlock(&log->sync_mu);
+        rc = sync_now(log, e);
+        pthread_mutex_lock(&log->sync_mu);
+        log->syncing = false;
+        pthread_cond_broadcast(&log->synced);
+        break;
+    }
     pthread_mutex_unlock(&log->sync_mu);
     return rc;
 }

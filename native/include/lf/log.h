@@ -118,7 +118,9 @@ typedef struct lf_log {
     bool stale;                     /* a file of the list was found replaced: make it anew */
     bool gaps;                      /* what a compaction left was found at opening: offsets may skip */
     _Atomic bool cleaning;          /* a thread of this process compacts it */
-    pthread_mutex_t sync_mu;        /* group commit: one syncs, the others find it done */
+    pthread_mutex_t sync_mu;        /* group commit: one syncs, the others wait and find it done */
+    pthread_cond_t synced;
+    bool syncing;
     int64_t trimmed_offset;         /* the end when lf_log_trim() wrote the index, -1 before */
     bool wrote;                     /* this process appended, rolled or deleted */
     lf_recovery recovery;
@@ -191,8 +193,9 @@ typedef struct lf_append_info {
     int64_t append_time;            /* LF_NO_TIMESTAMP unless LogAppendTime */
 } lf_append_info;
 /* `batches`: whole finished batches, base offsets patched in place. `prepare`: zero-fill ahead, which makes
- * later syncs cheaper. Thread-safe. */
-int lf_log_append(lf_log *log, uint8_t *batches, size_t len, bool prepare, lf_append_info *info, lf_error *e);
+ * later syncs cheaper. LF_E_TIMEOUT: the writer lock was not to be had in `wait_s` seconds. Thread-safe. */
+int lf_log_append(lf_log *log, uint8_t *batches, size_t len, bool prepare, double wait_s, lf_append_info *info,
+                  lf_error *e);
 /* One record in one batch through the map: no system call. */
 int lf_log_append_one(lf_log *log, const uint8_t *key, int32_t key_len, const uint8_t *value, int32_t value_len,
                       int64_t timestamp, double wait_s, int64_t *offset, lf_error *e);

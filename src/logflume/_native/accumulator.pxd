@@ -66,7 +66,6 @@ cdef class Accumulator:
     cdef double opened              # monotonic seconds when the open batch got its first record
     cdef PendingBatch fired         # what deliveries of acks=0 share: done from the start
     cdef object gate                # lock: one closes and appends at a time, so that order is kept
-    cdef object sync_gate           # lock: one settles at a time
     cdef int codec, level
     cdef int64_t batch_limit, easy_payload, last_appended
     cdef int32_t sequence           # of the next record

@@ -121,7 +121,8 @@ cdef extern from "lf/log.h" nogil:
     void lf_log_abandon(lf_log *log) noexcept
     lf_segment *lf_segment_ref(lf_segment *s) noexcept
     void lf_segment_unref(lf_segment *s) noexcept
-    int lf_log_append(lf_log *log, uint8_t *batches, size_t len, bint prepare, lf_append_info *info, lf_error *e) noexcept
+    int lf_log_append(lf_log *log, uint8_t *batches, size_t len, bint prepare, double wait_s, lf_append_info *info,
+                      lf_error *e) noexcept
     int lf_log_append_one(lf_log *log, const uint8_t *key, int32_t key_len, const uint8_t *value, int32_t value_len,
                           int64_t timestamp, double wait_s, int64_t *offset, lf_error *e) noexcept
     int lf_log_roll(lf_log *log, lf_error *e) noexcept

@@ -6,6 +6,11 @@ from logflume._native.core cimport lf_builder, lf_codec_ctx
 from logflume._native.input_columns cimport InputColumn, lf_in_column
 
 
+cdef enum:
+    # So much is sooner checksummed and written than the GIL had back from other threads: they share a sync then.
+    GIL_BYTES = 16384
+
+
 cdef class Stage:
     cdef lf_builder b
     cdef lf_codec_ctx *codecs

@@ -1,0 +1,110 @@
+"""Threads that wait for the disk share its syncs."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import logflume
+from logflume._native.partition_log import arm_failpoints
+
+THREADS = 12
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[logflume.Log]:
+    with logflume.open(tmp_path / "data") as opened:
+        opened.create_topic("t", partitions=1)
+        opened.partition("t", 0).append(b"opened")
+        opened.partition("t", 0).sync()
+        yield opened
+        arm_failpoints("")
+
+
+def in_threads(count: int, work: object) -> list[BaseException]:
+    """Runs `work(number)` in threads; what they raised."""
+    failures: list[BaseException] = []
+
+    def run(number: int) -> None:
+        try:
+            work(number)  # type: ignore[operator]
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(n,)) for n in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
+    return failures
+
+
+# The first sync takes long and covers what was there before; a third one would fail.
+TWO_SYNCS = "sync.before:1:sleep=0.5,sync.fdatasync:3:raise"
+
+
+def test_deliveries_that_come_during_a_sync_share_the_next(log: logflume.Log) -> None:
+    producer = log.producer(acks="all", linger_ms=60_000)
+    arm_failpoints(TWO_SYNCS)
+    places = []
+    failures = in_threads(
+        THREADS, lambda n: places.append(producer.send("t", b"%d" % n).result(30))
+    )
+    arm_failpoints("")
+    assert not failures
+    assert sorted(place.offset for place in places) == list(range(1, THREADS + 1))
+    assert log.partition("t", 0).durable_offset == THREADS + 1
+
+
+def test_appends_that_come_during_a_sync_share_the_next(log: logflume.Log) -> None:
+    partition = log.partition("t", 0)
+
+    def work(number: int) -> None:
+        offset = partition.append(b"%d" % number)
+        partition.sync()
+        assert partition.durable_offset > offset
+
+    arm_failpoints(TWO_SYNCS)
+    assert not in_threads(THREADS, work)
+
+
+def test_all_who_share_a_sync_that_fails_are_told(log: logflume.Log) -> None:
+    producer = log.producer(acks="all", linger_ms=60_000)
+    arm_failpoints("sync.before:1:sleep=0.5,sync.fdatasync:2:raise")
+    failures = in_threads(THREADS, lambda n: producer.send("t", b"%d" % n).result(30))
+    arm_failpoints("")
+    # The first sync went well: who led it, and who sent before it began, has its record on the disk.
+    assert THREADS > len(failures) >= THREADS // 2
+    assert all(isinstance(error, logflume.errors.SyncFailed) for error in failures)
+    durable = log.partition("t", 0).durable_offset
+    assert durable == THREADS + 1 - len(failures)
+    with pytest.raises(logflume.errors.SyncFailed):
+        producer.send("t", b"more").result(30)
+
+
+def test_waiting_flushing_and_calling_back_at_once_settles_everything(log: logflume.Log) -> None:
+    producer = log.producer(acks="all", linger_ms=1, batch_size=500)
+    called: list[int] = []
+    places: list[int] = []
+
+    def work(number: int) -> None:
+        for i in range(40):
+            delivery = producer.send("t", b"x" * (i * 7 % 90))
+            if number % 4 == 0:
+                producer.flush()
+                assert delivery.done()
+            elif number % 4 == 1:
+                delivery.add_done_callback(lambda done: called.append(done.offset))
+            else:
+                places.append(delivery.result(30).offset)
+
+    assert not in_threads(THREADS, work)
+    producer.flush()
+    assert len(set(places)) == len(places) == THREADS // 2 * 40
+    assert len(set(called)) == len(called) == THREADS // 4 * 40
+    assert not set(places) & set(called)
+    assert log.partition("t", 0).end_offset == 1 + THREADS * 40
