@@ -38,6 +38,7 @@ from build_steps import (  # noqa: E402 - a build front end does not put this fo
 )
 
 CORE_SOURCES: list[str] = [  # native/csrc/
+    "admit.c",
     "arrow_block.c",
     "arrow_bytes.c",
     "arrow_export.c",
@@ -59,6 +60,7 @@ CORE_SOURCES: list[str] = [  # native/csrc/
     "compact_swap.c",
     "compact_write.c",
     "failpoint.c",
+    "fetch.c",
     "fill.c",
     "index.c",
     "key_map.c",
@@ -87,6 +89,7 @@ MODULES: list[str] = [  # native/<name>.pyx -> logflume._native.<name>
     "delivery_waits",
     "exported",
     "failures",
+    "fetch",
     "frames",
     "gather",
     "hashing",
@@ -95,12 +98,14 @@ MODULES: list[str] = [  # native/<name>.pyx -> logflume._native.<name>
     "partition",
     "partition_log",
     "partition_reader",
+    "produce",
     "producer_core",
     "record_stream",
     "scan",
     "scatter",
     "staging",
     "waiting",
+    "watch",
 ]
 
 # pkg-config name -> the package that brings it: Debian and Ubuntu, Fedora and RHEL, Alpine, Homebrew.

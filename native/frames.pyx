@@ -6,13 +6,14 @@ its own memory; small ones are copied out of a buffer that the connections of on
 """
 
 from cpython.buffer cimport PyBuffer_FillInfo
-from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t, uint32_t
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
 cimport cython
 
 from logflume._native.core cimport lf_get16, lf_get32
+from logflume._native.wire cimport lf_wire, lf_wire_blob, lf_wire_tags
 
 __all__ = ["Frame", "FrameFault", "FrameMemory", "FrameReader"]
 
@@ -105,49 +106,19 @@ cdef class Frame:
 
     def open(self, bint flexible):
         """Parse what is behind the correlation id: `client_id`, and in a flexible head the tags. Raises FrameFault."""
-        cdef const uint8_t *p = self.data + 8
-        cdef const uint8_t *end = self.data + self.size
-        cdef int16_t n = <int16_t>lf_get16(p)
-        p += 2
-        if n > end - p:
-            raise FrameFault("the client's name goes beyond the frame")
-        # Its encoding is nobody's business: it is for logs and quotas.
-        self.client_id = p[:n].decode("utf-8", "replace") if n > 0 else ("" if n == 0 else None)
-        if n > 0:
-            p += n
-        if flexible:
-            p = skip_tags(p, end)
-            if p == NULL:
-                raise FrameFault("the tags of the head go beyond the frame")
-        self.body_at = p - self.data
-
-
-cdef const uint8_t *get_uvarint(const uint8_t *p, const uint8_t *end, uint32_t *out) noexcept:
-    """At most 32 bits; behind it, or NULL."""
-    cdef uint32_t value = 0
-    cdef int shift = 0
-    while p < end and shift < 35:
-        value |= <uint32_t>(p[0] & 0x7f) << shift
-        p += 1
-        if not p[-1] & 0x80:
-            out[0] = value
-            return p
-        shift += 7
-    return NULL
-
-
-cdef const uint8_t *skip_tags(const uint8_t *p, const uint8_t *end) noexcept:
-    cdef uint32_t count = 0, tag = 0, size = 0
-    p = get_uvarint(p, end, &count)
-    while p != NULL and count > 0:
-        p = get_uvarint(p, end, &tag)
-        if p != NULL:
-            p = get_uvarint(p, end, &size)
-        if p == NULL or size > <size_t>(end - p):
-            return NULL
-        p += size
-        count -= 1
-    return p
+        cdef lf_wire w
+        cdef int32_t n = -1
+        w.p = self.data + 8
+        w.end = self.data + self.size
+        w.bad = w.flexible = False
+        # The name has the old form in every version. Its encoding is nobody's business: it is for logs and quotas.
+        cdef const uint8_t *name = lf_wire_blob(&w, 2, &n)
+        w.flexible = flexible
+        lf_wire_tags(&w)
+        if w.bad:
+            raise FrameFault("the head goes beyond the frame")
+        self.client_id = (<const char *>name)[:n].decode("utf-8", "replace") if name != NULL else None
+        self.body_at = w.p - self.data
 
 
 @cython.final

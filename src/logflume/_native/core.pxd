@@ -207,3 +207,31 @@ cdef extern from "lf/builder.h" nogil:
     int lf_builder_put(lf_builder *b, int64_t timestamp, const uint8_t *key, int32_t key_len, const uint8_t *value,
                        int32_t value_len, const uint8_t *headers, size_t headers_len, int32_t headers_count) noexcept
     int lf_builder_finish(lf_builder *b, lf_codec_ctx *codecs, int codec, int level) noexcept
+
+
+cdef extern from "lf/admit.h" nogil:
+    ctypedef struct lf_admit_rules:
+        int64_t max_bytes, before_max_ms, after_max_ms, max_unpacked
+        bint keys_required, append_time
+        int codec, level
+    ctypedef struct lf_admit_room:
+        pass
+    ctypedef struct lf_refusal:
+        int code
+        int64_t size, timestamp
+        const char *reason
+    int lf_admit(lf_admit_room *room, const lf_admit_rules *rules, uint8_t *p, int64_t n, int64_t now_ms, uint8_t **out,
+                 int64_t *out_len, lf_refusal *refusal) noexcept
+    void lf_admit_room_free(lf_admit_room *room) noexcept
+
+
+cdef extern from "lf/fetch.h" nogil:
+    ctypedef struct lf_fetch_place:
+        lf_cursor cursor
+    ctypedef struct lf_fetch_slice:
+        const uint8_t *at
+        int64_t size
+        lf_segment *segment
+    int lf_fetch_read(lf_log *log, lf_fetch_place *place, int64_t offset, int64_t upper, int64_t max_bytes, bint whole,
+                      lf_fetch_slice *out, lf_error *e) noexcept
+    void lf_fetch_release(lf_fetch_place *place) noexcept

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["Unanswerable", "begin", "unsupported"]
 
 UNSUPPORTED_VERSION = 35
+# Decoded, a request takes many times its bytes.
+REQUEST_BYTES_MAX = 8 << 20
 
 
 class Unanswerable(Exception):
@@ -58,6 +60,8 @@ def begin(connection: Connection, handler: Handler, frame: Frame) -> Parts | asy
     frame.open(flexible)
     call = Call(connection, handler, frame.version, frame.correlation_id, frame.client_id)
     request: Any = frame
+    if len(frame) > REQUEST_BYTES_MAX and frame.api_key != ApiKey.PRODUCE:
+        raise Unanswerable(f"{len(frame)} bytes are more than a request without records needs")
     if not handler.raw:
         try:
             request = decode_request(frame.api_key, frame.version, frame, frame.body_at)
@@ -67,6 +71,8 @@ def begin(connection: Connection, handler: Handler, frame: Frame) -> Parts | asy
         answer = handler.function(call, request)
     except LogflumeError as error:
         return _failed(call, request, error)
+    if isinstance(answer, asyncio.Future) and handler.raw:
+        return answer
     if isinstance(answer, Awaitable):
         return asyncio.ensure_future(_finish(call, request, answer))
     return _encode(call, answer)

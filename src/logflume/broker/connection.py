@@ -13,6 +13,7 @@ from typing import cast
 
 from logflume._native.frames import FrameFault, FrameReader
 from logflume.broker.answers import Unanswerable, begin, unsupported
+from logflume.broker.dispatch import Pipelined
 from logflume.observe import get_logger
 
 TYPE_CHECKING = False
@@ -39,11 +40,13 @@ _WRITE_HIGH = 1 << 20
 class _Slot:
     """A request whose answer is not written yet. Answers leave in the order of the slots."""
 
-    __slots__ = ("parts", "ready", "task")
+    __slots__ = ("cancellable", "parts", "pipelined", "ready", "task")
 
-    def __init__(self) -> None:
+    def __init__(self, *, cancellable: bool) -> None:
+        self.cancellable = cancellable
         self.parts: Sequence[Buffer] | None = None
         self.ready = False
+        self.pipelined = False  # others are begun while this one is awaited
         self.task: asyncio.Future[Sequence[Buffer] | None] | None = None
 
 
@@ -77,15 +80,22 @@ class Connection(asyncio.BufferedProtocol):
             self.close("too_many_connections")
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Forget what was under way."""
+        """Carry through what was asked (a producer that waits for no answer may be gone at once), tell nobody."""
         self.closed = True
         self._cancel_timer()
-        for slot in self._slots:
-            if slot.task is not None:
-                slot.task.cancel()
-        self._slots.clear()
-        self._frames.clear()
+        self._frames = deque(frame for frame in self._frames if not self._is_cancellable(frame))
+        self._abandon()
+        self._writable = True
+        self._work()
         self.broker.forget(self)
+
+    def _abandon(self) -> None:
+        """Stop what only waits."""
+        for slot in self._slots:
+            if slot.cancellable and slot.task is not None:
+                slot.task.cancel()
+        if self._slots and self._slots[-1].cancellable:
+            self._blocked = False  # by nobody but the last that was begun
 
     def get_buffer(self, sizehint: int) -> FrameReader:
         """The reader itself: it has the buffer protocol."""
@@ -157,7 +167,7 @@ class Connection(asyncio.BufferedProtocol):
     def _work(self) -> None:
         """Begin as many requests as may be begun now."""
         turn = 0
-        while self._frames and not self.closed and self._may_begin():
+        while self._frames and self._may_begin():
             if turn == _TURN_MAX:
                 if not self._scheduled:
                     self._scheduled = True
@@ -174,9 +184,13 @@ class Connection(asyncio.BufferedProtocol):
     def _may_begin(self) -> bool:
         return self._writable and not self._blocked and len(self._slots) < _OPEN_MAX
 
+    def _is_cancellable(self, frame: Frame) -> bool:
+        handler = self.broker.handlers.get(frame.api_key)
+        return handler is None or handler.cancellable
+
     def _begin(self, frame: Frame) -> None:
         handler = self.broker.handlers.get(frame.api_key)
-        slot = _Slot()
+        slot = _Slot(cancellable=handler is not None and handler.cancellable)
         self._slots.append(slot)
         try:
             answer: Any
@@ -193,18 +207,25 @@ class Connection(asyncio.BufferedProtocol):
             _log.error("handler_failed", error=error, api_key=frame.api_key, version=frame.version)
             self.close("handler_failed")
             return
-        if not isinstance(answer, asyncio.Future):
+        self._answered(slot, frame, answer)
+
+    def _answered(self, slot: _Slot, frame: Frame, answer: Any) -> None:
+        """With the answer's bytes, or with a future of them."""
+        if isinstance(answer, Pipelined):
+            answer = answer.answer
+            slot.pipelined = True
+        elif isinstance(answer, asyncio.Future):
+            self._blocked = True
+        else:
             slot.parts, slot.ready = answer, True
             self._flush()
             return
         slot.task = answer
-        pipelined = handler is not None and handler.pipelined
-        self._blocked = not pipelined
         answer.add_done_callback(lambda done: self._done(slot, frame))
 
     def _done(self, slot: _Slot, frame: Frame) -> None:
         task, slot.task = slot.task, None
-        if self.closed or task is None or task.cancelled():
+        if task is None or task.cancelled():
             return
         error = task.exception()
         if error is not None:
@@ -221,9 +242,10 @@ class Connection(asyncio.BufferedProtocol):
                 )
                 self.close("handler_failed")
             return
-        slot.parts, slot.ready = task.result(), True
-        self._blocked = False
-        self._flush()
+        answer: Any = task.result()
+        if not slot.pipelined:
+            self._blocked = False
+        self._answered(slot, frame, answer)
         self._work()
 
     def _flush(self) -> None:
@@ -234,7 +256,7 @@ class Connection(asyncio.BufferedProtocol):
             parts = slots.popleft().parts
             if parts is not None:
                 out.extend(parts)
-        if out and self.transport is not None:
+        if out and self.transport is not None and not self.closed:
             self.last_used = self.broker.loop.time()
             self.transport.writelines(out)
 
@@ -256,9 +278,23 @@ class Connection(asyncio.BufferedProtocol):
             _log.info(event, client=self.client_host, **fields)
         if not self.closed and self.transport is not None:
             self.closed = True
+            self._frames.clear()
             self.transport.abort()
+
+    def drain(self) -> None:
+        """The broker stops: take nothing more, let go of what only waits."""
+        self._abandon()
+        self._frames.clear()
+        if self.transport is not None and not self.closed:
+            self._reading = False
+            self.transport.pause_reading()
 
     @property
     def idle(self) -> bool:
         """Nothing of it is being served."""
         return not self._slots and not self._frames
+
+    @property
+    def busy(self) -> bool:
+        """Something is that will be carried through."""
+        return any(not slot.cancellable for slot in self._slots)

@@ -12,7 +12,8 @@ from logflume.types import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    import asyncio
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any, TypeAlias, TypeVar
 
     from typing_extensions import Buffer
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
     """A raw handler's response: all its bytes, size and head too, in pieces that are written one after the other."""
     Function: TypeAlias = Callable[..., Any]
     Failed: TypeAlias = Callable[[Call, Any, int], Answer]
-    F = TypeVar("F", bound=Callable[..., Awaitable[Answer] | Answer | Awaitable[Parts] | Parts])
+    F = TypeVar("F", bound=Callable[..., Any])
 
-__all__ = ["Handler", "handles", "table"]
+__all__ = ["Handler", "Pipelined", "handles", "table"]
 
 
 class Handler(NamedTuple):
@@ -38,10 +39,20 @@ class Handler(NamedTuple):
     lowest: int
     highest: int
     function: Function
+    advertised: int
     raw: bool
-    pipelined: bool
     before_login: bool
+    cancellable: bool
     failed: Failed | None
+
+
+class Pipelined(NamedTuple):
+    """What a raw handler returns when all that has to happen in order has happened: a future of the response.
+
+    The connection's next request is begun meanwhile. (For a coroutine or a bare future it has to wait.)
+    """
+
+    answer: asyncio.Future[Parts]
 
 
 _table: dict[int, Handler] = {}
@@ -51,18 +62,20 @@ def handles(
     api_key: ApiKey,
     *,
     versions: str,
+    advertised_from: int | None = None,
     raw: bool = False,
-    pipelined: bool = False,
     before_login: bool = False,
+    cancellable: bool = False,
     failed: Failed | None = None,
 ) -> Callable[[F], F]:
     """Enter the decorated function into the table.
 
     Parameters: `versions`, "first-last", all of them served. `raw`: the function gets the frame instead of a
-    decoded request, and returns the response's bytes. `pipelined`: the connection's next request is begun while this
-    one's answer is awaited. `before_login`: served to clients that have not authenticated. `failed(call, request,
-    code)`: the response for an error of the whole request; without it a LogflumeError that leaves the handler
-    closes the connection.
+    decoded request, and returns the response's bytes (or Pipelined). `advertised_from`: a lower version for
+    ApiVersions than is served. `before_login`: served to clients that have not authenticated. `cancellable`:
+    nobody wants the answer when the client is gone, so its coroutine or future is cancelled; others are carried
+    through. `failed(call, request, code)`: the response for an error of the whole request; without it a
+    LogflumeError that leaves the handler closes the connection.
     """
     lowest, _, highest = versions.partition("-")
 
@@ -74,9 +87,10 @@ def handles(
             int(lowest),
             int(highest or lowest),
             function,
+            int(lowest) if advertised_from is None else advertised_from,
             raw,
-            pipelined,
             before_login,
+            cancellable,
             failed,
         )
         return function

@@ -10,6 +10,10 @@ from logflume.broker.clock import SystemClock
 from logflume.broker.connection import Connection
 from logflume.broker.dispatch import table
 from logflume.broker.listener import Address, check_exposure
+from logflume.broker.news import News
+from logflume.broker.partitions import Partitions
+from logflume.broker.sessions import Sessions
+from logflume.broker.syncs import Syncs
 from logflume.broker.topics import Topics
 from logflume.config import BrokerConfig, parse
 from logflume.observe import get_logger
@@ -56,6 +60,10 @@ class Broker:
         self.clock = clock or SystemClock()
         self.handlers = table()
         self.topics = Topics(directory)
+        self.partitions = Partitions(self)
+        self.syncs = Syncs(self)
+        self.news = News(self)
+        self.sessions = Sessions(self)
         self.frame_memory = FrameMemory(limit=self.config.queued_max_request_bytes)
         self.frame_bytes_max: int = self.config.socket_request_max_bytes
         self.frame_timeout_s: float = self.config.request_read_timeout_ms / 1000
@@ -93,6 +101,10 @@ class Broker:
         if found is None:
             found = self._services[kind] = kind(self)  # type: ignore[call-arg]
         return found
+
+    def report(self, error: Exception, **fields: object) -> None:
+        """Log what went wrong on our side of a request that was answered with an error."""
+        _log.error("request_failed", error=error, **fields)
 
     def is_allowed(self, connection: Connection) -> bool:
         """Whether the client may ask for more than what comes before its login."""
@@ -149,7 +161,9 @@ class Broker:
         if self._sweeper is not None:
             self._sweeper.cancel()
         deadline = self.loop.time() + grace_s
-        while not all(c.idle for c in self._connections) and self.loop.time() < deadline:
+        for connection in self._connections:
+            connection.drain()
+        while any(c.busy for c in self._connections) and self.loop.time() < deadline:
             await asyncio.sleep(0.01)
         for connection in list(self._connections):
             connection.close()
@@ -158,5 +172,6 @@ class Broker:
             if stop is not None:
                 await stop()
         self._services.clear()
+        await self.news.stop()
         await self.loop.run_in_executor(None, self.threads.shutdown)
         _log.info("stopped", address=self.bootstrap)

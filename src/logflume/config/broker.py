@@ -20,8 +20,18 @@ class BrokerConfig(Config, table="broker"):
         600_000, Duration(min=100), doc="Connections that are idle for longer are closed."
     )
     delete_topic_enable: bool = option(True, Bool(), doc="Whether clients may delete topics.")
+    fetch_max_bytes: int = option(
+        55 << 20,
+        Size(min=1024),
+        doc="Most bytes of records in a fetch's answer, whatever the client asks for; one batch is always let through.",
+    )
     max_connections: int = option(
         INT_MAX, Int(min=1), doc="Connections at a time; further ones are closed at once."
+    )
+    max_incremental_fetch_session_cache_slots: int = option(
+        1000,
+        Int(min=0),
+        doc="Fetch sessions kept; clients beyond them name all their partitions in each request.",
     )
     queued_max_request_bytes: int = option(
         512 << 20,

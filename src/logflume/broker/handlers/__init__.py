@@ -18,7 +18,8 @@ How to write one:
    22 characters that `directory.topic(name).topic_id` has. A field name that no version knows fails in the tests.
 4. Be quick or be async: a plain function runs on the event loop, so it must not wait; an `async def` may await
    `call.in_thread(function, ...)` for what touches the disk or takes another process's lock. A request is begun when
-   the one before it on the same connection is answered. When the client goes away the coroutine is cancelled.
+   the one before it on the same connection is answered. When the client goes away, what it asked for is carried
+   through all the same, but for handlers that are `cancellable` (those that mostly wait, as fetch does).
 5. Raise a LogflumeError for an error of the whole request only together with `failed=` (see `handles`); errors of a
    single topic or group stand in its own `error_code` (`error.code`).
 6. What has to live longer than a request (groups, sessions) is a class made with the broker: `call.broker.service(
@@ -34,8 +35,10 @@ from importlib import import_module
 __all__ = ["MODULES", "load"]
 
 MODULES: tuple[str, ...] = (
-    "api_versions",
+    "produce",
+    "fetch",
     "metadata",
+    "api_versions",
 )
 """The files here, by API key."""
 

@@ -26,7 +26,7 @@ def api_versions(call: Call, request: Any) -> Answer:
     return {
         "error_code": 0,
         "api_keys": [
-            {"api_key": int(key), "min_version": entry.lowest, "max_version": entry.highest}
+            {"api_key": int(key), "min_version": entry.advertised, "max_version": entry.highest}
             for key, entry in sorted(call.broker.handlers.items())
         ],
         "finalized_features_epoch": 0,

@@ -1,0 +1,48 @@
+"""Produce requests: parsed in place, their batches checked and appended."""
+
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t
+
+from logflume._native.core cimport lf_admit_room, lf_admit_rules
+from logflume._native.frames cimport Frame
+from logflume._native.wire cimport lf_wire, lf_wire_out
+
+
+cdef struct ProduceTopic:
+    const uint8_t *name     # or its id
+    int32_t name_len
+    int32_t count           # partitions
+
+
+cdef struct ProducePart:
+    int32_t topic
+    int32_t index
+    uint8_t *records
+    int32_t size            # -1: none
+    int16_t error
+    int64_t base_offset, append_time, log_start
+
+
+cdef class Admission:
+    cdef lf_admit_rules rules
+
+
+cdef class _Room:
+    cdef lf_admit_room room
+
+
+cdef class ProduceRequest:
+    cdef Frame frame
+    cdef int version
+    cdef readonly object transactional_id
+    cdef readonly int16_t acks
+    cdef readonly int32_t timeout_ms
+    cdef ProduceTopic *topics
+    cdef ProducePart *parts
+    cdef int32_t n_topics, n_parts
+    cdef dict messages
+
+    cdef int _parse(self, lf_wire *w) except -1
+    cdef void _topic(self, lf_wire *w, ProduceTopic *t) noexcept
+    cdef void _part(self, lf_wire *w, ProducePart *part) noexcept
+    cdef ProducePart *_at(self, Py_ssize_t i) except NULL
+    cdef int _put(self, lf_wire_out *o, int32_t p) except -1

@@ -1,0 +1,160 @@
+"""Fetch: v4-18. Records as they lie in the segments, by long polls and incremental sessions.
+
+v5: log start offset. v7: sessions (KIP-227). v9: the client's leader epoch. v11: rack. v12: flexible. v13: topics
+by id. v15-18: fields of followers, read and left alone.
+Differs from Kafka: batches are cut off whole at the limit, never in their middle; a client that says it is a
+replica is served as a consumer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from logflume._native.fetch import FetchRequest, fetch_response, read_parts
+from logflume.broker.api_keys import ApiKey
+from logflume.broker.dispatch import handles
+from logflume.broker.news import Wait
+from logflume.broker.partitions import Served
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from logflume._native.fetch import FetchPart
+    from logflume._native.frames import Frame
+    from logflume.broker.call import Call
+    from logflume.broker.dispatch import Parts
+    from logflume.broker.sessions import Session
+
+__all__ = ["fetch"]
+
+
+@handles(ApiKey.FETCH, versions="4-18", raw=True, cancellable=True)
+def fetch(call: Call, frame: Frame) -> Parts | Awaitable[Parts]:
+    """Answer with what there is, or wait for more."""
+    request = FetchRequest(frame)
+    error, session, incremental = call.broker.sessions.take(request)
+    if error:
+        return fetch_response(request.version, request.correlation_id, error, 0, [], False)
+    parts = list(session.parts.values()) if session is not None else request.parts
+    under_way = _Fetch(call, request, session, parts, incremental=incremental)
+    if under_way.all_found():
+        return under_way.start()
+    return under_way.open_then_start()
+
+
+class _Fetch:
+    """One request until its answer."""
+
+    def __init__(
+        self,
+        call: Call,
+        request: FetchRequest,
+        session: Session | None,
+        parts: list[FetchPart],
+        *,
+        incremental: bool,
+    ) -> None:
+        self._call = call
+        self._broker = call.broker
+        self._request = request
+        self._session = session
+        self._parts = parts
+        self._incremental = incremental
+        self._committed = request.isolation_level == 1
+        self._limit = min(request.max_bytes, call.broker.config.fetch_max_bytes)
+        self._future: asyncio.Future[Parts] | None = None
+        self._wait: Wait | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    # ---- partitions
+
+    def all_found(self) -> bool:
+        """Give every part its partition; False when one has to be opened first."""
+        found = True
+        for part in self._parts:
+            log = part.log
+            if log is None or log.closed or log.gone:
+                found &= self._find(part)
+        return found
+
+    def _find(self, part: FetchPart) -> bool:
+        part.log, part.error = None, 0
+        name = self._broker.partitions.name_of(part.topic)
+        served = None if name is None else self._broker.partitions.ready(name, part.index)
+        if served is not None:
+            part.log, part.leader_epoch = served.log, served.leader_epoch
+        return served is not None
+
+    async def open_then_start(self) -> Parts:
+        """The same where the disk may have to be asked."""
+        for part in self._parts:
+            if part.log is None:
+                served = await self._broker.partitions.find(part.topic, part.index)
+                if isinstance(served, Served):
+                    part.log, part.leader_epoch = served.log, served.leader_epoch
+                else:
+                    part.error = served
+        answer = self.start()
+        return await answer if isinstance(answer, asyncio.Future) else answer
+
+    # ---- reading
+
+    def start(self) -> Parts | asyncio.Future[Parts]:
+        """The answer, or a future of it."""
+        if self._enough() or self._request.max_wait_ms <= 0 or not self._parts:
+            return self._answer()
+        loop = self._broker.loop
+        self._future = loop.create_future()
+        # The client may go away meanwhile, which cancels the future.
+        self._future.add_done_callback(self._ended)
+        self._timer = loop.call_later(self._request.max_wait_ms / 1000, self._finish)
+        self._wait = Wait(self._news)
+        self._listen()
+        return self._future
+
+    def _enough(self) -> bool:
+        turn = self._session.turn if self._session is not None else 0
+        size, failed = read_parts(self._parts, self._limit, self._committed, turn)
+        return failed or size >= self._request.min_bytes
+
+    def _listen(self) -> None:
+        assert self._wait is not None
+        logs = [(part.log, part.end_offset) for part in self._parts if part.log is not None]
+        self._broker.news.add(self._wait, logs)
+
+    def _news(self) -> None:
+        if self._future is None or self._future.done() or self._wait is None:
+            return
+        if self._enough():
+            self._finish()
+        else:
+            self._broker.news.remove(self._wait)
+            self._listen()
+
+    def _finish(self) -> None:
+        if self._future is not None and not self._future.done():
+            self._future.set_result(self._answer())
+
+    def _ended(self, _future: asyncio.Future[Parts]) -> None:
+        if self._wait is not None:
+            self._broker.news.remove(self._wait)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _answer(self) -> Parts:
+        session = self._session
+        if session is not None and self._parts:
+            session.turn = (session.turn + 1) % len(self._parts)
+        for part in self._parts:
+            if part.failure is not None:
+                self._broker.report(part.failure, topic=part.topic, partition=part.index)
+                part.failure = None
+        return fetch_response(
+            self._request.version,
+            self._request.correlation_id,
+            0,
+            session.id if session is not None else 0,
+            self._parts,
+            self._incremental,
+        )

@@ -1,0 +1,72 @@
+"""Group commit: one sync of a partition serves all requests that wait for it, off the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from logflume._native.partition_log import PartitionLog
+    from logflume.broker.server import Broker
+
+__all__ = ["Syncs"]
+
+
+class _Queue:
+    """Those who wait for one partition: for the sync under way, and for the next one."""
+
+    __slots__ = ("running", "waiting")
+
+    def __init__(self) -> None:
+        self.running = False
+        self.waiting: list[tuple[int, asyncio.Future[None]]] = []
+
+
+class Syncs:
+    """Belongs to the broker's event loop; the syncs run in its threads."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+        self._queues: dict[PartitionLog, _Queue] = {}
+
+    def wait(self, log: PartitionLog, offset: int) -> asyncio.Future[None]:
+        """A future that is done when everything below `offset` is on disk, or fails with SyncFailed."""
+        future: asyncio.Future[None] = self._broker.loop.create_future()
+        if log.durable_offset >= offset:
+            future.set_result(None)
+            return future
+        queue = self._queues.get(log)
+        if queue is None:
+            queue = self._queues[log] = _Queue()
+        queue.waiting.append((offset, future))
+        if not queue.running:
+            self._start(log, queue)
+        return future
+
+    def _start(self, log: PartitionLog, queue: _Queue) -> None:
+        queue.running = True
+        served, queue.waiting = queue.waiting, []
+        upto = max(offset for offset, _ in served)
+        job = self._broker.loop.run_in_executor(self._broker.threads, log.sync, upto)
+        job.add_done_callback(lambda done: self._done(log, queue, served, done))
+
+    def _done(
+        self,
+        log: PartitionLog,
+        queue: _Queue,
+        served: list[tuple[int, asyncio.Future[None]]],
+        done: asyncio.Future[None],
+    ) -> None:
+        queue.running = False
+        error = asyncio.CancelledError() if done.cancelled() else done.exception()
+        for _, future in served:
+            if future.done():
+                continue  # its client is gone
+            if error is None:
+                future.set_result(None)
+            else:
+                future.set_exception(error)
+        if queue.waiting:
+            self._start(log, queue)
+        else:
+            del self._queues[log]
