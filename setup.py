@@ -80,6 +80,7 @@ MODULES: list[str] = [  # native/<name>.pyx -> logflume._native.<name>
     "append_input",
     "accumulator",
     "arrow_stream",
+    "batch_reader",
     "batches",
     "codecs",
     "columns",

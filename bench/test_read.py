@@ -146,6 +146,43 @@ def test_columns(contest: Contest, where: Path, size: int) -> None:
         )
 
 
+def test_batches(contest: Contest, where: Path, size: int) -> None:
+    """For those who forward records: nothing is decoded."""
+    count = contest.scale.count(40e6, size)
+    with stored(where, size, count) as log, mapped_segment(log) as segment:
+        partition = log.partition(TOPIC, 0)
+
+        def pieces(log: logflume.Log, *, check: bool = True) -> None:
+            reader, left = log.partition(TOPIC, 0).batches(check_crcs=check), count
+            while left:
+                left -= reader.read().record_count  # type: ignore[union-attr] # there are more
+
+        def each() -> None:
+            assert sum(batch.count for batch in partition.batches()) == count
+
+        @contextmanager
+        def anew(_: Path) -> Iterator[Job]:
+            with logflume.open(where / "log") as other:
+                yield lambda: pieces(other)
+
+        contest.run(
+            "Whole batches",
+            [
+                fixed("pieces of 1 MiB", "logflume", count, lambda: pieces(log)),
+                fixed("a Batch each", "logflume", count, each),
+                fixed("pieces, never checked", "logflume", count, lambda: pieces(log, check=False)),
+                Contestant("pieces, checked for the first time", "logflume", count, anew),
+                fixed("C loop, CRC checked", "limit", count, lambda: limits.decode(segment)),
+                fixed("memcpy of the segment", "limit", count, lambda: bytearray(segment)),
+                arrow_file(where, values(size, count)),
+            ],
+            about="`partition.batches()`: views of whole batches, nothing decoded. Checksums were checked before by"
+            " this process, except where it says so. pyarrow maps its file and computes the lengths",
+            x=("bytes of a value", size),
+            goals=[Goal("pieces of 1 MiB", "≥ 200 M/s", rate=200e6)] if size == 100 else [],
+        )
+
+
 def peer_reading(kind: type[Store], where: Path, records: list[bytes]) -> tuple[Contestant, Store]:
     place = where / kind.__name__
     place.mkdir()

@@ -40,6 +40,7 @@ from logflume._native.core cimport (
     lf_records_begin,
     lf_records_decode,
 )
+from logflume._native.exported cimport memory_view
 from logflume._native.staging cimport Stage
 
 __all__ = ["Batch", "BatchScan", "CODEC_NAMES", "encode_batch", "is_clean_state"]
@@ -132,7 +133,7 @@ cdef class Batch:
     """
 
     def __init__(self, *args, **kwargs):
-        raise TypeError("batches come from a BatchScan")
+        raise TypeError("batches come from a BatchScan or a BatchReader")
 
     @property
     def position(self):
@@ -215,6 +216,11 @@ cdef class Batch:
     def delete_horizon(self):
         """bool: the base timestamp is the delete horizon of tombstones."""
         return bool(self.b.attributes & LF_ATTR_DELETE_HORIZON)
+
+    @property
+    def view(self):
+        """memoryview of all its bytes, read-only and without a copy."""
+        return memory_view(self, self.b.at, self.b.size, 1, b"B")
 
     def __bytes__(self):
         return PyBytes_FromStringAndSize(<const char *>self.b.at, self.b.size)
@@ -340,7 +346,7 @@ cdef class BatchScan:
                 self.zeroes = left
                 raise StopIteration
         out = Batch.__new__(Batch)
-        out.buffer = self.buffer
+        out.owner = self.buffer
         out.path = self.path
         out.crc_ok = True
         rc = lf_batch_check(p, left, self.origin + self.at, True, &out.b, &reason)

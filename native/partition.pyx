@@ -185,6 +185,11 @@ cdef class Partition(PartitionLog):
         """A PartitionReader that stands at `offset` (default: the start)."""
         return PartitionReader(self, self.start_offset if offset is None else offset)
 
+    def batches(self, offset=None, *, check_crcs=True):
+        """A BatchReader from the batch that holds `offset` on (default: the start): whole batches, nothing decoded."""
+        from logflume._native.batch_reader import BatchReader
+        return BatchReader(self, self.start_offset if offset is None else offset, check_crcs=check_crcs)
+
     def read_batch(self, int64_t offset, int32_t max_records=100_000, int64_t max_bytes=1 << 20):
         """Records from `offset` on as a RecordBatch (empty at the end). Raises OffsetOutOfRange, CorruptRecord."""
         cdef PartitionReader reader = PartitionReader(self, offset)

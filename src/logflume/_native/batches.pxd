@@ -12,7 +12,7 @@ cdef class _Buffer:
 
 cdef class Batch:
     cdef lf_batch b
-    cdef _Buffer buffer             # keeps `b.at` valid
+    cdef object owner               # keeps `b.at` valid
     cdef str path
     cdef readonly bint crc_ok
 
