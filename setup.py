@@ -93,6 +93,7 @@ MODULES: list[str] = [  # native/<name>.pyx -> logflume._native.<name>
     "fetch",
     "frames",
     "gather",
+    "guard",
     "hashing",
     "input_columns",
     "news",

@@ -11,7 +11,6 @@ from logflume._native.batches cimport Batch
 from logflume._native.core cimport (
     LF_E_END,
     lf_batch,
-    lf_cursor,
     lf_cursor_advance,
     lf_cursor_peek,
     lf_cursor_release,
@@ -45,9 +44,6 @@ cdef class RawBatches:
     `size`: bytes of all; `batch_count`; `record_count`, as the headers say, transactions' markers included;
     `base_offset`, of the first batch; `end_offset`, behind the last.
     """
-
-    def __init__(self, *args, **kwargs):
-        raise TypeError("made by BatchReader.read()")
 
     @property
     def view(self):

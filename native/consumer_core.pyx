@@ -31,6 +31,17 @@ cdef class Fetcher:
         cdef RecordBatch out = self.fetch_batch(max_records, max_bytes)
         return out if out.c.n else None
 
+    def has_news(self, RecordIterator records not None):
+        """Whether a fetch would find records or an error, or a position that is not the end's; or `records` are not
+        all handed out. Looks at memory only."""
+        cdef PartitionReader reader
+        if self.failure is not None or records.row < records.end:
+            return True
+        for reader in self.readers:
+            if reader.next != reader.log.log_end():
+                return True
+        return False
+
     cdef RecordBatch fetch_batch(self, int32_t max_records, int64_t max_bytes):
         cdef RecordBatch out = RecordBatch.__new__(RecordBatch)
         cdef Py_ssize_t i, k, n = len(self.readers)

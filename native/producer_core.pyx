@@ -443,7 +443,6 @@ cdef class ProducerCore(Upkeep):
         self.sequences = {}
         self.phase = TXN_NONE
 
-
     cdef list accumulators(self):
         cdef list out = []
         for slot in list(self.slots.values()):

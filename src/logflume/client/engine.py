@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol, TypeVar
 
     from logflume._native.columns import RecordBatch
+    from logflume._native.consumer_core import RecordIterator
     from logflume.config import ConsumerConfig, ProducerConfig
     from logflume.config.option import Config
     from logflume.config.topic import TopicConfig
@@ -126,6 +127,9 @@ class Assignment(Protocol):
     def fetch(self, max_records: int) -> RecordBatch | None:
         """What is there now; None when nothing is."""
 
+    def has_news(self, records: RecordIterator) -> bool:
+        """False only when fetch() would find nothing, and `records` has none left to hand out. Cheap."""
+
     def has_readers(self) -> bool:
         """False when there is nothing to wait for."""
 
@@ -155,6 +159,9 @@ class Subscription(Protocol):
     def assign(self, wheres: list[TopicPartition]) -> None: ...
     def unsubscribe(self, *, commit: bool = True) -> None: ...
     def due(self) -> Callable[[], None] | None: ...
+    def is_due(self) -> bool:
+        """False only when settle() and keep_up() would find nothing to do. Cheap."""
+
     def keep_up(self) -> float: ...
     def settle(self) -> None: ...
     def committed(self, where: TopicPartition) -> OffsetAndMetadata | None: ...

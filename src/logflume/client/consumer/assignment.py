@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from logflume._native.columns import RecordBatch
+    from logflume._native.consumer_core import RecordIterator
     from logflume._native.partition import Partition
     from logflume.log.directory import LogDirectory
 
@@ -143,6 +144,11 @@ class Assignment:
         return out
 
     # ---- fetching
+
+    def has_news(self, records: RecordIterator) -> bool:
+        """Whether fetching would find anything: records, an error, a position out of range; or `records`, which
+        an iteration took, are not all handed out."""
+        return self._fetcher.has_news(records)
 
     def fetch(self, max_records: int) -> RecordBatch | None:
         """What is there now; None when nothing is. Applies the reset policy to positions out of range."""

@@ -6,7 +6,7 @@ import threading
 import time
 
 from logflume._native.consumer_core import RecordIterator
-from logflume.client.consumer.guard import Guard
+from logflume._native.guard import Guard
 from logflume.client.consumer.places import as_offsets, as_partitions, as_place
 from logflume.config import ConsumerConfig
 from logflume.errors import Closed, InvalidGroup
@@ -134,6 +134,8 @@ class Consumer:
         if max_records < 1:
             raise ValueError(f"max_records is {max_records}")
         with self._enter():
+            if timeout <= 0 and self._is_quiet():
+                return None
             self._give_back()
             return self._poll(timeout, max_records)
 
@@ -168,6 +170,12 @@ class Consumer:
                 self._assignment.wait(min(left, pause))
             else:
                 self._closing.wait(min(left, pause))
+
+    def _is_quiet(self) -> bool:
+        """Nothing to do and nothing to hand out: what a poll that does not wait mostly finds."""
+        return not (
+            self._assignment.has_news(self._iterator) or self._woken or self._subscription.is_due()
+        )
 
     def _round(self, max_records: int) -> tuple[RecordBatch | None, float]:
         """What is there now, and how long the next wait may last; negative when the poll is over."""

@@ -134,6 +134,12 @@ class Subscription:
         """What a group's changes ask for now, to be called; None when nothing. See Membership.due."""
         return None if self._membership is None else self._membership.due()
 
+    def is_due(self) -> bool:
+        """Whether there is anything that a poll has to do but to fetch: a group's affairs, a look at the topics."""
+        if self._membership is not None:
+            return True
+        return not self._manual and time.monotonic() - self._looked >= _METADATA_S
+
     def keep_up(self) -> float:
         """Called at the start of each poll, after what was due; returns for how long the next wait may last."""
         self._look()
