@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from logflume.config.groups import GroupOptions
 from logflume.config.kinds import INT_MAX, LONG_MAX, Bool, Duration, Int, Size
 from logflume.config.option import Config, option
 
 __all__ = ["BrokerConfig"]
 
 
-class BrokerConfig(Config, table="broker"):
+class BrokerConfig(GroupOptions, Config, table="broker"):
     """Limits on what clients may ask for, before and after they are known."""
 
     auto_create_topics_enable: bool = option(

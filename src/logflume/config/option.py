@@ -109,7 +109,10 @@ class Config:
 
     def __init_subclass__(cls, *, table: str) -> None:
         cls.table = table
-        cls.options = {item.name: item for item in vars(cls).values() if isinstance(item, Option)}
+        # Some tables take options from plain classes, which put those on one subject into one file.
+        declared = [vars(base) for base in reversed(cls.__mro__)]
+        found = [item for names in declared for item in names.values() if isinstance(item, Option)]
+        cls.options = {item.name: item for item in found}
         others = {name: item for item in cls.options.values() for name in item.also}
         cls.names = {**cls.options, **others}
 

@@ -38,7 +38,20 @@ MODULES: tuple[str, ...] = (
     "produce",
     "fetch",
     "metadata",
+    "offset_commit",
+    "offset_fetch",
+    "find_coordinator",
+    "join_group",
+    "heartbeat",
+    "leave_group",
+    "sync_group",
+    "describe_groups",
+    "list_groups",
     "api_versions",
+    "delete_groups",
+    "offset_delete",
+    "consumer_group_heartbeat",
+    "consumer_group_describe",
 )
 """The files here, by API key."""
 

@@ -1,0 +1,38 @@
+"""FindCoordinator: v0-6. It is always this broker.
+
+v1: kinds of key. v4: several keys. v5, v6: transactions 2 and share groups. Differs from Kafka: no topic is made
+for the answer, and share groups have no coordinator here (error 15, COORDINATOR_NOT_AVAILABLE, is retriable, so
+their kind is answered with 42, INVALID_REQUEST).
+"""
+
+from __future__ import annotations
+
+from logflume.broker.api_keys import ApiKey
+from logflume.broker.dispatch import handles
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from logflume.broker.call import Call
+    from logflume.broker.dispatch import Answer
+
+__all__ = ["find_coordinator"]
+
+GROUP, TRANSACTION = 0, 1
+INVALID_REQUEST = 42
+
+
+@handles(ApiKey.FIND_COORDINATOR, versions="0-6")
+def find_coordinator(call: Call, request: Any) -> Answer:
+    """Who coordinates groups and transactions."""
+    known = getattr(request, "key_type", GROUP) in (GROUP, TRANSACTION)
+    keys = getattr(request, "coordinator_keys", None)
+    found = {
+        "error_code": 0 if known else INVALID_REQUEST,
+        "error_message": None if known else "This broker coordinates groups and transactions.",
+        "node_id": call.broker.node_id if known else -1,
+        "host": call.broker.host if known else "",
+        "port": call.broker.port if known else -1,
+    }
+    return {**found, "coordinators": [{**found, "key": key} for key in keys or ()]}

@@ -1,0 +1,116 @@
+"""OffsetFetch: v1-10. Where groups stand, by partition or in all they committed.
+
+v2: all partitions (null), an error for the whole. v5: leader epochs. v7: only what no open transaction is about to
+change. v8: several groups. v9: the member that asks. v10: topics by id. A partition without commit has the offset -1.
+"""
+
+from __future__ import annotations
+
+from logflume.broker.api_keys import ApiKey
+from logflume.broker.dispatch import handles
+from logflume.broker.groups import GroupService
+from logflume.coordinator.group_errors import GroupError, GroupRefused
+from logflume.log.ids import NO_ID, encode_id
+from logflume.types import OffsetAndMetadata, TopicPartition
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from logflume.broker.call import Call
+    from logflume.broker.dispatch import Answer
+
+__all__ = ["offset_fetch"]
+
+UNKNOWN_TOPIC_ID = 100
+NO_OFFSET = -1
+
+
+@handles(ApiKey.OFFSET_FETCH, versions="1-10")
+async def offset_fetch(call: Call, request: Any) -> Answer:
+    """Tell where groups stand."""
+    if call.version >= 8:
+        return {"groups": [await _group(call, group) for group in request.groups]}
+    answer = await _group(call, request)
+    if call.version < 2 and answer["error_code"]:
+        # Version 1 has errors of partitions only.
+        answer["topics"] = [_refused(topic, answer["error_code"]) for topic in request.topics]
+    return answer
+
+
+async def _group(call: Call, asked: Any) -> dict[str, Any]:
+    groups = call.broker.service(GroupService)
+    member_id = getattr(asked, "member_id", None)
+    named = (
+        None if asked.topics is None else [(_name(call, topic), topic) for topic in asked.topics]
+    )
+    wanted = None
+    if named is not None:
+        wanted = [TopicPartition(name, n) for name, t in named if name for n in t.partition_indexes]
+    try:
+        found = await groups.ask(
+            asked.group_id,
+            groups.offsets,
+            asked.group_id,
+            member_id,
+            getattr(asked, "member_epoch", -1),
+            wanted,
+        )
+    except GroupRefused as refused:
+        return {"group_id": asked.group_id, "error_code": refused.error, "topics": []}
+    topics = _everything(call, found)
+    if named is not None:
+        topics = [_topic(name, topic, found) for name, topic in named]
+    return {"group_id": asked.group_id, "error_code": GroupError.NONE, "topics": topics}
+
+
+def _everything(call: Call, found: dict[TopicPartition, OffsetAndMetadata]) -> list[dict[str, Any]]:
+    by_topic: dict[str, list[dict[str, Any]]] = {}
+    for where, entry in found.items():
+        by_topic.setdefault(where.topic, []).append(_partition(where.partition, entry))
+    answer = []
+    for name, partitions in by_topic.items():
+        topic_id = call.broker.topics.id_of(name)
+        if call.version < 10 or topic_id != NO_ID:
+            answer.append({"name": name, "topic_id": topic_id, "partitions": partitions})
+    return answer
+
+
+def _name(call: Call, topic: Any) -> str | None:
+    if call.version < 10:
+        name: str = topic.name
+        return name
+    return None if topic.topic_id is None else call.broker.topics.name_of(topic.topic_id.bytes)
+
+
+def _topic(
+    name: str | None, topic: Any, found: dict[TopicPartition, OffsetAndMetadata]
+) -> dict[str, Any]:
+    topic_id = getattr(topic, "topic_id", None)
+    error = GroupError.NONE if name is not None else UNKNOWN_TOPIC_ID
+    return {
+        "name": name or "",
+        "topic_id": NO_ID if topic_id is None else encode_id(topic_id.bytes),
+        "partitions": [
+            _partition(number, found.get(TopicPartition(name or "", number)), error)
+            for number in topic.partition_indexes
+        ],
+    }
+
+
+def _partition(
+    number: int, entry: OffsetAndMetadata | None, error: int = GroupError.NONE
+) -> dict[str, Any]:
+    epoch = None if entry is None else entry.leader_epoch
+    return {
+        "partition_index": number,
+        "committed_offset": NO_OFFSET if entry is None else entry.offset,
+        "committed_leader_epoch": -1 if epoch is None else epoch,
+        "metadata": "" if entry is None else entry.metadata,
+        "error_code": error,
+    }
+
+
+def _refused(topic: Any, error: int) -> dict[str, Any]:
+    partitions = [_partition(number, None, error) for number in topic.partition_indexes]
+    return {"name": topic.name, "partitions": partitions}
