@@ -218,7 +218,7 @@ cdef class Accumulator:
         info.base_offset = 0
         info.last_offset = -1       # until it is known: none were written
         if core.producer_id < 0:
-            self.log.append_batches(batches, stage.b.start, prepare, info)
+            self.log.write_batches(batches, stage.b.start, prepare, info)
             self.last_appended = info.last_offset
             return 0
         if <int32_t>lf_get32(batches + LF_BATCH_BASE_SEQUENCE_AT) != self.sequence:
@@ -227,7 +227,7 @@ cdef class Accumulator:
         if core.phase == TXN_NONE:
             core.check_open()
         try:
-            self.log.append_batches(batches, stage.b.start, prepare, info)
+            self.log.write_batches(batches, stage.b.start, prepare, info)
         except Exception as error:
             if core.attributes and core.spoiled is None:
                 core.spoiled = error

@@ -9,18 +9,22 @@ from logflume._native.core cimport (
     LF_E_CODEC,
     LF_E_CORRUPT,
     LF_E_BOMB,
+    LF_E_COORDINATOR,
     LF_E_FAILPOINT,
+    LF_E_FENCED,
     LF_E_FORMAT,
     LF_E_LOCKED,
     LF_E_MAGIC,
     LF_E_NOMEM,
     LF_E_NO_SPACE,
     LF_E_OUT_OF_RANGE,
+    LF_E_OUT_OF_SEQUENCE,
     LF_E_READ_ONLY,
     LF_E_SYNC_FAILED,
     LF_E_TIMEOUT,
     LF_E_TOO_LARGE,
     LF_E_TRUNCATED,
+    LF_E_TXN_STATE,
 )
 
 __all__ = []
@@ -41,6 +45,14 @@ cdef int fail(const lf_error *e, str topic="", int32_t partition=-1, int64_t sta
         raise errors.DecompressionTooLarge(limit=e.position, path=path)
     if status == LF_E_OUT_OF_RANGE:
         raise errors.OffsetOutOfRange(topic=topic, partition=partition, offset=e.offset, start_offset=start, end_offset=end)
+    if status == LF_E_OUT_OF_SEQUENCE:
+        raise errors.OutOfOrderSequence(producer_id=e.offset, topic=topic, partition=partition, reason=reason)
+    if status == LF_E_FENCED:
+        raise errors.InvalidProducerEpoch(producer_id=e.offset, topic=topic, partition=partition, reason=reason)
+    if status == LF_E_COORDINATOR:
+        raise errors.TransactionCoordinatorFenced(topic=topic, partition=partition, reason=reason)
+    if status == LF_E_TXN_STATE:
+        raise errors.InvalidTxnState(transactional_id=None, reason=f"{topic}-{partition}: {reason}")
     if status == LF_E_TOO_LARGE:
         raise errors.RecordTooLarge(size=e.position, limit=end, property=reason)
     if status == LF_E_SYNC_FAILED:

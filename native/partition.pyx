@@ -11,8 +11,8 @@ from logflume._native.waiting import wait_any
 
 from logflume._native.columns cimport RecordBatch
 from logflume._native.core cimport *
-from logflume._native.partition_log cimport PartitionLog
 from logflume._native.partition_reader cimport PartitionReader
+from logflume._native.partition_transactions cimport PartitionTransactions
 
 __all__ = ["Partition"]
 
@@ -98,7 +98,7 @@ cdef class LookupCache:
         return 0
 
 
-cdef class Partition(PartitionLog):
+cdef class Partition(PartitionTransactions):
     """One partition of a topic: direct access, without a producer, a consumer or a group."""
 
     def __cinit__(self):
@@ -146,7 +146,7 @@ cdef class Partition(PartitionLog):
         """Close; see PartitionLog.close."""
         self.spare_reader = None
         self.cache = LookupCache.__new__(LookupCache)
-        PartitionLog.close(self)
+        PartitionTransactions.close(self)
 
     def read(self, int64_t offset):
         """The record at `offset` (or the next one, where compaction removed it).

@@ -82,7 +82,7 @@ cdef class PartitionLog:
                  int64_t segment_index_bytes=10 << 20, int64_t max_message_bytes=1_048_588, bint append_time=False,
                  bint allow_gaps=False, bint read_only=False, int64_t recovery_offset=0,
                  int64_t start_offset=-1, int32_t leader_epoch=0,
-                 int compression=0, int level=-2147483648, int64_t max_decompressed_bytes=1 << 28, double lock_timeout=30.0,
+                 int compression=0, int level=-2147483648, int64_t max_decompressed_bytes=1 << 28, double lock_timeout=30.0, int64_t producer_expiration_ms=86_400_000,
                  bint keys_required=False):
         self.path = os.fsdecode(path)
         self.topic = topic
@@ -92,6 +92,7 @@ cdef class PartitionLog:
         self.config.start_offset = start_offset
         self.config.leader_epoch = leader_epoch
         self.config.lock_timeout_s = lock_timeout
+        self.config.producer_expiration_ms = producer_expiration_ms
         self.config.read_only = read_only
         self.max_decompressed_bytes = max_decompressed_bytes
         self.configure(segment_bytes=segment_bytes, segment_ms=segment_ms, index_interval_bytes=index_interval_bytes,
@@ -248,6 +249,9 @@ cdef class PartitionLog:
         if r.cut_bytes or r.reason[0]:
             cuts = (Cut(path=os.fsdecode(<bytes>r.cut_path), position=r.cut_position, size=r.cut_bytes,
                         reason=(<bytes>r.reason).decode()),)
+        if r.bad_snapshot[0]:
+            cuts += (Cut(path=os.fsdecode(<bytes>r.bad_snapshot), position=0, size=0,
+                         reason=(<bytes>r.bad_snapshot_reason).decode()),)
         return PartitionReport(topic=self.topic, partition=self.partition, start_offset=self.start_offset,
                                end_offset=r.end_offset if r.ran else self.end_offset, clean=not r.ran,
                                bytes_scanned=r.scanned_bytes, cuts=cuts)
@@ -263,7 +267,7 @@ cdef class PartitionLog:
 
     # ---- writing
 
-    cdef int append_batches(self, uint8_t *batches, size_t length, bint prepare, lf_append_info *info) except -1:
+    cdef int write_batches(self, uint8_t *batches, size_t length, bint prepare, lf_append_info *info) except -1:
         cdef lf_error e
         cdef int rc
         cdef lf_log *log = self.enter()
@@ -373,7 +377,7 @@ cdef class PartitionLog:
                 else:
                     at = stage.fill_objects(given.values, given.keys, given.timestamps, given.headers, now, at, given.length)
                 stage.finish()
-                self.append_batches(stage.b.buf, stage.b.start, False, &info)
+                self.write_batches(stage.b.buf, stage.b.start, False, &info)
                 stage.reset()
                 if first[0] < 0:
                     first[0] = info.base_offset
@@ -382,27 +386,6 @@ cdef class PartitionLog:
         if first[0] < 0:
             first[0] = self.end_offset
         return info.last_offset
-
-    def append_raw(self, batches):
-        """Append whole record batches v2 as they are (checked; base offsets are set). Returns the first offset."""
-        cdef bytearray copy = bytearray(batches)
-        cdef uint8_t *p = <uint8_t *><char *>copy
-        cdef size_t n = len(copy), at = 0
-        cdef lf_batch b
-        cdef lf_append_info info
-        cdef const char *reason = b""
-        if not n:
-            raise errors.InvalidRecord(reason="no batches")
-        while at < n:
-            if lf_batch_check(p + at, n - at, at, True, &b, &reason):
-                raise errors.InvalidRecord(reason=f"batch at byte {at}: {reason.decode()}")
-            if b.attributes & LF_ATTR_CODEC > 4:
-                raise errors.UnsupportedCompression(codec=b.attributes & LF_ATTR_CODEC)
-            if b.size > self.max_message_bytes:
-                raise errors.RecordTooLarge(size=b.size, limit=self.max_message_bytes)
-            at += b.size
-        self.append_batches(p, n, False, &info)
-        return info.base_offset
 
     def sync(self, offset=None):
         """Return when everything below `offset` (default: all published) is on disk. One sync serves all waiters.

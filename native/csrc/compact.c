@@ -95,7 +95,10 @@ static int snapshot(lf_cleaner *c) {
 
 /* Whole segments only, and none from the first open transaction on. */
 static void limit_to_decided(lf_cleaner *c) {
-    int64_t open = c->history.n_open ? c->history.open[0].first : INT64_MAX;
+    int64_t open = INT64_MAX;
+    /* Of one whose batches are all empty the marker may be gone: there is nothing to wait for. */
+    for (int32_t i = 0; i < c->history.n_open && open == INT64_MAX; i++)
+        if (!c->history.open[i].empty) open = c->history.open[i].first;
     if (open < c->job->uncleanable) c->job->uncleanable = open;
     while (c->n_clean && c->pieces[c->n_clean - 1].next_base > c->job->uncleanable) c->n_clean--;
     c->job->uncleanable = c->pieces[c->n_clean].segment->base_offset;

@@ -5,6 +5,8 @@
 #include "lf/codecs.h"
 #include "lf/compact.h"
 #include "lf/key_map.h"
+#include "lf/marker.h"
+#include "lf/transactions.h"
 
 /* ---- the log as the pass found it ---- */
 typedef struct lf_piece {
@@ -21,15 +23,6 @@ typedef struct lf_producer_seen {
     int64_t last_time;
     int16_t epoch;
 } lf_producer_seen;
-
-typedef struct lf_open_txn {
-    int64_t producer, first;
-} lf_open_txn;
-
-typedef struct lf_aborted {
-    int64_t producer, first, last;  /* first data offset, offset of the marker */
-    int64_t stable;                 /* last stable offset behind it */
-} lf_aborted;
 
 typedef struct lf_history {
     lf_producer_seen *producers;    /* open addressing by id */
@@ -50,8 +43,6 @@ typedef struct lf_txn_walk {
     int64_t *committing;            /* producers */
     int32_t n_committing, cap_committing;
 } lf_txn_walk;
-
-enum { LF_MARKER_NONE = -1, LF_MARKER_ABORT = 0, LF_MARKER_COMMIT = 1, LF_MARKER_OTHER = 2 };
 
 /* ---- records of one batch (compact_records.c) ---- */
 typedef struct lf_item {
@@ -108,8 +99,6 @@ int lf_array_grow(void **array, int32_t *cap, size_t item);
 int lf_history_scan(lf_cleaner *c);
 void lf_history_free(lf_history *h);
 bool lf_history_last_of_producer(const lf_cleaner *c, const lf_batch *b);
-/* The kind of a control batch; LF_MARKER_NONE for an empty one. */
-int lf_marker_of(const lf_batch *b);
 int lf_txn_walk_begin(lf_txn_walk *w, const lf_history *h, int64_t from);
 void lf_txn_walk_free(lf_txn_walk *w);
 /* True: the batch belongs to an aborted transaction. */

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "compact_impl.h"
-#include "lf/varint.h"
 
 #define GROW(array, n, cap) ((n) < (cap) ? LF_OK : lf_array_grow((void **)&(array), &(cap), sizeof *(array)))
 
@@ -51,26 +50,9 @@ static int producer_of(lf_history *h, int64_t id, lf_producer_seen **out) {
     return LF_OK;
 }
 
-/* The marker's key: version and type, 16 bits each. */
-int lf_marker_of(const lf_batch *b) {
-    const uint8_t *p = b->at + LF_BATCH_RECORDS_AT, *end = b->at + b->size;
-    int32_t n;
-    int64_t delta;
-    if (!b->count) return LF_MARKER_NONE;
-    p = lf_get_varint(p, end, &n);
-    if (!p || n < 1 || n > end - p) return LF_MARKER_OTHER;
-    end = p + n;
-    p = lf_get_varlong(p + 1, end, &delta);
-    if (p) p = lf_get_varint(p, end, &n);
-    if (p) p = lf_get_varint(p, end, &n);
-    if (!p || n < 4 || n > end - p) return LF_MARKER_OTHER;
-    uint16_t type = lf_get16(p + 2);
-    return type <= LF_MARKER_COMMIT ? (int)type : LF_MARKER_OTHER;
-}
-
 static int end_transaction(lf_history *h, const lf_batch *b, int marker) {
     for (int32_t i = 0; i < h->n_open; i++) {
-        if (h->open[i].producer != b->producer_id) continue;
+        if (h->open[i].producer_id != b->producer_id) continue;
         int64_t first = h->open[i].first;
         memmove(h->open + i, h->open + i + 1, (size_t)(h->n_open - i - 1) * sizeof *h->open);
         h->n_open--;
@@ -84,10 +66,13 @@ static int end_transaction(lf_history *h, const lf_batch *b, int marker) {
 }
 
 static int begin_transaction(lf_history *h, const lf_batch *b) {
-    for (int32_t i = 0; i < h->n_open; i++)
-        if (h->open[i].producer == b->producer_id) return LF_OK;
+    for (int32_t i = 0; i < h->n_open; i++) {
+        if (h->open[i].producer_id != b->producer_id) continue;
+        h->open[i].empty &= !b->count;
+        return LF_OK;
+    }
     if (GROW(h->open, h->n_open, h->cap_open)) return LF_E_NOMEM;
-    h->open[h->n_open++] = (lf_open_txn){b->producer_id, b->base_offset};
+    h->open[h->n_open++] = (lf_open_txn){b->producer_id, b->base_offset, !b->count};
     return LF_OK;
 }
 
@@ -100,7 +85,7 @@ static int note(lf_history *h, const lf_batch *b) {
     p->epoch = b->producer_epoch;
     p->last_time = b->max_timestamp;
     if (b->attributes & LF_ATTR_CONTROL) {
-        int marker = lf_marker_of(b);
+        int marker = lf_marker_parse(b, NULL);
         return marker == LF_MARKER_ABORT || marker == LF_MARKER_COMMIT ? end_transaction(h, b, marker) : LF_OK;
     }
     p->last_data = b->last_offset;
@@ -202,7 +187,7 @@ int lf_txn_walk_data(lf_txn_walk *w, const lf_batch *b, bool *aborted) {
 }
 
 void lf_txn_walk_marker(lf_txn_walk *w, const lf_batch *b, bool *empty, const lf_aborted **retained) {
-    int marker = lf_marker_of(b);
+    int marker = lf_marker_parse(b, NULL);
     *empty = marker != LF_MARKER_OTHER;
     *retained = NULL;
     take_up(w, b->last_offset);

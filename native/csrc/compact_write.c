@@ -10,7 +10,6 @@
 #include "compact_impl.h"
 
 #define FLUSH_BYTES (1 << 20)
-#define TXN_ENTRY_BYTES 34
 
 static int fail_file(lf_cleaner *c, int status, int err, const char *suffix, const char *reason) {
     char path[LF_PATH_MAX];
@@ -94,22 +93,14 @@ static int sync_file(lf_cleaner *c, int fd, const char *suffix) {
     return fdatasync(fd) ? fail_file(c, LF_E_SYNC_FAILED, errno, suffix, "fdatasync") : LF_OK;
 }
 
-/* FORMAT.md, "Transaction index": version, producer id, first and last offset, last stable offset. */
 static int write_transactions(lf_cleaner *c) {
     lf_output *o = &c->out;
     char path[LF_PATH_MAX];
     if (!o->n_aborted) return LF_OK;
-    size_t n = (size_t)o->n_aborted * TXN_ENTRY_BYTES;
+    size_t n = (size_t)o->n_aborted * LF_TXN_ENTRY_BYTES;
     uint8_t *data = malloc(n), *p = data;
     if (!data) return lf_fail(c->e, LF_E_NOMEM, 0, c->log->dir, -1, "transactions");
-    for (int32_t i = 0; i < o->n_aborted; i++, p += TXN_ENTRY_BYTES) {
-        const lf_aborted *a = &o->aborted[i];
-        lf_put16(p, 0);
-        lf_put64(p + 2, (uint64_t)a->producer);
-        lf_put64(p + 10, (uint64_t)a->first);
-        lf_put64(p + 18, (uint64_t)a->last);
-        lf_put64(p + 26, (uint64_t)a->stable);
-    }
+    for (int32_t i = 0; i < o->n_aborted; i++, p += LF_TXN_ENTRY_BYTES) lf_txn_entry_put(p, &o->aborted[i]);
     lf_segment_path(c->log, o->segment->base_offset, ".txnindex.cleaned", path);
     int fd = lf_open_file(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC), rc = LF_OK;
     if (fd < 0) rc = fail_file(c, LF_E_IO, errno, ".txnindex.cleaned", "create");

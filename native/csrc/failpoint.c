@@ -20,6 +20,9 @@ static const char *const NAMES[] = {
     "compact.before_write", "compact.write", "compact.before_sync", "compact.sync", "compact.after_sync",
     "compact.before_swap", "compact.half_renamed", "compact.before_replace", "compact.linked", "compact.after_replace",
     "compact.deleting", "compact.after_sides", "compact.before_done", "compact.done",
+    "produce.before_publish", "produce.after_publish",
+    "snapshot.before_write", "snapshot.write", "snapshot.before_rename", "snapshot.after_rename",
+    "txnindex.write", "txnindex.after_write",
     "close.before_trim", "close.before_index", "close.before_mark", "close.after_mark",
     NULL,
 };

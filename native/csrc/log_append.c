@@ -6,9 +6,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "append_impl.h"
 #include "lf/clock.h"
 #include "lf/crc32c.h"
-#include "lf/log.h"
 #include "lf/varint.h"
 
 static int write_all(int fd, const uint8_t *p, size_t n, int64_t at) {
@@ -100,10 +100,10 @@ static int64_t stamp(const lf_log *log, uint8_t *batches, size_t len, int64_t of
     *first_ts = *max_ts = LF_NO_TIMESTAMP;
     for (size_t at = 0; at < len;) {
         uint8_t *p = batches + at;
-        size_t size = (size_t)lf_get32(p + LF_BATCH_LENGTH_AT) + LF_BATCH_LENGTH_OVERHEAD;
+        size_t size = lf_batch_size_at(p);
         lf_put64(p + LF_BATCH_BASE_OFFSET_AT, (uint64_t)offset);
         lf_put32(p + LF_BATCH_LEADER_EPOCH_AT, (uint32_t)log->config.leader_epoch);
-        if (log->config.append_time) {
+        if (now != LF_NO_TIMESTAMP) {
             uint16_t attributes = lf_get16(p + LF_BATCH_ATTRIBUTES_AT);
             lf_put16(p + LF_BATCH_ATTRIBUTES_AT, attributes | LF_ATTR_APPEND_TIME);
             lf_put64(p + LF_BATCH_MAX_TIMESTAMP_AT, (uint64_t)now);
@@ -136,86 +136,122 @@ static void note_appended(lf_log *log, lf_segment *s, const uint8_t *batches, si
 static size_t fitting(const uint8_t *batches, size_t len, int64_t room) {
     size_t at = 0;
     while (at < len) {
-        size_t size = (size_t)lf_get32(batches + at + LF_BATCH_LENGTH_AT) + LF_BATCH_LENGTH_OVERHEAD;
+        size_t size = lf_batch_size_at(batches + at);
         if ((int64_t)(at + size) > room) break;
         at += size;
     }
     return at;
 }
 
-/* Writes at the end and publishes; the writer lock is held and the segment has room. */
-static int write_batches(lf_log *log, lf_segment *s, uint8_t *batches, size_t len, bool prepare, int64_t offset, int64_t count,
-                         int64_t first_ts, lf_error *e) {
+size_t lf_stretch_bytes(const lf_log *log, const uint8_t *batches, size_t len) {
+    int64_t limit = log->config.segment_bytes;
+    if ((int64_t)len <= limit) return len;
+    size_t n = fitting(batches, len, limit - atomic_load_explicit(&log->state->end_position, memory_order_relaxed));
+    return n ? n : fitting(batches, len, limit);
+}
+
+int lf_stretch_begin(lf_log *log, uint8_t *batches, size_t len, int64_t now, lf_stretch *out, lf_error *e) {
+    int64_t max_ts;
+    *out = (lf_stretch){.batches = batches, .len = len};
+    out->offset = atomic_load_explicit(&log->state->end_offset, memory_order_relaxed);
+    out->count = stamp(log, batches, len, out->offset, now, &out->first_timestamp, &max_ts);
+    int rc = LF_OK;
+    if (must_roll(log, lf_segment_active(log), len, out->offset + out->count - 1, max_ts)) rc = lf_log_roll_locked(log, out->offset, e);
+    out->segment = lf_segment_active(log);
+    out->position = atomic_load(&log->state->end_position);
+    return rc;
+}
+
+void lf_stretch_cut(lf_log *log, const lf_stretch *s) { cut_tail(log, s->segment); }
+
+int lf_stretch_write(lf_log *log, const lf_stretch *s, bool prepare, lf_error *e) {
     lf_state *st = log->state;
     char path[LF_PATH_MAX];
-    int64_t at = atomic_load(&st->end_position);
+    int64_t end = s->position + (int64_t)s->len;
     if (prepare) {
-        int rc = lf_log_prepare(log, s, at + (int64_t)len, e);
+        int rc = lf_log_prepare(log, s->segment, end, e);
         if (rc) return rc;
     }
     LF_FAILPOINT_RAISE("append.before_write", log, e);
     int torn = LF_FAILPOINT("append.write");
-    int err = torn == LF_FP_RAISE ? EIO : write_all(s->fd, batches, torn == LF_FP_TORN ? len / 2 : len, at);
+    int err = torn == LF_FP_RAISE ? EIO : write_all(s->segment->fd, s->batches, torn == LF_FP_TORN ? s->len / 2 : s->len, s->position);
     if (torn == LF_FP_TORN) raise(SIGKILL);
     if (err) {
-        cut_tail(log, s);
-        lf_segment_path(log, s->base_offset, ".log", path);
-        return lf_fail(e, LF_E_IO, err, path, at, "write");
+        cut_tail(log, s->segment);
+        lf_segment_path(log, s->segment->base_offset, ".log", path);
+        return lf_fail(e, LF_E_IO, err, path, s->position, "write");
     }
-    if (at + (int64_t)len > st->prepared_position) st->prepared_position = at + (int64_t)len;
+    if (end > st->prepared_position) st->prepared_position = end;
     if (LF_FAILPOINT("append.after_write") == LF_FP_RAISE || LF_FAILPOINT("append.before_publish") == LF_FP_RAISE) {
-        cut_tail(log, s);
+        cut_tail(log, s->segment);
         return lf_fail(e, LF_E_FAILPOINT, 0, log->dir, -1, "append.after_write");
     }
-    note_appended(log, s, batches, len, at);
-    if (st->first_timestamp < 0) st->first_timestamp = first_ts;
-    atomic_store_explicit(&st->end_position, at + (int64_t)len, memory_order_release);
-    lf_state_publish(st, offset + count);
-    LF_FAILPOINT("append.after_publish");
     return LF_OK;
 }
 
-/* A batch is never larger than a segment. */
-static int check_sizes(const lf_log *log, const uint8_t *batches, size_t len, lf_error *e) {
+void lf_stretch_settle(lf_log *log, const lf_stretch *s) {
+    lf_state *st = log->state;
+    note_appended(log, s->segment, s->batches, s->len, s->position);
+    if (st->first_timestamp < 0) st->first_timestamp = s->first_timestamp;
+    atomic_store_explicit(&st->end_position, s->position + (int64_t)s->len, memory_order_release);
+}
+
+int lf_stretch_look_over(const lf_log *log, const uint8_t *batches, size_t len, bool *produced, lf_error *e) {
+    int64_t any = -1; /* an id that is not negative takes the sign away */
     for (size_t at = 0, size; at < len; at += size) {
-        size = (size_t)lf_get32(batches + at + LF_BATCH_LENGTH_AT) + LF_BATCH_LENGTH_OVERHEAD;
+        size = lf_batch_size_at(batches + at);
+        any &= (int64_t)lf_get64(batches + at + LF_BATCH_PRODUCER_ID_AT);
         if ((int64_t)size <= log->config.segment_bytes) continue;
         lf_fail(e, LF_E_TOO_LARGE, 0, log->dir, -1, "segment.bytes");
         e->position = (int64_t)size;
         return LF_E_TOO_LARGE;
     }
+    *produced = any >= 0;
     return LF_OK;
 }
 
-/* Batches that fit one segment, published together. The writer lock is held. */
-static int append_stretch(lf_log *log, uint8_t *batches, size_t len, bool prepare, int64_t now, lf_error *e) {
-    int64_t first_ts, max_ts, offset = atomic_load_explicit(&log->state->end_offset, memory_order_relaxed);
-    int64_t count = stamp(log, batches, len, offset, now, &first_ts, &max_ts);
+static int append_plain(lf_log *log, uint8_t *batches, size_t len, bool prepare, int64_t now, lf_append_info *info, lf_error *e) {
+    lf_stretch s;
     int rc = LF_OK;
-    if (must_roll(log, lf_segment_active(log), len, offset + count - 1, max_ts)) rc = lf_log_roll_locked(log, offset, e);
-    return rc ? rc : write_batches(log, lf_segment_active(log), batches, len, prepare, offset, count, first_ts, e);
+    for (size_t n; !rc && info->written < len; info->written += rc ? 0 : n) {
+        n = lf_stretch_bytes(log, batches + info->written, len - info->written);
+        rc = lf_stretch_begin(log, batches + info->written, n, now, &s, e);
+        if (!rc) rc = lf_stretch_write(log, &s, prepare, e);
+        if (rc) break;
+        lf_stretch_settle(log, &s);
+        lf_state_publish(log->state, s.offset + s.count);
+        LF_FAILPOINT("append.after_publish");
+    }
+    info->last_offset = atomic_load_explicit(&log->state->end_offset, memory_order_relaxed) - 1;
+    return rc;
+}
+
+static int append_from(lf_log *log, uint8_t *batches, size_t len, bool prepare, lf_origin origin, double wait_s,
+                       lf_append_info *info, lf_error *e) {
+    int64_t now = log->config.append_time ? lf_now_ms() : LF_NO_TIMESTAMP;
+    bool produced;
+    int rc = lf_stretch_look_over(log, batches, len, &produced, e);
+    info->written = 0;
+    /* Who does not want to wait (it holds a lock of its own) does not walk a log either. */
+    if (!rc && produced && !log->producers->built && !(wait_s > 0)) return lf_fail(e, LF_E_TIMEOUT, 0, log->dir, -1, "producers");
+    if (!rc) rc = lf_log_lock_within(log, wait_s, e);
+    if (rc) return rc;
+    info->base_offset = atomic_load_explicit(&log->state->end_offset, memory_order_relaxed);
+    info->last_offset = info->base_offset - 1;
+    info->append_time = now;
+    info->duplicate = false;
+    rc = produced ? lf_produce(log, batches, len, prepare, origin, now, info, e) : append_plain(log, batches, len, prepare, now, info, e);
+    lf_log_unlock(log);
+    return rc;
 }
 
 int lf_log_append(lf_log *log, uint8_t *batches, size_t len, bool prepare, double wait_s, lf_append_info *info,
                   lf_error *e) {
-    int64_t now = log->config.append_time ? lf_now_ms() : LF_NO_TIMESTAMP, limit = log->config.segment_bytes;
-    int rc = check_sizes(log, batches, len, e);
-    if (!rc) rc = lf_log_lock_within(log, wait_s, e);
-    if (rc) return rc;
-    lf_state *st = log->state;
-    info->base_offset = atomic_load_explicit(&st->end_offset, memory_order_relaxed);
-    info->append_time = now;
-    for (size_t at = 0, n; !rc && at < len; at += n) {
-        n = len - at;
-        if ((int64_t)n > limit) {
-            n = fitting(batches + at, len - at, limit - atomic_load_explicit(&st->end_position, memory_order_relaxed));
-            if (!n) n = fitting(batches + at, len - at, limit);
-        }
-        rc = append_stretch(log, batches + at, n, prepare, now, e);
-    }
-    info->last_offset = atomic_load_explicit(&st->end_offset, memory_order_relaxed) - 1;
-    lf_log_unlock(log);
-    return rc;
+    return append_from(log, batches, len, prepare, LF_FROM_CLIENT, wait_s, info, e);
+}
+
+int lf_log_append_accepted(lf_log *log, uint8_t *batches, size_t len, lf_append_info *info, lf_error *e) {
+    return append_from(log, batches, len, false, LF_FROM_LOG, log->config.lock_timeout_s, info, e);
 }
 
 static int map_for_write(lf_log *log, lf_segment *s, lf_error *e) {

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "lf/compact.h"
-#include "lf/log.h"
+#include "lf/transactions.h"
 
 /* Bytes of the directory's lock file belong to each partition, found by its inode: one is held while opening or
  * closing, one (shared) as long as the partition is open, one while it is compacted. The first 64 are the
@@ -83,7 +83,10 @@ static int first_open(lf_log *log, lf_error *e) {
         lf_state_set_start(st, atomic_load(&st->start_offset));
         st->prepared_position = atomic_load(&st->end_position);
         atomic_store(&st->failed, 0);
-    } else rc = lf_log_recover(log, e);
+    } else {
+        rc = lf_log_recover(log, e);
+        if (!rc) rc = lf_txn_recover(log, e);
+    }
     if (rc) return rc;
     atomic_store(&log->state->segments_version, 1);
     log->segments_version = 1;
@@ -122,6 +125,7 @@ static void free_log(lf_log *log) {
     for (int32_t i = 0; i < log->n_segments; i++) lf_segment_unref(log->segments[i]);
     free(log->segments);
     if (log->state) munmap(log->state, LF_STATE_BYTES);
+    lf_producers_free(log->producers);
     pthread_mutex_destroy(&log->mu);
     pthread_mutex_destroy(&log->sync_mu);
     pthread_cond_destroy(&log->synced);
@@ -153,7 +157,11 @@ int lf_log_open(lf_log **out, const char *dir, int lock_fd, const lf_log_config 
     pthread_mutex_init(&log->mu, NULL);
     pthread_mutex_init(&log->sync_mu, NULL);
     pthread_cond_init(&log->synced, NULL);
-    int rc;
+    int rc = lf_producers_new(&log->producers) ? lf_fail(e, LF_E_NOMEM, 0, dir, -1, "producers") : LF_OK;
+    if (rc) {
+        free(log);
+        return rc;
+    }
     if (config->read_only) {
         rc = map_state(log, e);
         if (!rc) rc = first_open(log, e);
@@ -181,6 +189,7 @@ int lf_log_trim(lf_log *log, lf_error *e) {
         rc = lf_index_ready(log, s, end, e);
         if (!rc) rc = lf_index_write(log, s, false, e);
         pthread_mutex_unlock(&log->mu);
+        if (!rc && atomic_load(&st->producers_from) != INT64_MAX) rc = lf_txn_seal(log, s->base_offset, end_offset, e);
         if (!rc) log->trimmed_offset = end_offset;
     }
     lf_log_unlock(log);
@@ -230,6 +239,10 @@ void lf_log_abandon(lf_log *log) {
     if (!pthread_mutex_trylock(&log->mu)) {
         for (int32_t i = 0; i < log->n_segments; i++) lf_segment_unref(log->segments[i]);
         free(log->segments);
+    }
+    if (!pthread_mutex_trylock(&log->producers->mu)) {
+        pthread_mutex_unlock(&log->producers->mu);
+        lf_producers_free(log->producers);
     }
     munmap(log->state, LF_STATE_BYTES);
     free(log);

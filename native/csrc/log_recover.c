@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "lf/compact.h"
-#include "lf/log.h"
+#include "lf/transactions.h"
 
 typedef struct end_found {
     int64_t position;       /* behind the last good batch */
@@ -50,6 +50,7 @@ static int scan(lf_log *log, lf_segment *s, int64_t size, int64_t trusted, end_f
             continue;
         }
         if (out->first_timestamp < 0) out->first_timestamp = b.max_timestamp;
+        if (b.producer_id >= 0) log->recovery.saw_producers = true;
         lf_index_note(log, s, at, b.size, b.last_offset, b.max_timestamp);
         out->position = at + b.size;
         out->offset = b.last_offset + 1;
@@ -164,7 +165,7 @@ int lf_log_recover(lf_log *log, lf_error *e) {
     int64_t trusted = same_boot && atomic_load(&st->end_offset) > durable ? atomic_load(&st->end_offset) : durable;
     if (log->config.start_offset > start) start = log->config.start_offset;
     LF_FAILPOINT_RAISE("recover.before_scan", log, e);
-    log->recovery = (lf_recovery){.ran = log->n_segments > 0};
+    log->recovery = (lf_recovery){.ran = log->n_segments > 0, .producers_known = known};
     int rc = lf_state_reset(st);
     if (rc) return lf_fail(e, rc, 0, log->dir, -1, "state");
     log->swaps = atomic_load(&st->swaps);
@@ -174,6 +175,7 @@ int lf_log_recover(lf_log *log, lf_error *e) {
     if (i < 0) i = 0;
     /* Segments below the recovery point are on disk; the last is always scanned, for its end and its index. */
     if (same_boot && !failed && log->n_segments) i = log->n_segments - 1;
+    if (log->n_segments) log->recovery.scan_base = log->segments[i]->base_offset;
     for (; i < log->n_segments; i++) {
         lf_segment *s = log->segments[i];
         rc = file_size(log, s, &size, e);
@@ -243,9 +245,10 @@ int lf_log_take_over(lf_log *log, lf_error *e) {
             atomic_store(&st->end_position, s->indexed_position);
             atomic_fetch_add(&st->directory_version, 1);
             log->segments_version = atomic_fetch_add(&st->segments_version, 1) + 1;
-            atomic_store(&st->unrepaired, 0);
         }
     }
     pthread_mutex_unlock(&log->mu);
+    if (!rc) rc = lf_txn_take_over(log, e);
+    if (!rc) atomic_store(&st->unrepaired, 0);
     return rc;
 }

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "lf/clock.h"
-#include "lf/log.h"
+#include "lf/transactions.h"
 
 static int seal_active(lf_log *log, lf_error *e) {
     lf_state *st = log->state;
@@ -45,6 +45,8 @@ int lf_log_roll_locked(lf_log *log, int64_t base_offset, lf_error *e) {
     lf_state *st = log->state;
     char path[LF_PATH_MAX];
     int rc = log->n_segments ? seal_active(log, e) : LF_OK;
+    if (!rc && log->n_segments && atomic_load(&st->producers_from) != INT64_MAX)
+        rc = lf_txn_seal(log, lf_segment_active(log)->base_offset, base_offset, e);
     /* Without its first segment after a power loss, a log would look as if retention had taken it. */
     if (!rc && log->n_segments == 1) rc = lf_segment_sync_dir(log, e);
     if (rc == LF_E_SYNC_FAILED) atomic_store(&st->failed, e->err ? e->err : EIO);

@@ -49,8 +49,9 @@ void lf_boot_id(uint8_t out[16]) {
 }
 
 uint32_t lf_state_clean_crc(const lf_state *st) {
-    int64_t mark[6] = {atomic_load(&st->end_offset), atomic_load(&st->start_offset), st->active_base,
-                       st->end_position, st->first_timestamp, st->created_ms};
+    int64_t mark[8] = {atomic_load(&st->end_offset), atomic_load(&st->start_offset), st->active_base,
+                       st->end_position, st->first_timestamp, st->created_ms,
+                       atomic_load(&st->first_unstable), atomic_load(&st->producers_from)};
     return lf_crc32c(0, mark, sizeof mark);
 }
 
@@ -59,6 +60,7 @@ int lf_state_reset(lf_state *st) {
     if (st->magic != LF_STATE_MAGIC) {
         memset((void *)st, 0, sizeof *st);
         st->magic = LF_STATE_MAGIC;
+        atomic_store(&st->first_unstable, INT64_MAX);
     }
     atomic_store(&st->segments_version, 0);
     /* Whether what is in the directory is on disk nobody knows: the first sync asks for it. */
@@ -112,6 +114,11 @@ void lf_state_publish(lf_state *st, int64_t end_offset) {
     /* Sequentially consistent on purpose: the store must be seen before `waiting` is read, as a
      * sleeper sets `waiting` before it reads the end. One of the two sees the other. */
     atomic_store(&st->end_offset, end_offset);
+    if (atomic_load(&st->waiting)) lf_state_wake(st);
+}
+
+void lf_state_publish_unstable(lf_state *st, int64_t first_unstable) {
+    if (atomic_exchange(&st->first_unstable, first_unstable) == first_unstable) return;
     if (atomic_load(&st->waiting)) lf_state_wake(st);
 }
 

@@ -28,12 +28,16 @@ else:
 
 
 __all__ = [
+    "AbortedTransaction",
+    "AppendedBatches",
     "CompactionPass",
     "CompactionReport",
     "Cut",
     "OffsetAndMetadata",
     "OffsetAndTimestamp",
+    "OpenTransaction",
     "PartitionReport",
+    "ProducerState",
     "RecordMetadata",
     "RecoveryReport",
     "SegmentInfo",
@@ -87,6 +91,51 @@ class SegmentInfo(NamedTuple):
     """The largest timestamp in it (ms since 1970), -1 when it holds no record."""
     sealed: bool
     """True once no more will be appended."""
+
+
+class AppendedBatches(NamedTuple):
+    """Where appended batches went: the first and the last offset, both inclusive."""
+
+    base_offset: int
+    last_offset: int
+    append_time: int
+    """ms since 1970; -1 unless the topic's timestamps are append times."""
+    duplicate: bool
+    """True when their producer had sent them before: nothing was written, the offsets are the old ones."""
+
+
+class ProducerState(NamedTuple):
+    """What a partition knows of an idempotent or transactional producer."""
+
+    producer_id: int
+    epoch: int
+    last_sequence: int
+    """Of the last record it wrote, -1 when none is remembered; the next one follows it (0 behind 2**31 - 1)."""
+    last_offset: int
+    """Of that record; -1 when none is remembered."""
+    last_timestamp: int
+    coordinator_epoch: int
+    """Of its last transaction marker, -1 when there was none."""
+    txn_first_offset: int
+    """Where its open transaction begins, -1 when none is open."""
+
+
+class OpenTransaction(NamedTuple):
+    """A transaction in one partition that is neither committed nor aborted."""
+
+    producer_id: int
+    epoch: int
+    first_offset: int
+    last_timestamp: int
+    """Of the producer's last batch (ms since 1970)."""
+
+
+class AbortedTransaction(NamedTuple):
+    """A transaction that was aborted: its first record, and its marker."""
+
+    producer_id: int
+    first_offset: int
+    last_offset: int
 
 
 class Cut(NamedTuple):

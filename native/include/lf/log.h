@@ -27,7 +27,7 @@ typedef struct lf_error {
     int status;
     int err;                /* errno, 0 when none */
     int64_t position;       /* byte position in the file, -1 when unknown */
-    int64_t offset;
+    int64_t offset;         /* or the producer's id, where that is what was refused */
     char reason[128];
     char path[LF_PATH_MAX];
 } lf_error;
@@ -74,6 +74,7 @@ typedef struct lf_segment {
     lf_time_entry *times;
     int32_t n_entries, cap_entries;
     int32_t n_times, cap_times;
+    bool txn_checked;               /* its .txnindex has been compared with the log in this process */
     _Atomic uint64_t verified;      /* from << 32 | to: bytes whose CRCs this process has checked */
     _Atomic(uint64_t) *_Atomic checked; /* a bit for each LF_CHECKED_CELL: so has been the batch that begins in it */
 } lf_segment;
@@ -89,6 +90,7 @@ typedef struct lf_log_config {
     int32_t leader_epoch;           /* that new batches carry */
     int64_t recovery_offset;        /* from Kafka's checkpoint; 0 when unknown */
     int64_t start_offset;           /* from log-start-offset-checkpoint; -1 when unknown */
+    int64_t producer_expiration_ms; /* idle producers are forgotten */
     double lock_timeout_s;
 } lf_log_config;
 
@@ -101,6 +103,11 @@ typedef struct lf_recovery {
     int32_t deleted_segments;       /* behind a cut that was not in the last one */
     char cut_path[LF_PATH_MAX];
     char reason[128];
+    char bad_snapshot[LF_PATH_MAX]; /* of producers: it was deleted, the log tells the same */
+    char bad_snapshot_reason[128];
+    int64_t scan_base;              /* base offset of the first segment that was scanned */
+    bool saw_producers;             /* in a scanned segment */
+    bool producers_known;           /* state->producers_from survived */
 } lf_recovery;
 
 typedef struct lf_log {
@@ -122,6 +129,7 @@ typedef struct lf_log {
     pthread_cond_t synced;
     bool syncing;
     int64_t trimmed_offset;         /* the end when lf_log_trim() wrote the index, -1 before */
+    struct lf_producers *producers; /* lf/producers.h */
     bool wrote;                     /* this process appended, rolled or deleted */
     lf_recovery recovery;
 } lf_log;
@@ -189,13 +197,21 @@ void lf_index_drop(lf_segment *s);
 /* ---- appending (log_append.c, log_roll.c) ---- */
 typedef struct lf_append_info {
     int64_t base_offset;            /* of the first batch */
-    int64_t last_offset;
+    int64_t last_offset;            /* of the last that is in the log, also after an error */
     int64_t append_time;            /* LF_NO_TIMESTAMP unless LogAppendTime */
+    size_t written;                 /* bytes of the batches in front that are in the log, also after an error */
+    bool duplicate;                 /* an idempotent producer sent them before: nothing was written */
 } lf_append_info;
 /* `batches`: whole finished batches, base offsets patched in place. `prepare`: zero-fill ahead, which makes
  * later syncs cheaper. LF_E_TIMEOUT: the writer lock was not to be had in `wait_s` seconds. Thread-safe. */
 int lf_log_append(lf_log *log, uint8_t *batches, size_t len, bool prepare, double wait_s, lf_append_info *info,
                   lf_error *e);
+/* As lf_log_append, of batches that were accepted before (a mirror, a test): producers are not checked, and markers are
+ * taken for what they are. */
+int lf_log_append_accepted(lf_log *log, uint8_t *batches, size_t len, lf_append_info *info, lf_error *e);
+/* Accepted batches at the offsets that they once had, the first at `base_offset`; what is there already is left out,
+ * missing offsets in front are filled with batches without records. LF_E_CORRUPT: a batch would be in there half. */
+int lf_log_append_at(lf_log *log, uint8_t *batches, size_t len, int64_t base_offset, lf_append_info *info, lf_error *e);
 /* One record in one batch through the map: no system call. */
 int lf_log_append_one(lf_log *log, const uint8_t *key, int32_t key_len, const uint8_t *value, int32_t value_len,
                       int64_t timestamp, double wait_s, int64_t *offset, lf_error *e);

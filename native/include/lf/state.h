@@ -10,7 +10,7 @@
 
 #include "lf/status.h"
 
-#define LF_STATE_MAGIC 0x3130534c464cULL /* "LFLS01" */
+#define LF_STATE_MAGIC 0x3230534c464cULL /* "LFLS02" */
 #define LF_STATE_BYTES 4096
 
 enum { LF_STATE_NEW = 0, LF_STATE_LIVE = 1, LF_STATE_CLEAN = 2 };
@@ -30,6 +30,7 @@ typedef struct lf_state {
     _Atomic uint64_t segments_version;            /* raised at each roll and each deletion */
     _Atomic uint64_t directory_version;           /* raised at each directory change ... */
     _Atomic uint64_t directory_synced;            /* ... and this when it is on disk */
+    _Atomic int64_t first_unstable;               /* first offset of the earliest open transaction; INT64_MAX: none */
 
     _Alignas(64) _Atomic uint32_t wake_word;      /* futex */
     _Atomic uint32_t waiting;                     /* somebody sleeps, or is about to */
@@ -45,6 +46,7 @@ typedef struct lf_state {
 
     _Atomic uint64_t swaps;       /* raised before and after compaction puts a segment in the place of others */
     _Atomic uint32_t compacted;   /* it ever did: offsets may skip, whatever the topic's settings say now */
+    _Atomic int64_t producers_from; /* no batch below has a producer id; INT64_MAX: none at all */
 } lf_state;
 
 _Static_assert(sizeof(lf_state) <= LF_STATE_BYTES, "the state must fit its page");
@@ -61,6 +63,17 @@ int lf_state_lock(lf_state *st, double timeout_s);
 void lf_state_unlock(lf_state *st);
 /* Publishes a new end and wakes those who wait. */
 void lf_state_publish(lf_state *st, int64_t end_offset);
+/* A transaction ended: the last stable offset may have risen. */
+void lf_state_publish_unstable(lf_state *st, int64_t first_unstable);
+/* Last stable offset: all below is decided, and published. */
+static inline int64_t lf_state_stable(const lf_state *st) {
+    /* The end first: with a new end, the transaction that began below it is seen. */
+    int64_t end = atomic_load_explicit(&st->end_offset, memory_order_acquire);
+    int64_t unstable = atomic_load_explicit(&st->first_unstable, memory_order_acquire);
+    int64_t start = atomic_load_explicit(&st->start_offset, memory_order_relaxed);
+    if (unstable >= end) return end;
+    return unstable > start ? unstable : start; /* deleted records are decided, as in Kafka */
+}
 void lf_state_wake(lf_state *st);
 /* Sleeps until one of the logs has its end above `after[i]`, or the deadline passes.
  * LF_OK or LF_E_TIMEOUT. At most `seconds`; spins `spin_us` first. */

@@ -24,7 +24,11 @@ typedef enum lf_status {
     LF_E_OWNER_DIED,      /* the lock is held now, and its last owner died holding it: repair first */
     LF_E_INTERRUPTED,     /* woken early (a signal, another's news): look again */
     LF_E_LOCKED,          /* another program holds the directory */
-    LF_E_FORMAT           /* a file of a newer or foreign format */
+    LF_E_FORMAT,          /* a file of a newer or foreign format */
+    LF_E_OUT_OF_SEQUENCE, /* an idempotent producer's batch does not follow its last one */
+    LF_E_FENCED,          /* a producer epoch (or coordinator epoch) older than one the log has seen */
+    LF_E_COORDINATOR,     /* a marker of a coordinator that has been replaced */
+    LF_E_TXN_STATE        /* not allowed in the state that the producer's transaction is in */
 } lf_status;
 
 #endif

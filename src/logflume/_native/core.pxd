@@ -26,6 +26,10 @@ cdef extern from "lf/status.h" nogil:
         LF_E_INTERRUPTED
         LF_E_LOCKED
         LF_E_FORMAT
+        LF_E_OUT_OF_SEQUENCE
+        LF_E_FENCED
+        LF_E_COORDINATOR
+        LF_E_TXN_STATE
 
 
 cdef extern from "lf/clock.h" nogil:
@@ -66,11 +70,12 @@ cdef extern from "lf/batch_layout.h" nogil:
 
 cdef extern from "lf/state.h" nogil:
     ctypedef struct lf_state:
-        int64_t end_offset, start_offset, durable_offset, active_base, end_position
+        int64_t end_offset, start_offset, durable_offset, active_base, end_position, first_unstable, producers_from
         int failed
         uint32_t waiting
         uint64_t swaps
     int lf_state_wait(lf_state **st, const int64_t *after, int n, double seconds, int spin_us) noexcept
+    int64_t lf_state_stable(const lf_state *st) noexcept
     void lf_state_wake(lf_state *st) noexcept
 
 
@@ -90,7 +95,7 @@ cdef extern from "lf/log.h" nogil:
         int64_t segment_bytes, segment_ms, index_interval_bytes, segment_index_bytes
         bint append_time, allow_gaps, read_only
         int32_t leader_epoch
-        int64_t recovery_offset, start_offset
+        int64_t recovery_offset, start_offset, producer_expiration_ms
         double lock_timeout_s
     ctypedef struct lf_recovery:
         bint ran
@@ -98,6 +103,8 @@ cdef extern from "lf/log.h" nogil:
         int32_t deleted_segments
         char cut_path[1024]
         char reason[128]
+        char bad_snapshot[1024]
+        char bad_snapshot_reason[128]
     ctypedef struct lf_log:
         lf_log_config config
         lf_state *state
@@ -106,6 +113,8 @@ cdef extern from "lf/log.h" nogil:
         lf_recovery recovery
     ctypedef struct lf_append_info:
         int64_t base_offset, last_offset, append_time
+        size_t written
+        bint duplicate
     ctypedef struct lf_cursor:
         lf_segment *segment
         const uint8_t *map
@@ -123,6 +132,9 @@ cdef extern from "lf/log.h" nogil:
     void lf_segment_unref(lf_segment *s) noexcept
     int lf_log_append(lf_log *log, uint8_t *batches, size_t len, bint prepare, double wait_s, lf_append_info *info,
                       lf_error *e) noexcept
+    int lf_log_append_accepted(lf_log *log, uint8_t *batches, size_t len, lf_append_info *info, lf_error *e) noexcept
+    int lf_log_append_at(lf_log *log, uint8_t *batches, size_t len, int64_t base_offset, lf_append_info *info,
+                         lf_error *e) noexcept
     int lf_log_append_one(lf_log *log, const uint8_t *key, int32_t key_len, const uint8_t *value, int32_t value_len,
                           int64_t timestamp, double wait_s, int64_t *offset, lf_error *e) noexcept
     int lf_log_roll(lf_log *log, lf_error *e) noexcept

@@ -3,8 +3,8 @@
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from logflume._native.columns cimport Record, RecordBatch
-from logflume._native.partition_log cimport PartitionLog
 from logflume._native.partition_reader cimport PartitionReader
+from logflume._native.partition_transactions cimport PartitionTransactions
 
 
 cdef class LookupCache:
@@ -20,7 +20,7 @@ cdef class LookupCache:
     cdef int insert(self, RecordBatch batch) except -1
 
 
-cdef class Partition(PartitionLog):
+cdef class Partition(PartitionTransactions):
     cdef LookupCache cache
     cdef PartitionReader spare_reader
 

@@ -2,12 +2,12 @@ from numpy.typing import ArrayLike
 
 from logflume._native.batch_reader import BatchReader
 from logflume._native.columns import Record, RecordBatch
-from logflume._native.partition_log import PartitionLog
 from logflume._native.partition_reader import PartitionReader
+from logflume._native.partition_transactions import PartitionTransactions
 
 __all__ = ["Partition"]
 
-class Partition(PartitionLog):
+class Partition(PartitionTransactions):
     def wait(self, offset: int, timeout: float) -> bool: ...
     def read(self, offset: int) -> Record: ...
     def lookup(self, offsets: ArrayLike) -> RecordBatch: ...

@@ -30,7 +30,7 @@ cdef class PartitionLog:
     cdef int raise_error(self, lf_error *e) except -1
     cdef int run(self, int (*step)(lf_log *, lf_error *) noexcept nogil) except -1     # without the GIL
     # Whole finished batches; returns with them published. GIL held on entry, released inside.
-    cdef int append_batches(self, uint8_t *batches, size_t length, bint prepare, lf_append_info *info) except -1
+    cdef int write_batches(self, uint8_t *batches, size_t length, bint prepare, lf_append_info *info) except -1
     cdef int sync_to(self, int64_t offset) except -1
     cdef Stage take_stage(self, int64_t batch_bytes)
     cdef void give_stage(self, Stage stage) noexcept

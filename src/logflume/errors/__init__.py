@@ -40,6 +40,7 @@ Kafka's error code stands in brackets where Kafka has one; all others have -1.
     ├── OutOfOrderSequence(producer_id, topic, partition, reason)       [45]
     ├── InvalidProducerEpoch(producer_id, topic, partition, reason)     [47]
     ├── InvalidTxnState(transactional_id, reason)                       [48]
+    ├── TransactionCoordinatorFenced(topic, partition, reason)          [52]
     ├── InvalidTransactionTimeout(timeout_ms, limit_ms)                 [50], also ValueError
     ├── ProducerFenced(transactional_id, reason)                        [90]
     ├── TransactionTimedOut(transactional_id, timeout_ms)               [47]
@@ -63,6 +64,7 @@ from logflume.errors.transactions import (
     ProducerFenced,
     TransactionAborted,
     TransactionalIdNotFound,
+    TransactionCoordinatorFenced,
     TransactionInDoubt,
     TransactionTimedOut,
 )
@@ -102,6 +104,7 @@ __all__ = [
     "Timeout",
     "TopicExists",
     "TransactionAborted",
+    "TransactionCoordinatorFenced",
     "TransactionInDoubt",
     "TransactionTimedOut",
     "TransactionalIdNotFound",

@@ -11,6 +11,7 @@ __all__ = [
     "OutOfOrderSequence",
     "ProducerFenced",
     "TransactionAborted",
+    "TransactionCoordinatorFenced",
     "TransactionInDoubt",
     "TransactionTimedOut",
     "TransactionalIdNotFound",
@@ -45,6 +46,16 @@ class InvalidTxnState(LogflumeError):
     code = 48
     template = "transactional.id {transactional_id!r}: {reason}"
     transactional_id: str | None
+    reason: str
+
+
+class TransactionCoordinatorFenced(LogflumeError):
+    """A transaction's marker of a coordinator that a newer one has replaced."""
+
+    code = 52
+    template = "{topic}-{partition}: coordinator epoch too old: {reason}"
+    topic: str
+    partition: int
     reason: str
 
 
