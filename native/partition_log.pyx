@@ -82,7 +82,8 @@ cdef class PartitionLog:
                  int64_t segment_index_bytes=10 << 20, int64_t max_message_bytes=1_048_588, bint append_time=False,
                  bint allow_gaps=False, bint read_only=False, int64_t recovery_offset=0,
                  int64_t start_offset=-1, int32_t leader_epoch=0,
-                 int compression=0, int level=-2147483648, int64_t max_decompressed_bytes=1 << 28, double lock_timeout=30.0, int64_t producer_expiration_ms=86_400_000,
+                 int compression=0, int level=-2147483648, int64_t max_decompressed_bytes=1 << 28, double lock_timeout=30.0,
+                 int64_t producer_expiration_ms=86_400_000,
                  bint keys_required=False):
         self.path = os.fsdecode(path)
         self.topic = topic
