@@ -45,7 +45,6 @@ CORE_SOURCES: list[str] = [  # native/csrc/
     "arrow_headers.c",
     "arrow_import.c",
     "arrow_schema.c",
-    "batch_validate.c",
     "builder.c",
     "codec_gzip.c",
     "codec_lz4.c",

@@ -4,7 +4,7 @@ Producers, open transactions and what was aborted are derived from the log, and 
 asks; asking takes in what other processes have appended.
 """
 
-from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t
+from libc.stdint cimport INT64_MAX, int16_t, int32_t, int64_t, uint8_t
 from libc.stdlib cimport free
 from libc.string cimport memset
 
@@ -32,13 +32,6 @@ cdef extern from "lf/transactions.h" nogil:
         int64_t producer, first, last
     int lf_log_aborted(lf_log *log, int64_t start, int64_t stop, lf_aborted **out, int32_t *n, lf_error *e) noexcept
 
-cdef extern from "lf/batch_validate.h" nogil:
-    ctypedef struct lf_validator:
-        bint keys_required
-        size_t max_decompressed
-    int lf_validate_client_batch(lf_validator *v, uint8_t *p, lf_batch *b, const char **reason) noexcept
-    void lf_validator_free(lf_validator *v) noexcept
-
 
 cdef class PartitionTransactions(PartitionLog):
     """Appending whole batches, and the state of producers."""
@@ -64,30 +57,34 @@ cdef class PartitionTransactions(PartitionLog):
 
     cdef int _validate(self, uint8_t *p, size_t n) except -1:
         """Whole batches are what a client may append, down to their records."""
-        cdef size_t at = 0
-        cdef lf_validator v
+        cdef lf_admit_rules rules
+        cdef lf_admit_room room
+        cdef lf_refusal refusal
         cdef lf_batch b
-        cdef const char *reason = b""
+        cdef uint8_t *same = NULL
+        cdef int64_t size = 0
+        cdef size_t at = 0
         cdef int rc = LF_OK
-        memset(&v, 0, sizeof(v))
-        v.keys_required = self.keys_required
-        v.max_decompressed = self.max_decompressed_bytes
+        memset(&room, 0, sizeof(room))
+        memset(&rules, 0, sizeof(rules))
+        rules.max_bytes = self.max_message_bytes
+        rules.before_max_ms = rules.after_max_ms = INT64_MAX
+        rules.max_unpacked = self.max_decompressed_bytes
+        rules.keys_required = self.keys_required
+        rules.append_time = self.config.append_time
+        rules.codec = -1
         with nogil:
             while at < n:
                 lf_batch_parse(p + at, at, &b)
-                rc = lf_validate_client_batch(&v, p + at, &b, &reason)
+                rc = lf_admit(&room, &rules, p + at, b.size, 0, &same, &size, &refusal)
                 if rc:
                     break
                 at += b.size
-            lf_validator_free(&v)
-        if rc == LF_E_NOMEM:
+            lf_admit_room_free(&room)
+        if rc and not refusal.code:
             raise MemoryError
-        if rc == LF_E_CODEC:
-            raise errors.UnsupportedCompression(codec=b.attributes & LF_ATTR_CODEC)
-        if rc == LF_E_BOMB:
-            raise errors.DecompressionTooLarge(limit=self.max_decompressed_bytes)
         if rc:
-            raise errors.InvalidRecord(reason=f"batch at byte {at}: {reason.decode()}")
+            raise errors.InvalidRecord(reason=f"batch at byte {at}: {refusal.reason.decode()}")
         return 0
 
     def append_batches(self, data, *, bint validate=True):

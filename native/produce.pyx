@@ -193,7 +193,7 @@ cdef class ProduceRequest:
             self.refuse(i, refusal.code, _why(&refusal, admission))
             return -1
         try:
-            log.append_batches(batch, n, False, &info)
+            log.write_batches(batch, n, False, &info)
         except errors.LogflumeError as error:
             self.refuse(i, error.code, str(error))
             return -1
