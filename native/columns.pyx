@@ -332,6 +332,14 @@ cdef class ColumnView:
                 out[i] = PyBytes_FromStringAndSize(<const char *>b.parts[k].base + at[i], length[i])
         return out
 
+    def iter_bytes(self):
+        """Iterator of bytes | None: a copy of each when its turn comes, so that large values stay in the caches."""
+        cdef _Bytes out = _Bytes.__new__(_Bytes)
+        out.batch = self.batch
+        out.length = self.batch.c.key_len if self.is_key else self.batch.c.value_len
+        out.at = self.batch.c.key_at if self.is_key else self.batch.c.value_at
+        return out
+
     def to_numpy(self, dtype=None):
         """An object array of bytes; with `dtype`, each value is one item of it (all must have its size).
 
@@ -372,6 +380,32 @@ cdef class ColumnView:
 
     def __repr__(self):
         return f"<{'keys' if self.is_key else 'values'} of {self.batch!r}>"
+
+
+@cython.final
+@cython.internal
+cdef class _Bytes:
+    """Hands out a column's values one by one."""
+
+    cdef RecordBatch batch
+    cdef const int32_t *length
+    cdef const uint32_t *at
+    cdef int32_t row, part
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        cdef RecordBatch b = self.batch
+        cdef int32_t i = self.row
+        if i >= b.c.n:
+            raise StopIteration
+        while self.part + 1 < b.n_parts and b.parts[self.part + 1].first_row <= i:
+            self.part += 1
+        self.row = i + 1
+        if self.length[i] < 0:
+            return None
+        return PyBytes_FromStringAndSize(<const char *>b.parts[self.part].base + self.at[i], self.length[i])
 
 
 @cython.final

@@ -340,3 +340,14 @@ def test_any_rows_by_any_way(
     assert picked.offsets.tolist() == wanted
     assert list(picked) == [batch[i] for i in wanted]
     assert picked.partitions.tolist() == [0] * len(wanted)
+
+
+def test_bytes_one_by_one_are_the_list(tmp_path: Path) -> None:
+    with opened(tmp_path, segment_bytes=4096, compression=3) as log:
+        for n in range(300):
+            log.append_many([b"v%d" % n, None, b""], keys=[None, b"k%d" % n, b""])
+        reader = log.reader()
+        batch = reader.read(1000, 1 << 20)
+        for column in (batch.values, batch.keys):
+            assert list(column.iter_bytes()) == column.tolist()
+        assert list(log.read_batch(log.end_offset).values.iter_bytes()) == []
