@@ -36,19 +36,24 @@ _live: weakref.WeakSet[Log] = weakref.WeakSet()
 
 
 def open_log(path: str | os.PathLike[str], *, read_only: bool = False, **config: object) -> Log:
-    """Open a log directory, made when it is missing.
+    """Open a log directory, made when it is missing, or a Kafka cluster: `kafka://host:9092,host2:9092`.
 
     Parameters: `path`; `read_only`, for a directory that may not be written or that a stopped Kafka left;
-    options of the directory as keywords (`offsets_topic_num_partitions=8`).
+    options of the directory as keywords (`offsets_topic_num_partitions=8`). Options of a cluster's connections are
+    librdkafka's, in the address (`kafka://host:9092?security.protocol=ssl`) or as keywords.
     Raises DirectoryLocked while a Kafka runs on it, NetworkFilesystem, ReadOnlyDirectory, UnsupportedFormat,
-    CorruptRecord, UnknownConfig.
+    CorruptRecord, UnknownConfig; of a cluster InvalidConfig and MissingExtra: it is connected to by the first call.
     """
     name = os.fspath(path)
     if "://" not in name:
         from logflume.client.directory_engine import DirectoryEngine
 
         return Log(DirectoryEngine(name, config, read_only=read_only))
-    raise UnsupportedByEngine(what=f"the address {name}", instead="a directory's path")
+    from logflume.client.cluster import Cluster
+
+    if read_only:
+        raise UnsupportedByEngine(what="read_only", instead="a user who may only read")
+    return Log(Cluster(name, config))
 
 
 class Log:

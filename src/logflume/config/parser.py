@@ -17,19 +17,24 @@ if TYPE_CHECKING:
 __all__ = ["parse", "update"]
 
 
-def parse(table: type[C], values: Mapping[str, object]) -> C:
+def parse(
+    table: type[C], values: Mapping[str, object], *, foreign: Mapping[str, str] | None = None
+) -> C:
     """Parse options of a table, named as Kafka does or with underscores for dots.
 
-    A value of None means the default. Raises UnknownConfig for a name that is not in the
-    table and InvalidConfig for a value that cannot be, or for two options that contradict.
+    A value of None means the default. `foreign`, of a caller who is no directory: its own reasons for refusing
+    options that are not in the table; what a directory refuses is then taken. Raises UnknownConfig for a name that
+    is not in the table and InvalidConfig for a value that cannot be, or for two options that contradict.
     """
+    refuse = foreign is None
+    reasons = table.foreign if foreign is None else foreign
     parsed: dict[str, Any] = {}
     for given, value in values.items():
-        item = _find(table, given, value)
+        item = _find(table, given, value, reasons)
         if item.name in parsed:
             raise InvalidConfig(name=given, value=value, reason="is given twice")
         if value is not None:
-            parsed[item.name] = _value(item, given, value)
+            parsed[item.name] = _value(item, given, value, refuse=refuse)
     config = table(parsed)
     config.check()
     return config
@@ -42,27 +47,27 @@ def update(config: C, changes: Mapping[str, object]) -> C:
     merged.update(changed.explicit())
     for given, value in changes.items():
         if value is None:
-            merged.pop(_find(type(config), given, value).name, None)
+            merged.pop(_find(type(config), given, value, config.foreign).name, None)
     return parse(type(config), merged)
 
 
-def _find(table: type[Config], given: str, value: object) -> Option:
+def _find(table: type[Config], given: str, value: object, foreign: Mapping[str, str]) -> Option:
     if not isinstance(given, str):
         raise InvalidConfig(name=str(given), value=given, reason="an option's name must be text")
     name = dotted(given)
     found = table.names.get(name)
     if found is not None:
         return found
-    if name in table.foreign:
+    if name in foreign:
         secret = name.startswith(("sasl.", "ssl."))
         shown = "(not shown)" if secret else value
-        raise InvalidConfig(name=given, value=shown, reason=table.foreign[name])
+        raise InvalidConfig(name=given, value=shown, reason=foreign[name])
     hint = _elsewhere(name)
     nearest = None if hint else _nearest(name, table.names)
     raise UnknownConfig(name=given, table=table.table, hint=hint, suggestion=nearest)
 
 
-def _value(item: Option, given: str, value: object) -> Any:
+def _value(item: Option, given: str, value: object, *, refuse: bool) -> Any:
     try:
         parsed = item.kind.parse(value)
     except ValueError as error:
@@ -70,7 +75,7 @@ def _value(item: Option, given: str, value: object) -> Any:
         raise InvalidConfig(
             name=given, value=value, reason=str(error), suggestion=nearest
         ) from None
-    if item.refused is not None and parsed != item.default:
+    if refuse and item.refused is not None and parsed != item.default:
         raise InvalidConfig(name=given, value=value, reason=item.refused)
     return parsed
 

@@ -20,7 +20,7 @@ Kafka's error code stands in brackets where Kafka has one; all others have -1.
     ├── InvalidPartitions(topic, partitions, reason)                    [37]
     ├── OffsetOutOfRange(topic, partition, offset, start_offset, end_offset)   [1]
     ├── NoOffsetForPartition(topic, partition, group=None)
-    ├── RecordTooLarge(size, limit, property="max.message.bytes")       [10]
+    ├── RecordTooLarge(size=None, limit=None, property="max.message.bytes")   [10]
     ├── InvalidTimestamp(timestamp, reason)                             [32]
     ├── InvalidRecord(reason)                                           [87]
     ├── UnsupportedCompression(codec, reason=None)                      [76]
@@ -47,6 +47,12 @@ Kafka's error code stands in brackets where Kafka has one; all others have -1.
     ├── TransactionAborted(transactional_id, reason)
     ├── TransactionInDoubt(transactional_id, reason)
     ├── TransactionalIdNotFound(transactional_id)                       [105]
+    ├── ClusterError(reason, kafka_code)                                [what the cluster sent]
+    │   └── RetriableClusterError(reason, kafka_code)                   retriable
+    ├── ClusterUnreachable(reason)                                      retriable
+    ├── AuthenticationFailed(reason)                                    [58]
+    ├── NotAuthorized(reason)                                           [29]
+    ├── MissingExtra(what, extra, reason=None)                          also ImportError
     └── UnsupportedByEngine(what, instead=None)
 
 Fields are keyword-only. The message is composed from them when it is asked for,
@@ -56,6 +62,14 @@ so raising is cheap and no message can disagree with its fields.
 from __future__ import annotations
 
 from logflume.errors.base import LogflumeError, code_of
+from logflume.errors.clusters import (
+    AuthenticationFailed,
+    ClusterError,
+    ClusterUnreachable,
+    MissingExtra,
+    NotAuthorized,
+    RetriableClusterError,
+)
 from logflume.errors.transactions import (
     InvalidProducerEpoch,
     InvalidTransactionTimeout,
@@ -70,7 +84,10 @@ from logflume.errors.transactions import (
 )
 
 __all__ = [
+    "AuthenticationFailed",
     "Closed",
+    "ClusterError",
+    "ClusterUnreachable",
     "CommitFailed",
     "ConcurrentAccess",
     "CorruptRecord",
@@ -91,14 +108,17 @@ __all__ = [
     "InvalidTxnState",
     "LockTimeout",
     "LogflumeError",
+    "MissingExtra",
     "NetworkFilesystem",
     "NoOffsetForPartition",
+    "NotAuthorized",
     "OffsetOutOfRange",
     "OutOfOrderSequence",
     "ProducerFenced",
     "ReadOnlyDirectory",
     "RecordTooLarge",
     "RecoveryFailed",
+    "RetriableClusterError",
     "StorageError",
     "SyncFailed",
     "Timeout",
@@ -264,12 +284,15 @@ class NoOffsetForPartition(LogflumeError):
 
 
 class RecordTooLarge(LogflumeError):
-    """A record or batch of `size` bytes is over `limit`, set by the option `property`."""
+    """A record or batch of `size` bytes is over `limit`, set by the option `property`.
+
+    A cluster that refuses one tells neither.
+    """
 
     code = 10
-    template = "{size} bytes are more than {property} allows ({limit})"
-    size: int
-    limit: int
+    template = "[{size} bytes are ]more than {property} allows[ ({limit})]"
+    size: int | None = None
+    limit: int | None = None
     property: str = "max.message.bytes"
 
 

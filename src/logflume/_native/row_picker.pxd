@@ -1,0 +1,1 @@
+"""Records of any batches as one RecordBatch."""

@@ -1,0 +1,324 @@
+"""A Kafka cluster as an engine: topics, partitions, and the parts of producers and consumers."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from logflume.client.cluster.address import parse_address
+from logflume.client.cluster.failures import Fail, failure
+from logflume.client.cluster.library import librdkafka
+from logflume.config import ConsumerConfig, ProducerConfig, check_partitions, check_topic, parse
+from logflume.config.names import INTERNAL_TOPICS
+from logflume.config.topic import TopicConfig
+from logflume.errors import Closed, Timeout, UnknownTopicOrPartition
+from logflume.types import PartitionReport
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, TypeVar
+
+    from logflume._native.rdkafka import Librdkafka
+    from logflume._native.rdkafka_consumer import ConsumerHandle
+    from logflume.client.cluster.admin import Admin
+    from logflume.client.cluster.assignment import ClusterAssignment
+    from logflume.client.cluster.partition import ClusterPartition
+    from logflume.client.cluster.producing import ClusterProducerCore
+    from logflume.client.cluster.reading import Readers
+    from logflume.client.cluster.subscription import ClusterSubscription
+    from logflume.config.option import Config
+
+    C = TypeVar("C", bound=Config)
+    Made = tuple[Librdkafka, Fail, Callable[[int, str, str], None], Callable[[int, str], None]]
+
+__all__ = ["API_TIMEOUT_S", "Cluster", "TopicOfCluster"]
+
+API_TIMEOUT_S = 60.0
+"""How long calls that take no timeout of their own wait for the cluster, as default.api.timeout.ms of Kafka."""
+_LOOK_PAUSE_S = 0.02
+_ADDRESS = "is the connection's: logflume.open(address, option=…) or kafka://host:port?option=…"
+
+
+class TopicOfCluster:
+    """A topic; what is asked of the cluster beyond its number of partitions is asked for when it is used."""
+
+    def __init__(self, cluster: Cluster, name: str, partitions: int) -> None:
+        self._cluster = cluster
+        self.name = name
+        self.partitions = partitions
+
+    @property
+    def topic_id(self) -> str | None:
+        """Kafka's topic id, 22 characters."""
+        return self._cluster.admin.topic_id(self.name)
+
+    @property
+    def config(self) -> TopicConfig:
+        """The settings that differ from the cluster's own."""
+        return self._cluster.admin.topic_config(self.name)
+
+    def __repr__(self) -> str:
+        return f"<topic {self.name} of {self._cluster.path}, {self.partitions} partitions>"
+
+
+class Cluster:
+    """See client.engine.Engine. Connects when it is first asked something.
+
+    A forked child has no connection: its copy is closed.
+    """
+
+    is_remote = True
+
+    def __init__(self, address: str, options: Mapping[str, object]) -> None:
+        self._address = parse_address(address, options)
+        self._library = librdkafka()
+        self._library.check(self._address.options)
+        self._mutex = threading.Lock()
+        self._admin: Admin | None = None
+        self._readers: Readers | None = None
+        self._appender: ClusterProducerCore | None = None
+        self._partitions: dict[tuple[str, int], ClusterPartition] = {}
+        self._closed = False
+
+    # ---- connections
+
+    @property
+    def path(self) -> str:
+        """The address, without options."""
+        return self._address.path
+
+    @property
+    def closed(self) -> bool:
+        """True after close()."""
+        return self._closed
+
+    def settings(self, own: Mapping[str, str]) -> dict[str, str]:
+        """librdkafka's settings of one connection: the address's options, then its own."""
+        return {
+            "bootstrap.servers": self._address.servers,
+            "client.id": "logflume",
+            **self._address.options,
+            **own,
+        }
+
+    def made(self, fail: Fail) -> Made:
+        """What a native handle is given."""
+        return (self._library, fail, _log, _note_error)
+
+    @property
+    def admin(self) -> Admin:
+        """Kafka's verbs for topics."""
+        with self._mutex:
+            self._check_open()
+            if self._admin is None:
+                from logflume.client.cluster.admin import Admin
+
+                self._admin = Admin(self.settings({}))
+            return self._admin
+
+    @property
+    def readers(self) -> Readers:
+        """Connections for reading without a consumer."""
+        with self._mutex:
+            self._check_open()
+            if self._readers is None:
+                from logflume.client.cluster.reading import Readers
+
+                self._readers = Readers(self)
+            return self._readers
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise Closed(what=f"the log {self.path}")
+
+    # ---- topics
+
+    def topics(self, *, internal: bool = False) -> list[str]:
+        """Names, sorted; internal ones only when asked for."""
+        with self.readers.lend() as handle:
+            found = handle.metadata(None, int(API_TIMEOUT_S * 1000))
+        return sorted(name for name in found if internal or name not in INTERNAL_TOPICS)
+
+    def topic(self, name: str) -> TopicOfCluster:
+        """What there is to know of a topic. Raises UnknownTopicOrPartition."""
+        with self.readers.lend() as handle:
+            return TopicOfCluster(self, name, self.count_partitions(handle, name))
+
+    def count_partitions(self, handle: Any, name: str) -> int:
+        """Partitions of a topic, asked through a handle. Raises UnknownTopicOrPartition."""
+        check_topic(name)
+        code, rows = handle.metadata(name, int(API_TIMEOUT_S * 1000))[name]
+        if code not in (0, 5):  # LEADER_NOT_AVAILABLE: made just now
+            raise failure(code, self._library.error_text(code), topic=name)
+        return len(rows)
+
+    def create_topic(
+        self,
+        name: str,
+        *,
+        partitions: int | None = None,
+        config: Mapping[str, object] | None = None,
+    ) -> None:
+        """Make a topic; returns when it can be written to."""
+        check_topic(name)
+        if partitions is not None:
+            check_partitions(name, partitions)
+        settings = parse(TopicConfig, config or {}, foreign=TopicConfig.foreign)
+        self.admin.create_topic(name, partitions, settings.strings())
+        self._wait(name, lambda rows: rows is not None and all(row[1] >= 0 for row in rows))
+
+    def alter_topic(
+        self,
+        name: str,
+        *,
+        partitions: int | None = None,
+        config: Mapping[str, object] | None = None,
+    ) -> None:
+        """Add partitions, or change settings (None sets one back)."""
+        self.topic(name)
+        if partitions is not None:
+            check_partitions(name, partitions)
+            self.admin.create_partitions(name, partitions)
+            self._wait(
+                name,
+                lambda rows: (
+                    rows is not None and len(rows) >= partitions and min(r[1] for r in rows) >= 0
+                ),
+            )
+        if config:
+            parsed = parse(TopicConfig, config, foreign=TopicConfig.foreign).strings()
+            reset = [name for name, value in config.items() if value is None]
+            self.admin.alter_topic_config(name, parsed, [n.replace("_", ".") for n in reset])
+
+    def delete_topic(self, name: str) -> None:
+        """Delete a topic; returns when the cluster does not show it any more."""
+        self.topic(name)
+        self.admin.delete_topic(name)
+        self._wait(name, lambda rows: rows is None)
+        with self._mutex:
+            for where in [where for where in self._partitions if where[0] == name]:
+                del self._partitions[where]
+
+    def _wait(self, name: str, done: Callable[[Any], bool]) -> None:
+        """Until the brokers' common picture of a topic (its partitions, None without it) is as it should be."""
+        deadline = time.monotonic() + API_TIMEOUT_S
+        with self.readers.lend() as handle:
+            while True:
+                code, rows = handle.metadata(name, int(API_TIMEOUT_S * 1000))[name]
+                if done(None if code == UnknownTopicOrPartition.code else rows if not code else []):
+                    return
+                if time.monotonic() > deadline:
+                    raise Timeout(what=f"topic {name!r} on all brokers", seconds=API_TIMEOUT_S)
+                time.sleep(_LOOK_PAUSE_S)
+
+    # ---- partitions
+
+    def partition(self, topic: str, number: int) -> ClusterPartition:
+        """Direct access to a partition. Raises UnknownTopicOrPartition."""
+        from logflume.client.cluster.partition import ClusterPartition
+
+        with self._mutex:
+            self._check_open()
+            found = self._partitions.get((topic, number))
+        if found is None:
+            if not 0 <= number < self.topic(topic).partitions:
+                raise UnknownTopicOrPartition(topic=topic, partition=number)
+            with self._mutex:
+                found = self._partitions.setdefault(
+                    (topic, number), ClusterPartition(self, topic, number)
+                )
+        return found
+
+    def partitions(self, topic: str) -> Sequence[ClusterPartition]:
+        """All partitions of a topic, by number."""
+        return [self.partition(topic, number) for number in range(self.topic(topic).partitions)]
+
+    @property
+    def appender(self) -> ClusterProducerCore:
+        """What partitions append through: acks=all, without linger."""
+        with self._mutex:
+            self._check_open()
+            if self._appender is None:
+                from logflume.client.cluster.producing import ClusterProducerCore
+
+                config = parse(ProducerConfig, {"linger.ms": 0}, foreign={})
+                self._appender = ClusterProducerCore(self, config)
+            return self._appender
+
+    def delete_records(self, topic: str, number: int, before: int) -> int:
+        """Make `before` (-1: the end) the partition's first offset; returns the new start offset."""
+        return self.admin.delete_records(topic, number, before)
+
+    def partition_reports(self) -> list[PartitionReport]:
+        """Recovery is the brokers' own."""
+        return []
+
+    # ---- producers and consumers
+
+    def parse(self, table: type[C], options: Mapping[str, object]) -> C:
+        """As config.parse; connection options are refused with where to give them."""
+        return parse(table, options, foreign=dict.fromkeys(table.foreign, _ADDRESS))
+
+    def producer_core(
+        self, config: ProducerConfig, wake: Callable[[], None]
+    ) -> ClusterProducerCore:
+        """What a producer sends through."""
+        from logflume.client.cluster.producing import ClusterProducerCore
+
+        self._check_open()
+        return ClusterProducerCore(self, config)
+
+    def consumer_handle(self, settings: Mapping[str, str], fail: Fail) -> ConsumerHandle:
+        """A connection that fetches."""
+        from logflume._native.rdkafka_consumer import ConsumerHandle
+
+        self._check_open()
+        return ConsumerHandle(self.settings(settings), self.made(fail))
+
+    def assignment(self, config: ConsumerConfig) -> ClusterAssignment:
+        """What a consumer reads."""
+        from logflume.client.cluster.assignment import ClusterAssignment
+
+        return ClusterAssignment(self, config)
+
+    def subscription(
+        self,
+        config: ConsumerConfig,
+        assignment: ClusterAssignment,
+        give_back: Callable[[], None],
+    ) -> ClusterSubscription:
+        """What a consumer asked for."""
+        from logflume.client.cluster.subscription import ClusterSubscription
+
+        return ClusterSubscription(self, config, assignment, give_back)
+
+    # ---- life
+
+    def close(self) -> None:
+        """Close what partitions used; producers and consumers were closed before. Idempotent."""
+        with self._mutex:
+            if self._closed:
+                return
+            self._closed = True
+            appender, readers = self._appender, self._readers
+        if appender is not None:
+            appender.close()
+        if readers is not None:
+            readers.close()
+
+
+def _log(level: int, facility: str, text: str) -> None:
+    """librdkafka's log lines, by syslog's levels; what breaks a call is told by an error besides."""
+    from logflume.observe import get_logger
+
+    logger = get_logger("logflume.kafka")
+    say = logger.debug if level >= 6 else logger.info
+    say("librdkafka", facility=facility, said=text)
+
+
+def _note_error(code: int, text: str) -> None:
+    """librdkafka's notes of trouble that it goes on trying to mend."""
+    from logflume.observe import get_logger
+
+    get_logger("logflume.kafka").info("cluster_trouble", code=code, said=text)

@@ -1,0 +1,207 @@
+"""Sending to a cluster: topics looked up once, a thread that settles deliveries, deadlines instead of full buffers."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from logflume._native.rdkafka_many import ManyRecords
+from logflume._native.rdkafka_producer import ProducerHandle
+from logflume.client.cluster.failures import Fail
+from logflume.client.cluster.settings import producer_settings
+from logflume.config.names import INTERNAL_TOPICS
+from logflume.errors import Closed, InvalidTopicName, RecordTooLarge, UnknownTopicOrPartition
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from logflume._native.rdkafka_delivery import RemoteDelivery
+    from logflume._native.rdkafka_producer import RemoteTopic
+    from logflume.client.cluster.cluster import Cluster
+    from logflume.config import ProducerConfig
+
+__all__ = ["ClusterProducerCore"]
+
+_SERVE_MS = 500
+_FLUSH_MS = 500
+_REFRESH_S = 30.0  # how often the number of a topic's partitions is asked for where it decides
+
+
+class ClusterProducerCore:
+    """See client.engine.ProducerCore. Thread-safe."""
+
+    def __init__(self, cluster: Cluster, config: ProducerConfig) -> None:
+        self._cluster = cluster
+        self._config = config
+        self.handle = ProducerHandle(
+            cluster.settings(producer_settings(config)),
+            cluster.made(Fail(transactional_id=config.transactional_id)),
+            partitioner=config.partitioner,
+            block_s=config.max_block_ms / 1000,
+        )
+        self._topics: dict[str, RemoteTopic] = {}
+        self._mutex = threading.Lock()
+        self._closed = False
+        self._thread = threading.Thread(
+            target=_serve, args=(self.handle,), name="logflume-deliveries", daemon=True
+        )
+        self._thread.start()
+
+    # ---- topics
+
+    def _topic(self, name: str, partition: int | None) -> RemoteTopic:
+        found = self._topics.get(name)
+        if found is not None and (partition is None or 0 <= partition < found.partitions):
+            if self._config.partitioner == "murmur2":
+                return found
+            if time.monotonic() - found.looked < _REFRESH_S:
+                return found
+        return self._look_up(name, partition)
+
+    def _look_up(self, name: str, partition: int | None) -> RemoteTopic:
+        if self._closed:
+            raise Closed(what="the producer")
+        if not isinstance(name, str):
+            raise TypeError(f"a topic is a str, not {type(name).__name__}")
+        if name in INTERNAL_TOPICS:
+            raise InvalidTopicName(topic=name, reason="internal topics are written by Kafka only")
+        count = self._cluster.count_partitions(self.handle, name)
+        if partition is not None and not 0 <= partition < count:
+            raise UnknownTopicOrPartition(topic=name, partition=partition)
+        with self._mutex:
+            found = self._topics[name] = self.handle.topic(name, count)
+        return found
+
+    def topics(self) -> list[tuple[str, int]]:
+        """Topics sent to so far, and their partitions as known."""
+        return [(name, topic.partitions) for name, topic in self._topics.items()]
+
+    def seen(self, topic: str) -> object:
+        """Settings are the brokers' matter."""
+        return None
+
+    def forget(self, topic: str) -> None:
+        """Look the topic up anew at the next send."""
+        self._topics.pop(topic, None)
+
+    # ---- sending
+
+    def send(
+        self,
+        topic: str,
+        value: Any,
+        key: Any = None,
+        headers: Any = None,
+        partition: int | None = None,
+        timestamp: int | None = None,
+    ) -> RemoteDelivery:
+        """See Producer.send; waits up to max.block.ms for room in the buffer."""
+        known = self._topic(topic, partition)
+        try:
+            return self.handle.send(
+                known, value, key, headers, -1 if partition is None else partition, timestamp
+            )
+        except RecordTooLarge:
+            raise RecordTooLarge(
+                size=len(value or b"") + len(key or b""),
+                limit=self._config.max_request_size,
+                property="max.request.size",
+            ) from None
+        except Closed:
+            raise Closed(what="the producer") from None
+
+    def send_many(
+        self,
+        topic: str,
+        values: Any,
+        keys: Any = None,
+        partition: int | None = None,
+        timestamps: Any = None,
+        headers: Any = None,
+    ) -> int:
+        """See Producer.send_many."""
+        return self.append_many(topic, values, keys, partition, timestamps, headers)[0]
+
+    def append_many(
+        self,
+        topic: str,
+        values: Any,
+        keys: Any,
+        partition: int | None,
+        timestamps: Any,
+        headers: Any,
+    ) -> tuple[int, int]:
+        """As send_many; the number of records, and the lowest offset that they got."""
+        known = self._topic(topic, partition)
+        if not hasattr(values, "__len__"):
+            values = list(values)
+        number = -1 if partition is None else partition
+        return ManyRecords(self.handle, known, number, values, keys, timestamps, headers).send()
+
+    def flush(self) -> None:
+        """Return when all is settled: delivery.timeout.ms bounds that. Raises the first failure nobody asked for."""
+        if self._closed:
+            raise Closed(what="the producer")
+        while not self.handle.flush(_FLUSH_MS):
+            time.sleep(0.001)  # reported, and not settled by the thread yet
+        self._raise_failure()
+
+    def _raise_failure(self) -> None:
+        failure = self.handle.take_failure()
+        if failure is not None:
+            raise failure
+
+    def publish(self) -> None:
+        """Nothing to do: what lingers is sent after linger.ms."""
+
+    def note_failure(self, error: Exception) -> None:
+        """There is no ticker that could fail."""
+        raise error
+
+    def tick(self) -> float | None:
+        """There is nothing to tick for."""
+        return None
+
+    # ---- life
+
+    def is_closed(self) -> bool:
+        """True after close()."""
+        return self._closed
+
+    def close(self) -> None:
+        """Flush, then refuse further sends. Idempotent."""
+        with self._mutex:
+            if self._closed:
+                return
+            self._closed = True
+        try:
+            while not self.handle.flush(_FLUSH_MS):
+                time.sleep(0.001)
+        finally:
+            with self._mutex:
+                for topic in self._topics.values():
+                    self.handle.drop_topic(topic)
+                self._topics = {}
+            failure = self.handle.take_failure()
+            self.handle.close()
+            self._thread.join()
+        if failure is not None:
+            raise failure
+
+    def abandon(self) -> None:
+        """In a forked child: the parent's connection and threads are not there; this copy is closed."""
+        self._closed = True
+
+
+def _serve(handle: ProducerHandle) -> None:
+    """Settles deliveries as long as the handle is open."""
+    while True:
+        try:
+            handle.serve(_SERVE_MS)
+        except Closed:
+            return
+        except Exception as error:  # of a callback: the others go on
+            from logflume.observe import get_logger
+
+            get_logger("logflume.kafka").error("delivery_callback_failed", error=error)

@@ -1,0 +1,64 @@
+"""Errors of Kafka clusters, and of what is not installed."""
+
+from __future__ import annotations
+
+from logflume.errors.base import LogflumeError
+
+__all__ = [
+    "AuthenticationFailed",
+    "ClusterError",
+    "ClusterUnreachable",
+    "MissingExtra",
+    "NotAuthorized",
+    "RetriableClusterError",
+]
+
+
+class ClusterError(LogflumeError):
+    """What a Kafka cluster or librdkafka (negative codes) says and no other class names.
+
+    `code` and `retriable` are those of this error, not of the class.
+    """
+
+    template = "the cluster says: {reason} (code {kafka_code})"
+    reason: str
+    kafka_code: int
+
+
+class RetriableClusterError(ClusterError):
+    """A ClusterError after which the same call may succeed."""
+
+    retriable = True
+
+
+class ClusterUnreachable(LogflumeError):
+    """No broker of the cluster can be reached."""
+
+    retriable = True
+    template = "the cluster cannot be reached: {reason}"
+    reason: str
+
+
+class AuthenticationFailed(LogflumeError):
+    """The cluster does not take the user, password or certificate; or TLS failed."""
+
+    code = 58
+    template = "authentication failed: {reason}"
+    reason: str
+
+
+class NotAuthorized(LogflumeError):
+    """The user may not do this."""
+
+    code = 29
+    template = "not authorized: {reason}"
+    reason: str
+
+
+class MissingExtra(LogflumeError, ImportError):
+    """Something is needed that `pip install logflume[{extra}]` brings."""
+
+    template = "{what} needs pip install 'logflume[{extra}]'[: {reason}]"
+    what: str
+    extra: str
+    reason: str | None = None
