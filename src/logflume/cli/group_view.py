@@ -7,16 +7,22 @@ import time
 from logflume.config.names import OFFSETS_TOPIC, check_group
 from logflume.coordinator import group_files
 from logflume.coordinator.group_description import EMPTY, GroupDescription
+from logflume.coordinator.group_loading import GroupLoader
+from logflume.coordinator.logged_groups import describe_logged
 from logflume.coordinator.offset_store import OffsetStore
 from logflume.coordinator.offsets_schema import partition_for
 from logflume.errors import GroupNotEmpty, GroupNotFound, UnknownTopicOrPartition
+from logflume.log.ids import encode_id
 from logflume.types import NamedTuple, OffsetAndMetadata, TopicPartition
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from uuid import UUID
 
     from logflume.client.log import Log
+    from logflume.coordinator.classic_group import ClassicGroup
+    from logflume.coordinator.consumer_group import ConsumerGroup
 
 __all__ = ["GroupView", "Progress"]
 
@@ -42,9 +48,25 @@ class GroupView:
             self._count = log.describe_topic(OFFSETS_TOPIC).partitions
         except UnknownTopicOrPartition:
             self._count = 0  # nobody was ever in a group here
+        self._stores: dict[int, OffsetStore] = {}
+        self._loaders: dict[int, GroupLoader] = {}
 
     def _store(self, number: int) -> OffsetStore:
-        return OffsetStore(self._log.partition(OFFSETS_TOPIC, number))
+        if number not in self._stores:
+            loader = self._loaders[number] = GroupLoader()
+            partition = self._log.partition(OFFSETS_TOPIC, number)
+            self._stores[number] = OffsetStore(partition, on_other=loader.take)
+        return self._stores[number]
+
+    def _of_brokers(self, number: int) -> dict[str, ClassicGroup | ConsumerGroup]:
+        """Groups that Kafka clients of a broker were in, by name."""
+        self._store(number).refresh()
+        return self._loaders[number].groups()
+
+    def _name_of(self, topic_id: UUID) -> str | None:
+        text = encode_id(topic_id.bytes)
+        entries = self._log.directory.entries().items()
+        return next((name for name, entry in entries if entry.topic_id == text), None)
 
     def _store_of(self, group: str) -> OffsetStore:
         return self._store(partition_for(group, self._count))
@@ -61,6 +83,10 @@ class GroupView:
         for number in range(self._count):
             for group in self._store(number).groups():
                 found.setdefault(group, EMPTY)
+            for name, group_of_broker in self._of_brokers(number).items():
+                if found.get(name, EMPTY) == EMPTY:
+                    served = group_files.is_served(self._path(name))
+                    found[name] = group_of_broker.state if served else EMPTY
         return dict(sorted(found.items()))
 
     def describe(self, group: str) -> GroupDescription:
@@ -68,12 +94,20 @@ class GroupView:
         check_group(group)
         if not self._count:
             raise GroupNotFound(group=group)
+        path = self._path(group)
         try:
-            return group_files.describe_group(self._path(group), group, now=time.monotonic())
+            embedded = group_files.describe_group(path, group, now=time.monotonic())
         except GroupNotFound:
-            if not self.offsets(group):
-                raise
-            return GroupDescription(group, EMPTY, 0, None, ())
+            embedded = GroupDescription(group, EMPTY, 0, None, ())
+            is_known = bool(self.offsets(group))
+        else:
+            is_known = True
+        logged = self._of_brokers(partition_for(group, self._count)).get(group)
+        if logged is not None and not embedded.members:
+            return describe_logged(logged, self._name_of, served=group_files.is_served(path))
+        if not is_known:
+            raise GroupNotFound(group=group)
+        return embedded
 
     def offsets(self, group: str) -> dict[TopicPartition, OffsetAndMetadata]:
         """What the group committed."""
@@ -130,4 +164,8 @@ class GroupView:
             group_files.delete_group(self._path(group), group, now=time.monotonic())
         except GroupNotFound:
             pass  # it committed without ever having a member
-        return self._store_of(group).delete(group)
+        store = self._store_of(group)
+        logged = self._of_brokers(partition_for(group, self._count)).get(group)
+        if logged is not None:
+            store.append(logged.tombstones(), durable=True)
+        return store.delete(group)

@@ -57,12 +57,15 @@ def describe(group: _Group, /, *, context: Shared) -> None:
         view = GroupView(log)
         description = view.describe(group)
         progress = view.progress(group)
-    members = Table("MEMBER", "CLIENT", ">PID", "JOINED", "ALIVE", "OWNS")
+    members = Table("MEMBER", "CLIENT", ">PID OR HOST", "JOINED", "ALIVE", "OWNS")
     for member in description.members:
         owned = ", ".join(map(str, member.owned)) or "-"
         name = member.instance_id or member.client_id or "-"
         alive = "yes" if member.alive else "no"
-        members.add(member.member_id, name, member.pid, time_text(member.joined_ms), alive, owned)
+        # A broker's client has an address instead of a process of this machine.
+        place = str(member.pid) if member.pid else member.client_host.lstrip("/")
+        joined = time_text(member.joined_ms) if member.joined_ms else "-"
+        members.add(member.member_id, name, place, joined, alive, owned)
     head = f"{group}: {description.state.lower()}, {plural(len(description.members), 'member')}"
     if description.assignor:
         head += f", assigned by {description.assignor}, generation {description.generation}"
@@ -76,8 +79,9 @@ def describe(group: _Group, /, *, context: Shared) -> None:
                 "member_id": member.member_id,
                 "client_id": member.client_id,
                 "instance_id": member.instance_id,
-                "pid": member.pid,
-                "joined_ms": member.joined_ms,
+                "client_host": member.client_host or None,
+                "pid": member.pid or None,
+                "joined_ms": member.joined_ms or None,
                 "alive": member.alive,
                 "topics": list(member.topics),
                 "assigned": [list(where) for where in member.assigned],

@@ -13,7 +13,13 @@ from logflume.types import TopicPartition
 
 from .record_fields import FieldReader, FieldWriter
 
-__all__ = ["CONSUMER_PROTOCOL", "decode_topics", "encode_assignment", "encode_subscription"]
+__all__ = [
+    "CONSUMER_PROTOCOL",
+    "decode_assignment",
+    "decode_topics",
+    "encode_assignment",
+    "encode_subscription",
+]
 
 CONSUMER_PROTOCOL = "consumer"
 """Protocol type of groups whose members are consumers (Kafka Connect and others have their own)."""
@@ -54,3 +60,18 @@ def encode_assignment(partitions: Iterable[TopicPartition]) -> bytes:
     out.array(by_topic.items(), write)
     out.int32(NULL)
     return out.done()
+
+
+def decode_assignment(data: bytes) -> tuple[TopicPartition, ...]:
+    """Partitions of an assignment, sorted; none where the bytes are no assignment."""
+
+    def topic(reader: FieldReader) -> list[TopicPartition]:
+        name = reader.string()
+        return [TopicPartition(name, number) for number in reader.array(FieldReader.int32)]
+
+    reader = FieldReader(data, "assignment of a consumer")
+    try:
+        reader.int16()
+        return tuple(sorted(where for found in reader.array(topic) for where in found))
+    except InvalidRecord:
+        return ()

@@ -40,7 +40,9 @@ class MemberDescription:
     assigned: tuple[TopicPartition, ...]
     owned: tuple[TopicPartition, ...]
     alive: bool
-    """False for a static member that is gone but may still return."""
+    """False for a static member that is gone but may still return, and for all while their broker is down."""
+    client_host: str = ""
+    """Of a Kafka client of a broker, which has no `pid` and no `joined_ms` (0)."""
 
 
 @dataclass(frozen=True, slots=True)

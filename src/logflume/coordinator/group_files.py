@@ -21,6 +21,7 @@ __all__ = [
     "delete_group",
     "describe_group",
     "group_file_path",
+    "is_served",
     "list_groups",
     "remove_member",
 ]
@@ -59,6 +60,18 @@ def describe_group(path: str, group: str, *, now: float) -> GroupDescription:
     try:
         with file.locked(shared=True):
             return describe_table(_read(file, group), file, now)
+    finally:
+        file.close()
+
+
+def is_served(path: str) -> bool:
+    """Whether a broker's clients are the group's members now."""
+    try:
+        file = GroupFile(path, read_only=True)
+    except FileNotFoundError:
+        return False
+    try:
+        return file.is_brokers
     finally:
         file.close()
 
