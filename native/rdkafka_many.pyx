@@ -98,7 +98,8 @@ cdef class ManyRecords:
         try:
             self.handle.put_within(self.topic, values[at], None if keys is None else keys[at],
                                    None if headers is None else headers[at], self.partition,
-                                   None if timestamps is None else timestamps[at], lf_rd_group_tag(self.group))
+                                   None if timestamps is None else timestamps[at], lf_rd_group_tag(self.group),
+                                   self.handle.block_s)
         except BaseException:
             lf_rd_group_add(self.group, -1)
             raise

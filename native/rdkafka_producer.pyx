@@ -144,7 +144,7 @@ cdef class ProducerHandle(Handle):
         return code
 
     cdef int put_within(self, RemoteTopic topic, object value, object key, object headers, int32_t partition,
-                        object timestamp, void *whose) except -1:
+                        object timestamp, void *whose, double seconds) except -1:
         """put(), waiting for room; raises what else goes wrong."""
         cdef int64_t n = -1, kn = -1, stamp = NO_STAMP
         cdef const uint8_t *v = NULL
@@ -171,21 +171,35 @@ cdef class ProducerHandle(Handle):
             code = self.put(topic, v, n, k, kn, headers, partition, stamp, whose)
             if code != LF_RD_ERR_QUEUE_FULL:
                 break
-            deadline = deadline or time.monotonic() + self.block_s
+            deadline = deadline or time.monotonic() + seconds
             self.wait_for_room(deadline)
         return self.check(code)
 
-    def send(self, RemoteTopic topic, value, key, headers, int32_t partition, timestamp):
-        """One record on its way (`partition` -1: by the partitioner); its RemoteDelivery. Raises Timeout when there is
-        no room within the time, and what librdkafka refuses."""
+    def delivery(self, RemoteTopic topic, int32_t partition):
+        """The RemoteDelivery of a record that is not on its way yet."""
         cdef RemoteDelivery out = RemoteDelivery.__new__(RemoteDelivery)
         out.producer = self
         out.topic = topic.name
         out.partition = partition
         out.at = -1
+        return out
+
+    def fail_delivery(self, RemoteDelivery delivery, error):
+        """It will not be on its way."""
+        cdef dict loops = {}
+        if self.failure is None:
+            self.failure = error
+        delivery.settle(error, delivery.partition, -1, -1, loops)
+        self.tell_loops(loops)
+
+    def send(self, RemoteTopic topic, value, key, headers, int32_t partition, timestamp, RemoteDelivery held=None,
+             bint wait=True):
+        """One record on its way (`partition` -1: by the partitioner); its RemoteDelivery, `held` if there is one already.
+        Raises Timeout when there is no room within the time (without `wait`, now), and what librdkafka refuses."""
+        cdef RemoteDelivery out = self.delivery(topic, partition) if held is None else held
         Py_INCREF(out)
         try:
-            self.put_within(topic, value, key, headers, partition, timestamp, <void *>out)
+            self.put_within(topic, value, key, headers, partition, timestamp, <void *>out, self.block_s if wait else 0)
         except BaseException:
             Py_DECREF(out)
             raise
@@ -237,15 +251,19 @@ cdef class ProducerHandle(Handle):
         finally:
             self.leave()
         self.settled += count
+        self.tell_loops(loops)
+        if self.waiting:
+            with self.changed:
+                self.changed.notify_all()
+        return count + 1
+
+    cdef int tell_loops(self, dict loops) except -1:
         for loop, waiting in loops.items():
             try:
                 loop.call_soon_threadsafe(tell, waiting)
             except RuntimeError:
                 pass        # the loop is closed: nobody waits any more
-        if self.waiting:
-            with self.changed:
-                self.changed.notify_all()
-        return count + 1
+        return 0
 
     def _settle(self, RemoteDelivery delivery, int32_t i, dict loops):
         cdef lf_rd_report *r = &self.reports[i]

@@ -38,5 +38,6 @@ cdef class ProducerHandle(Handle):
     cdef int put(self, RemoteTopic topic, const void *value, int64_t n, const void *key, int64_t kn, object headers,
                  int32_t partition, int64_t stamp, void *whose) except? -1
     cdef int put_within(self, RemoteTopic topic, object value, object key, object headers, int32_t partition,
-                        object timestamp, void *whose) except -1
+                        object timestamp, void *whose, double seconds) except -1
+    cdef int tell_loops(self, dict loops) except -1
     cdef int wait_for_room(self, double deadline) except -1

@@ -57,6 +57,7 @@ class Consumer:
         self._stream = RecordStream(consumer.records, self._next_record)
         self._rested = 0.0
         self._ending = False
+        self._remote = log.engine.is_remote  # calls may wait for a network
 
     # ---- how calls are made
 
@@ -77,7 +78,7 @@ class Consumer:
     async def _quick(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
         """A call that does not wait for anything, unless a group's changes come with it."""
         await self._ready()
-        if self._consumer.in_group or self._turns.listening:
+        if self._remote or self._consumer.in_group or self._turns.listening:
             result = await self._turns.thread(function, *args, **kwargs)
         else:
             result = function(*args, **kwargs)

@@ -27,7 +27,7 @@ __all__ = ["Log", "Opening", "open_log"]
 
 
 def open_log(path: str | os.PathLike[str], *, read_only: bool = False, **config: object) -> Opening:
-    """Open a log directory: `async with logflume.aio.open("data") as log`, or `log = await logflume.aio.open("data")`.
+    """Open a log: `async with logflume.aio.open("data") as log`, or `log = await logflume.aio.open("data")`.
 
     Parameters and errors as logflume.open; errors come when it is awaited or entered.
     """
@@ -91,6 +91,8 @@ class Log:
 
     async def topics(self, *, internal: bool = False) -> list[str]:
         """Names, sorted; internal topics only with `internal=True`."""
+        if self._log.engine.is_remote:
+            return await in_thread(self._log.topics, internal=internal)
         return self._log.topics(internal=internal)
 
     async def create_topic(
@@ -121,10 +123,12 @@ class Log:
 
     async def describe_topic(self, name: str) -> TopicInfo:
         """Name, id, number of partitions and settings. Raises UnknownTopicOrPartition."""
+        if self._log.engine.is_remote:
+            return await in_thread(self._log.describe_topic, name)
         return self._log.describe_topic(name)
 
     def __getitem__(self, name: str) -> Topic:
-        """`log["clicks"]`. Raises UnknownTopicOrPartition."""
+        """`log["clicks"]`; on a cluster it is asked for in the loop. Raises UnknownTopicOrPartition."""
         self._log.describe_topic(name)
         return Topic(self._log, name)
 
@@ -133,13 +137,13 @@ class Log:
 
     def partition(self, topic: str, number: int) -> Partition:
         """Direct access to a partition. `await` it to have it opened (and recovered, if need be) off the loop."""
-        return Partition(self._log.directory, topic, number)
+        return Partition(self._log.engine, topic, number)
 
     # ---- writing and reading
 
     def producer(self, **config: object) -> Producer:
         """A Producer; options as keywords, as for logflume.Log.producer."""
-        return Producer(self._log.directory, self._log.producer(**config))
+        return Producer(self._log.engine, self._log.producer(**config))
 
     def consumer(
         self,

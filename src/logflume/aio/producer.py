@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any
 
+    from logflume.client.engine import Engine
     from logflume.client.producer import Producer as SyncProducer
     from logflume.config import ProducerConfig
-    from logflume.log.directory import LogDirectory
 
 __all__ = ["Producer"]
 
@@ -28,13 +28,14 @@ class Producer:
     """send(topic, value, key=None, headers=None, partition=None, timestamp=None) -> Delivery; not a coroutine.
 
     As logflume.Producer.send, with its errors. A topic's partitions are opened at the first send to it, in the
-    loop; `await producer.partitions_for(topic)` before does that off the loop.
+    loop; `await producer.partitions_for(topic)` before does that off the loop. On a cluster a full buffer does not
+    stop the loop: what is sent then waits its turn, up to max.block.ms; await deliveries now and then.
     """
 
-    def __init__(self, directory: LogDirectory, producer: SyncProducer) -> None:
-        self._directory = directory
+    def __init__(self, engine: Engine, producer: SyncProducer) -> None:
+        self._engine = engine
         self._producer = producer
-        self.send = producer.send
+        self.send = producer.send_soon
 
     @property
     def blocking(self) -> SyncProducer:
@@ -74,7 +75,7 @@ class Producer:
 
     async def partitions_for(self, topic: str) -> int:
         """Number of the topic's partitions, which are open afterwards. Raises UnknownTopicOrPartition."""
-        return len(await in_thread(self._directory.partitions, topic))
+        return len(await in_thread(self._engine.partitions, topic))
 
     async def close(self) -> None:
         """Flush, then refuse further sends. Idempotent. Raises the first failure since the last flush."""

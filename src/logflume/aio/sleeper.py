@@ -7,6 +7,7 @@ import os
 import threading
 
 from logflume._native.news import News, NewsWait
+from logflume.aio.descriptors import unwatch_descriptor, watch_descriptor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,11 +92,13 @@ class Sleeper:
         self._future: asyncio.Future[None] | None = None
         self._wait: NewsWait | None = None
         self._key: list[Any] = []
+        self._descriptors: list[int] = []
 
     async def sleep(self, waited: list[Any], seconds: float | None) -> None:
         """Return when one of `waited` has news, at `wake()`, or after `seconds`.
 
-        `waited`: PartitionReaders (news is a record at the position), or (log, offset) pairs.
+        `waited`: PartitionReaders (news is a record at the position), (log, offset) pairs, or what has a fileno()
+        that becomes readable with news.
         """
         self._future = future = self._loop.create_future()
         self._arm(waited)
@@ -108,6 +111,12 @@ class Sleeper:
                 timer.cancel()
 
     def _arm(self, waited: list[Any]) -> None:
+        self._disarm_descriptors()
+        if waited and hasattr(waited[0], "fileno"):
+            self._descriptors = [item.fileno() for item in waited]
+            for descriptor in self._descriptors:
+                watch_descriptor(self._loop, descriptor, self)
+            return
         key = [(item, getattr(item, "position", None)) for item in waited]
         if self._wait is not None and self._wait.armed and key == self._key:
             return
@@ -128,3 +137,9 @@ class Sleeper:
         if self._wait is not None:
             _shared_watch().news.disarm(self._wait)
             self._wait = None
+        self._disarm_descriptors()
+
+    def _disarm_descriptors(self) -> None:
+        for descriptor in self._descriptors:
+            unwatch_descriptor(self._loop, descriptor, self)
+        self._descriptors = []

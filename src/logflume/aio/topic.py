@@ -18,24 +18,24 @@ class Topic:
     """`log["clicks"]`: a sequence of partitions, opened when first used."""
 
     def __init__(self, log: SyncLog, name: str) -> None:
-        self._directory = log.directory
+        self._engine = log.engine
         self.name = name
 
     @property
     def config(self) -> TopicConfig:
         """The topic's settings."""
-        return self._directory.topic(self.name).config
+        return self._engine.topic(self.name).config
 
     @property
     def topic_id(self) -> str | None:
         """Kafka's topic id, 22 characters; None for a topic found without one."""
-        return self._directory.topic(self.name).topic_id
+        return self._engine.topic(self.name).topic_id
 
     def __len__(self) -> int:
-        return self._directory.topic(self.name).partitions
+        return self._engine.topic(self.name).partitions
 
     def __getitem__(self, number: int) -> Partition:
-        return Partition(self._directory, self.name, number)
+        return Partition(self._engine, self.name, number)
 
     def __iter__(self) -> Iterator[Partition]:
         return (self[number] for number in range(len(self)))

@@ -40,6 +40,8 @@ class Producer:
         self._core = log.engine.producer_core(self.config, _Waker(self))
         # The native method itself: calling through the one below would cost half as much again as the send.
         self.send = self._core.send  # type: ignore[method-assign]
+        # As send, for event loops: never waits for room.
+        self.send_soon = getattr(self._core, "send_soon", self._core.send)
         self._wanted = threading.Event()
         self._ticker: threading.Thread | None = None
         self._mutex = threading.Lock()

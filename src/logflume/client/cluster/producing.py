@@ -8,12 +8,14 @@ import time
 from logflume._native.rdkafka_many import ManyRecords
 from logflume._native.rdkafka_producer import ProducerHandle
 from logflume.client.cluster.failures import Fail
+from logflume.client.cluster.overflow import Overflow
 from logflume.client.cluster.settings import producer_settings
 from logflume.config.names import INTERNAL_TOPICS
 from logflume.errors import Closed, InvalidTopicName, RecordTooLarge, UnknownTopicOrPartition
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from logflume._native.rdkafka_delivery import RemoteDelivery
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["ClusterProducerCore"]
 
 _SERVE_MS = 500
+_WAITING_MS = 10  # while records wait for room
 _FLUSH_MS = 500
 _REFRESH_S = 30.0  # how often the number of a topic's partitions is asked for where it decides
 
@@ -43,8 +46,12 @@ class ClusterProducerCore:
         self._topics: dict[str, RemoteTopic] = {}
         self._mutex = threading.Lock()
         self._closed = False
+        self._overflow = Overflow(self.handle, config.max_block_ms / 1000)
         self._thread = threading.Thread(
-            target=_serve, args=(self.handle,), name="logflume-deliveries", daemon=True
+            target=_serve,
+            args=(self.handle, self._overflow),
+            name="logflume-deliveries",
+            daemon=True,
         )
         self._thread.start()
 
@@ -97,11 +104,34 @@ class ClusterProducerCore:
         timestamp: int | None = None,
     ) -> RemoteDelivery:
         """See Producer.send; waits up to max.block.ms for room in the buffer."""
+        return self._send(topic, value, key, headers, partition, timestamp, self.handle.send)
+
+    def send_soon(
+        self,
+        topic: str,
+        value: Any,
+        key: Any = None,
+        headers: Any = None,
+        partition: int | None = None,
+        timestamp: int | None = None,
+    ) -> RemoteDelivery:
+        """As send, for event loops: where there is no room, the record waits its turn without stopping the loop."""
+        return self._send(topic, value, key, headers, partition, timestamp, self._overflow.send)
+
+    def _send(
+        self,
+        topic: str,
+        value: Any,
+        key: Any,
+        headers: Any,
+        partition: int | None,
+        timestamp: int | None,
+        send: Callable[..., RemoteDelivery],
+    ) -> RemoteDelivery:
         known = self._topic(topic, partition)
+        number = -1 if partition is None else partition
         try:
-            return self.handle.send(
-                known, value, key, headers, -1 if partition is None else partition, timestamp
-            )
+            return send(known, value, key, headers, number, timestamp)
         except RecordTooLarge:
             raise RecordTooLarge(
                 size=len(value or b"") + len(key or b""),
@@ -143,9 +173,12 @@ class ClusterProducerCore:
         """Return when all is settled: delivery.timeout.ms bounds that. Raises the first failure nobody asked for."""
         if self._closed:
             raise Closed(what="the producer")
-        while not self.handle.flush(_FLUSH_MS):
-            time.sleep(0.001)  # reported, and not settled by the thread yet
+        self._wait_for_all()
         self._raise_failure()
+
+    def _wait_for_all(self) -> None:
+        while self._overflow or not self.handle.flush(_FLUSH_MS):
+            time.sleep(0.001)  # reported, and not settled by the thread yet
 
     def _raise_failure(self) -> None:
         failure = self.handle.take_failure()
@@ -176,8 +209,7 @@ class ClusterProducerCore:
                 return
             self._closed = True
         try:
-            while not self.handle.flush(_FLUSH_MS):
-                time.sleep(0.001)
+            self._wait_for_all()
         finally:
             with self._mutex:
                 for topic in self._topics.values():
@@ -194,11 +226,12 @@ class ClusterProducerCore:
         self._closed = True
 
 
-def _serve(handle: ProducerHandle) -> None:
+def _serve(handle: ProducerHandle, overflow: Overflow) -> None:
     """Settles deliveries as long as the handle is open."""
     while True:
         try:
-            handle.serve(_SERVE_MS)
+            handle.serve(_WAITING_MS if overflow else _SERVE_MS)
+            overflow.drain()
         except Closed:
             return
         except Exception as error:  # of a callback: the others go on
