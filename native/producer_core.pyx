@@ -22,7 +22,7 @@ from logflume._native.gather cimport stamp_of
 from logflume._native.input_columns cimport as_timestamps
 from logflume._native.partitioner cimport LF_PARTITION_XXH3, lf_partition_of
 from logflume._native.scatter cimport Scatter
-from logflume._native.staging cimport Stage, encode_headers, raise_status
+from logflume._native.staging cimport Stage, put_headers, raise_status, take_headers
 
 __all__ = ["ProducerCore"]
 
@@ -30,8 +30,8 @@ cdef enum:
     ROUND_ROBIN = 2     # of PARTITIONERS
     STICKY = 3
 
-# Bytes that a record takes in a batch of its own beyond key, value and headers, at most.
-cdef int RECORD_OVERHEAD = 70
+cdef enum:
+    RECORD_OVERHEAD = 70        # bytes that a record takes in a batch of its own beyond key, value and headers, at most
 
 PARTITIONERS = ("murmur2", "xxh3", "round_robin", "sticky")
 
@@ -196,10 +196,9 @@ cdef class ProducerCore(Upkeep):
         cdef Accumulator a
         cdef Stage stage
         cdef Delivery out
-        cdef int64_t when, n = -1, kn = -1, payload
-        cdef int32_t n_headers = 0
+        cdef int64_t when, n = -1, kn = -1, payload, headers_len = 0
         cdef const uint8_t *k = NULL
-        cdef bytes encoded = None
+        cdef tuple taken = None
         cdef int rc
         cdef bint sticky
         # First what may run other code: from the choice of a batch on, no other thread gets a turn until the
@@ -212,7 +211,7 @@ cdef class ProducerCore(Upkeep):
             k = <const uint8_t *>PyBytes_AS_STRING(key)
             kn = PyBytes_GET_SIZE(key)
         if headers:
-            encoded = encode_headers(headers, &n_headers)
+            taken = take_headers(headers, &headers_len)
         when = lf_now_ms() if timestamp is None else stamp_of(timestamp)
         if topic is self.last_name and topic is not None:
             s = self.last_slot
@@ -223,8 +222,7 @@ cdef class ProducerCore(Upkeep):
         if value is not None:
             n = PyBytes_GET_SIZE(value)
         payload = (n if n > 0 else 0) + (kn if kn > 0 else 0)
-        if encoded is not None:
-            payload += PyBytes_GET_SIZE(encoded)
+        payload += headers_len
         if payload + RECORD_OVERHEAD > self.max_request_size:
             raise errors.RecordTooLarge(size=payload, limit=self.max_request_size,
                                         property="max.request.size")
@@ -258,12 +256,13 @@ cdef class ProducerCore(Upkeep):
                 raise
         rc = lf_builder_put(&stage.b, when, k, <int32_t>kn,
                             <const uint8_t *>PyBytes_AS_STRING(value) if n >= 0 else NULL, <int32_t>n,
-                            <const uint8_t *>PyBytes_AS_STRING(encoded) if n_headers else NULL,
-                            PyBytes_GET_SIZE(encoded) if n_headers else 0, n_headers)
+                            headers_len, <int32_t>len(taken) if taken is not None else 0)
         if rc:
             self._drop_empty(a)
             raise_status(rc, payload, self.max_request_size)
-        out = Delivery.__new__(Delivery)
+        if headers_len:
+            put_headers(stage.b.buf + stage.b.len - headers_len, taken)
+        out = <Delivery>Delivery.__new__(Delivery)
         out.batch = a.pending if self.acks else a.fired
         out.index = stage.b.count - 1
         out.stamp = when

@@ -112,7 +112,7 @@ cdef class Scatter:
                             break
                         if stamps != NULL:
                             when = stamps[self.at - first]
-                        rc = lf_builder_put(b, when, k, <int32_t>kn, v, <int32_t>vn, NULL, 0, 0)
+                        rc = lf_builder_put(b, when, k, <int32_t>kn, v, <int32_t>vn, 0, 0)
                         if rc:
                             break
                         self.at += 1
@@ -130,7 +130,7 @@ cdef class Scatter:
                     stage._make_room(payload)
                     if stamps != NULL:
                         when = stamps[self.at - first]
-                    rc = lf_builder_put(&stage.b, when, k, <int32_t>kn, v, <int32_t>vn, NULL, 0, 0)
+                    rc = lf_builder_put(&stage.b, when, k, <int32_t>kn, v, <int32_t>vn, 0, 0)
                     if rc:
                         raise_status(rc, payload, limit)
                     self.at += 1

@@ -5,10 +5,10 @@ takes them to the file.
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
 from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint8_t
 from libc.stdlib cimport free
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 cimport cython
 
@@ -21,7 +21,12 @@ from logflume._native.input_columns cimport InputColumn, lf_in_column
 __all__ = ["Stage"]
 
 cdef extern from "Python.h":
-    const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
+    bint PyUnicode_IS_ASCII(object text)
+    void *PyUnicode_DATA(object text)
+    Py_ssize_t PyUnicode_GET_LENGTH(object text)
+
+cdef extern from "lf/record.h" nogil:
+    uint8_t *lf_put_bytes(uint8_t *to, const uint8_t *source, int64_t n) noexcept
 
 cdef extern from "lf/fill.h" nogil:
     ctypedef struct lf_fill:
@@ -48,69 +53,68 @@ cdef int raise_status(int status, int64_t size, int64_t limit) except -1:
     raise errors.InvalidRecord(reason=f"status {status} of the compressor")
 
 
-cdef bytes _encode_plain_headers(list headers, int32_t *count):
-    """(str, bytes) pairs, which nearly all headers are: sized first, then written once. None for anything else."""
-    cdef Py_ssize_t size = 0, n
-    cdef const char *name
-    cdef uint8_t *p
-    cdef bytes out
+cdef tuple take_headers(object headers, int64_t *size):
+    """One record's headers, checked, as (str, bytes) or (bytes, bytes | None) pairs: put_headers() writes them without
+    running any code. `size`: bytes it will write."""
+    cdef tuple taken
+    cdef int64_t total = 0
+    # In nearly all cases they are just that; a name with surrogates or wide characters is no ASCII string.
+    taken = tuple(headers) if type(headers) is list else None
+    if taken is None or not are_plain(taken):
+        taken = _make_plain(headers)
+    for pair in taken:
+        total += _header_size((<tuple>pair)[0]) + _header_size((<tuple>pair)[1])
+    size[0] = total
+    return taken
+
+
+cdef bint are_plain(tuple headers):
     for pair in headers:
         if type(pair) is not tuple or len(<tuple>pair) != 2:
-            return None
-        if type((<tuple>pair)[0]) is not str or type((<tuple>pair)[1]) is not bytes or not (<str>(<tuple>pair)[0]).isascii():
-            return None
-        name = PyUnicode_AsUTF8AndSize((<tuple>pair)[0], &n)
-        size += lf_varint_size(n) + n
-        n = PyBytes_GET_SIZE((<tuple>pair)[1])
-        size += lf_varint_size(n) + n
-    out = PyBytes_FromStringAndSize(NULL, size)
-    p = <uint8_t *>PyBytes_AS_STRING(out)
-    for pair in headers:
-        name = PyUnicode_AsUTF8AndSize((<tuple>pair)[0], &n)
-        p = lf_put_varint(p, n)
-        memcpy(p, name, n)
-        p += n
-        n = PyBytes_GET_SIZE((<tuple>pair)[1])
-        p = lf_put_varint(p, n)
-        memcpy(p, PyBytes_AS_STRING((<tuple>pair)[1]), n)
-        p += n
-    count[0] = <int32_t>len(headers)
-    return out
+            return False
+        if type((<tuple>pair)[0]) is not str or type((<tuple>pair)[1]) is not bytes or not PyUnicode_IS_ASCII((<tuple>pair)[0]):
+            return False
+    return True
 
 
-cdef bytes encode_headers(object headers, int32_t *count):
-    """Kafka's header records, without their count. `headers`: (str, bytes | None) pairs."""
-    cdef bytearray out = bytearray()
-    cdef uint8_t scratch[16]
-    cdef uint8_t *end
-    if type(headers) is list:
-        plain = _encode_plain_headers(headers, count)
-        if plain is not None:
-            return plain
-    count[0] = 0
+cdef tuple _make_plain(object headers):
+    cdef list out = []
     if hasattr(headers, "items"):
         headers = headers.items()
     for pair in headers:
         try:
             name, value = pair
-            raw = name.encode("utf-8", "surrogateescape") if isinstance(name, str) else bytes(memoryview(name))
+            name = name.encode("utf-8", "surrogateescape") if isinstance(name, str) else bytes(memoryview(name))
         except (TypeError, ValueError):
             raise errors.InvalidRecord(reason=f"a header is a (str, bytes) pair, not {pair!r}") from None
         if isinstance(value, str):
             raise errors.InvalidRecord(reason=f"header {name!r}: the value is bytes or None, not str")
-        end = lf_put_varint(scratch, len(raw))
-        out += (<char *>scratch)[:end - scratch]
-        out += raw
-        if value is None:
-            end = lf_put_varint(scratch, -1)
-            out += (<char *>scratch)[:end - scratch]
-        else:
-            data = bytes(memoryview(value))
-            end = lf_put_varint(scratch, len(data))
-            out += (<char *>scratch)[:end - scratch]
-            out += data
-        count[0] += 1
-    return bytes(out)
+        out.append((name, None if value is None else bytes(memoryview(value))))
+    return tuple(out)
+
+
+cdef int64_t _header_size(object part) noexcept:
+    cdef int64_t n
+    if part is None:
+        return 1
+    n = PyUnicode_GET_LENGTH(part) if type(part) is str else PyBytes_GET_SIZE(part)
+    return lf_varint_size(n) + n
+
+
+cdef uint8_t *put_headers(uint8_t *p, tuple headers) noexcept:
+    """What take_headers() returned, as Kafka's header records; returns their end."""
+    for pair in headers:
+        p = _put_header_part(p, (<tuple>pair)[0])
+        p = _put_header_part(p, (<tuple>pair)[1])
+    return p
+
+
+cdef uint8_t *_put_header_part(uint8_t *p, object part) noexcept:
+    if part is None:
+        return lf_put_varint(p, -1)
+    if type(part) is str:
+        return lf_put_bytes(p, <const uint8_t *>PyUnicode_DATA(part), PyUnicode_GET_LENGTH(part))
+    return lf_put_bytes(p, <const uint8_t *>PyBytes_AS_STRING(part), PyBytes_GET_SIZE(part))
 
 
 @cython.final
@@ -169,11 +173,11 @@ cdef class Stage:
         cdef const uint8_t *v = NULL
         cdef const uint8_t *k = NULL
         cdef int64_t vn = -1, kn = -1
-        cdef bytes encoded = b""
-        cdef int32_t n_headers = 0
+        cdef tuple taken = ()
+        cdef int64_t headers_len = 0
         cdef int rc
         if headers:
-            encoded = encode_headers(headers, &n_headers)
+            taken = take_headers(headers, &headers_len)
         try:
             if PyBytes_CheckExact(value):
                 v = <const uint8_t *>PyBytes_AS_STRING(value)
@@ -195,11 +199,11 @@ cdef class Stage:
                 has_kb = True
                 k = <const uint8_t *>kb.buf
                 kn = kb.len
-            self._make_room((vn if vn > 0 else 0) + (kn if kn > 0 else 0) + len(encoded))
-            rc = lf_builder_put(&self.b, timestamp, k, <int32_t>kn, v, <int32_t>vn,
-                                <const uint8_t *>PyBytes_AS_STRING(encoded), len(encoded), n_headers)
+            self._make_room((vn if vn > 0 else 0) + (kn if kn > 0 else 0) + headers_len)
+            rc = lf_builder_put(&self.b, timestamp, k, <int32_t>kn, v, <int32_t>vn, headers_len, <int32_t>len(taken))
             if rc:
                 raise_status(rc, vn, self.max_message_bytes)
+            put_headers(self.b.buf + self.b.len - headers_len, taken)
         finally:
             if has_vb:
                 PyBuffer_Release(&vb)

@@ -1,30 +1,5 @@
 #include "lf/fill.h"
 
-/* Sixteen bytes at any address: as memcpy, gcc 12 takes each by way of the stack. */
-typedef uint8_t sixteen __attribute__((vector_size(16), aligned(1), may_alias));
-
-/* Short copies, done in line: a call of memcpy costs about as much as the copy of a hundred bytes. */
-static inline void copy_bytes(uint8_t *to, const uint8_t *from, size_t n) {
-    if (n >= 16 && n <= 256) {
-        size_t last = n - 16;
-        for (size_t i = 0; i < last; i += 16) *(sixteen *)(to + i) = *(const sixteen *)(from + i);
-        *(sixteen *)(to + last) = *(const sixteen *)(from + last); /* overlaps what is there already, with the same bytes */
-    } else if (n) {
-        memcpy(to, from, n);
-    }
-}
-
-static inline uint8_t *put_bytes(uint8_t *to, const uint8_t *from, int64_t n) {
-    to = lf_put_varint(to, n);
-    if (n <= 0) return to;
-    copy_bytes(to, from, (size_t)n);
-    return to + n;
-}
-
-static inline size_t field_size(int64_t n) {
-    return (size_t)lf_varint_size(n) + (n > 0 ? (size_t)n : 0);
-}
-
 /* Up to `n` records from one chunk of values and one of keys into the open batch, which has room for what
  * batch_bytes allows. Returns how many fitted. `kind` is a constant where this is inlined. */
 static inline __attribute__((always_inline)) int64_t put_run(const lf_fill *f, lf_builder *b, int64_t n, int kind) {
@@ -50,15 +25,7 @@ static inline __attribute__((always_inline)) int64_t put_run(const lf_fill *f, l
         if (!count) base = max = timestamp;
         else if (timestamp > max) max = timestamp;
         int64_t delta = (int64_t)((uint64_t)timestamp - (uint64_t)base); /* wraps, as reading does */
-        size_t body = 2 + (size_t)lf_varint_size(delta) + (size_t)lf_varint_size(count) + field_size(key_len) +
-                      field_size(value_len);
-        p = lf_put_varint(p, (int64_t)body);
-        *p++ = 0; /* attributes: unused in v2 */
-        p = lf_put_varint(p, delta);
-        p = lf_put_varint(p, count);
-        p = put_bytes(p, key, key_len);
-        p = put_bytes(p, value, value_len);
-        *p++ = 0; /* no headers */
+        p = lf_put_record(p, count, delta, key, key_len, value, value_len, 0, 0);
         count++;
     }
     b->len = (size_t)(p - b->buf);
@@ -123,7 +90,7 @@ static int put_large(lf_fill *f, lf_builder *b) {
     /* Compressed it may fit: finish() looks again. */
     if (!f->codec && payload + LF_BATCH_RECORDS_AT + LF_RECORD_OVERHEAD_MAX > f->message_bytes_max) return LF_E_TOO_LARGE;
     int rc = lf_builder_put(b, f->timestamps ? f->timestamps[f->at] : f->now, key, (int32_t)key_len, value,
-                            (int32_t)value_len, NULL, 0, 0);
+                            (int32_t)value_len, 0, 0);
     if (!rc) step(f, 1);
     return rc;
 }

@@ -45,7 +45,7 @@ static int append(lf_log *log, int codec, int records, int64_t timestamp) {
     lf_builder_reserve(&b, 4096);
     lf_builder_reset(&b);
     for (int i = 0; i < records; i++)
-        lf_builder_put(&b, timestamp + i, (const uint8_t *)"key", 3, (const uint8_t *)"some value of some length", i % 25, NULL, 0, 0);
+        lf_builder_put(&b, timestamp + i, (const uint8_t *)"key", 3, (const uint8_t *)"some value of some length", i % 25, 0, 0);
     int rc = lf_builder_finish(&b, codecs, codec, LF_LEVEL_DEFAULT);
     if (!rc) rc = lf_log_append(log, b.buf, b.start, false, 1, &info, &e);
     free(b.buf);

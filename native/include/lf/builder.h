@@ -10,8 +10,8 @@
 #include "lf/batch_layout.h"
 #include "lf/codecs.h"
 #include "lf/crc32c.h"
+#include "lf/record.h"
 #include "lf/status.h"
-#include "lf/varint.h"
 
 typedef struct lf_builder {
     uint8_t *buf;           /* finished batches first, then the open one */
@@ -56,36 +56,22 @@ static inline int lf_builder_reserve(lf_builder *b, size_t more) {
     return LF_OK;
 }
 
-/* Most bytes that a record takes in a batch beside its key, value and headers: six varints and the attributes. */
-#define LF_RECORD_OVERHEAD_MAX 36
-
 /* Bytes the open batch would have as a whole, were this record put (an upper bound). */
 static inline size_t lf_builder_size_with(const lf_builder *b, size_t payload) {
     return b->len - b->start + payload + LF_RECORD_OVERHEAD_MAX;
 }
 
-/* `headers`: encoded header records behind their count, `headers_len` bytes; NULL for none. Lengths of -1 are nulls. */
+/* Lengths of -1 are nulls. The caller writes the headers to the last `headers_len` bytes in front of b->len. */
 static inline int lf_builder_put(lf_builder *b, int64_t timestamp, const uint8_t *key, int32_t key_len, const uint8_t *value,
-                                 int32_t value_len, const uint8_t *headers, size_t headers_len, int32_t headers_count) {
+                                 int32_t value_len, size_t headers_len, int32_t headers_count) {
     size_t k = key_len > 0 ? (size_t)key_len : 0, v = value_len > 0 ? (size_t)value_len : 0;
     int rc = lf_builder_reserve(b, k + v + headers_len + LF_RECORD_OVERHEAD_MAX);
     if (rc) return rc;
     if (!b->count) b->base_timestamp = b->max_timestamp = timestamp;
     else if (timestamp > b->max_timestamp) b->max_timestamp = timestamp;
     int64_t delta = (int64_t)((uint64_t)timestamp - (uint64_t)b->base_timestamp); /* wraps, as reading does */
-    size_t body = 1 + (size_t)lf_varint_size(delta) + (size_t)lf_varint_size(b->count) + (size_t)lf_varint_size(key_len) + k +
-                  (size_t)lf_varint_size(value_len) + v + (size_t)lf_varint_size(headers_count) + headers_len;
-    uint8_t *p = lf_put_varint(b->buf + b->len, (int64_t)body);
-    *p++ = 0; /* attributes: unused in v2 */
-    p = lf_put_varint(p, delta);
-    p = lf_put_varint(p, b->count);
-    p = lf_put_varint(p, key_len);
-    if (k) memcpy(p, key, k), p += k;
-    p = lf_put_varint(p, value_len);
-    if (v) memcpy(p, value, v);
-    p = lf_put_varint(p + v, headers_count);
-    if (headers_len) memcpy(p, headers, headers_len), p += headers_len;
-    b->len = (size_t)(p - b->buf);
+    uint8_t *end = lf_put_record(b->buf + b->len, b->count, delta, key, key_len, value, value_len, headers_len, headers_count);
+    b->len = (size_t)(end - b->buf);
     b->count++;
     return LF_OK;
 }

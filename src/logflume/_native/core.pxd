@@ -217,7 +217,7 @@ cdef extern from "lf/builder.h" nogil:
     int lf_builder_reserve(lf_builder *b, size_t more) noexcept
     size_t lf_builder_size_with(const lf_builder *b, size_t payload) noexcept
     int lf_builder_put(lf_builder *b, int64_t timestamp, const uint8_t *key, int32_t key_len, const uint8_t *value,
-                       int32_t value_len, const uint8_t *headers, size_t headers_len, int32_t headers_count) noexcept
+                       int32_t value_len, size_t headers_len, int32_t headers_count) noexcept
     int lf_builder_finish(lf_builder *b, lf_codec_ctx *codecs, int codec, int level) noexcept
 
 

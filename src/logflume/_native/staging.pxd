@@ -34,5 +34,6 @@ cdef class Stage:
                               int64_t start) except -1
 
 
-cdef bytes encode_headers(object headers, int32_t *count)
+cdef tuple take_headers(object headers, int64_t *size)
+cdef uint8_t *put_headers(uint8_t *p, tuple headers) noexcept
 cdef int raise_status(int status, int64_t size, int64_t limit) except -1
