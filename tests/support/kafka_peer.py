@@ -28,7 +28,7 @@ FAULTS = (
     "corrupt",
 )
 
-ADDRESS = re.compile(r"^[\d.]+:\d+$")
+ADDRESS = re.compile(r"^[\d.]+:\d+(,[\d.]+:\d+)*$")
 RECORD = re.compile(
     r"^\| offset: (\d+) (?:CreateTime|LogAppendTime): (-?\d+) keySize: (-?\d+) valueSize: (-?\d+) "
     r".*?headerKeys: \[(.*?)\](?: key: (.*?))?(?: payload: (.*))?$"

@@ -35,11 +35,10 @@ class Partition:
         self._opened: SyncPartition | None = None
 
     async def _open(self) -> SyncPartition:
-        opened = self._opened
-        if opened is None or opened.closed:
-            opened = self._opened = await in_thread(
-                self._engine.partition, self.topic, self.partition
-            )
+        if self._opened is not None and not self._opened.closed:
+            return self._opened
+        opened: SyncPartition = await in_thread(self._engine.partition, self.topic, self.partition)
+        self._opened = opened
         return opened
 
     async def _call(self, method: Callable[[SyncPartition], T]) -> T:
