@@ -15,7 +15,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 from logflume.coordinator.classic_requests import Leaver
 from logflume.coordinator.group_errors import GroupError, GroupRefused
 from logflume.coordinator.group_settings import GroupSettings
-from support.broker_groups import GROUP, World
+from support.broker_groups import GROUP, REBALANCE_MS, World
 
 TOPICS = {"t": 5, "u": 3}
 CALM = settings(max_examples=60, stateful_step_count=60, deadline=None)
@@ -27,7 +27,7 @@ REJOIN = (
 )
 
 
-@dataclass
+@dataclass(eq=False)
 class Consumer:
     """What a client of the consumer protocol knows."""
 
@@ -36,22 +36,26 @@ class Consumer:
     epoch: int = 0
     owned: frozenset = frozenset()
     wishes: dict = field(default_factory=dict)
+    is_unsure: bool = False
 
     def beat(self, world: World, *, lost: bool = False) -> None:
         """One heartbeat; with `lost` its answer does not arrive."""
+        said = dict(self.wishes) if not self.epoch or self.is_unsure else {}
+        if self.epoch:
+            said["owned"] = self.owned
+        if self.is_unsure:
+            said["rebalance_timeout_ms"] = REBALANCE_MS
         try:
             answer = world.heartbeat(
-                self.member_id,
-                self.epoch,
-                instance_id=self.instance_id,
-                **({"owned": self.owned} if self.epoch else {})
-                | (self.wishes if not self.epoch else {}),
+                self.member_id, self.epoch, instance_id=self.instance_id, **said
             )
         except GroupRefused as refused:
             if refused.error not in REJOIN:
                 raise
             self.epoch, self.owned = 0, frozenset()
             return
+        # As clients do: after an answer that did not come everything is said again.
+        self.is_unsure = lost
         if lost:
             return
         if answer.epoch:
@@ -200,7 +204,7 @@ class ConsumerGroups(RuleBasedStateMachine):
             assert consumer.owned == group.members[consumer.member_id].assigned
 
 
-@dataclass
+@dataclass(eq=False)
 class Classic:
     """What a client of the classic protocol knows, and the answer it waits for."""
 

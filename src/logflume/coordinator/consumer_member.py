@@ -15,11 +15,12 @@ __all__ = [
     "ConsumerMember",
 ]
 
-STABLE = 1
+# The numbers are those in Kafka's records.
+STABLE = 0
 """It has its target, as far as it was told."""
-UNREVOKED = 2
+UNREVOKED = 1
 """It has partitions that it must give up, and says so before it gets others."""
-UNRELEASED = 3
+UNRELEASED = 2
 """It waits for partitions that others have not given up yet."""
 
 LEFT_FOR_NOW = -2

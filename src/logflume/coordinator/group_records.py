@@ -61,6 +61,8 @@ REGEX = 16
 CLASSIC_VALUE_VERSION = 3
 NO_TIMESTAMP = -1
 TAG_CLASSIC_MEMBER = 0
+STRUCT_FOLLOWS = 1
+"""Before a structure that may be null, in flexible versions; null is -1."""
 
 Record = tuple[bytes, bytes | None]
 """Key and value; None takes back."""
@@ -265,6 +267,7 @@ def _classic_part(session_timeout_ms: int, protocols: Iterable[tuple[str, bytes]
         out.tags()
 
     out = FieldWriter(flexible=True)
+    out.int8(STRUCT_FOLLOWS)
     out.int32(session_timeout_ms)
     out.array(protocols, protocol)
     out.tags()
@@ -280,7 +283,8 @@ def decode_member(data: bytes) -> MemberMetadata:
     }
     client_id, client_host = reader.string(), reader.string()
     topics = tuple(reader.array(FieldReader.string))
-    regex = reader.string_or_none()
+    # Kafka writes an empty expression for none.
+    regex = reader.string_or_none() or None
     rebalance_ms = reader.int32()
     assignor = reader.string_or_none()
     part = reader.tags().get(TAG_CLASSIC_MEMBER)
@@ -298,13 +302,15 @@ def decode_member(data: bytes) -> MemberMetadata:
     )
 
 
-def _decode_classic_part(data: bytes) -> tuple[int, tuple[tuple[str, bytes], ...]]:
+def _decode_classic_part(data: bytes) -> tuple[int, tuple[tuple[str, bytes], ...]] | None:
     def protocol(reader: FieldReader) -> tuple[str, bytes]:
         named = (reader.string(), reader.bytes_())
         reader.tags()
         return named
 
     reader = FieldReader(data, "classic member of a consumer group", flexible=True)
+    if reader.int8() != STRUCT_FOLLOWS:
+        return None
     return _ended(reader, (reader.int32(), tuple(reader.array(protocol))))
 
 
