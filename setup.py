@@ -74,6 +74,7 @@ CORE_SOURCES: list[str] = [  # native/csrc/
     "log_roll.c",
     "log_sync.c",
     "marker.c",
+    "outcome.c",
     "producer_snapshot.c",
     "producers.c",
     "producers_log.c",
@@ -83,7 +84,9 @@ CORE_SOURCES: list[str] = [  # native/csrc/
     "records.c",
     "segment.c",
     "state.c",
+    "txn_complete.c",
     "txn_index.c",
+    "txn_page.c",
     "txn_recover.c",
 ]
 MODULES: list[str] = [  # native/<name>.pyx -> logflume._native.<name>
@@ -123,6 +126,7 @@ MODULES: list[str] = [  # native/<name>.pyx -> logflume._native.<name>
     "row_picker",
     "scatter",
     "staging",
+    "transactions",
     "waiting",
     "watch",
 ]

@@ -1,6 +1,6 @@
 """Fetching from several partitions, and iterating records one by one."""
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.stdlib cimport free, malloc
 
 cimport cython
@@ -10,6 +10,7 @@ from cpython.exc cimport PyErr_CheckSignals
 from logflume._native.columns cimport Record, RecordBatch
 from logflume._native.core cimport *
 from logflume._native.partition_reader cimport PartitionReader
+from logflume._native.transactions cimport TransactionPage, lf_txn_page, lf_txn_stable_offsets
 
 __all__ = ["Fetcher", "RecordIterator"]
 
@@ -20,6 +21,10 @@ cdef class Fetcher:
 
     def __cinit__(self):
         self.readers = []
+
+    def use_page(self, TransactionPage page):
+        """See each commit in all partitions or in none: completions on this page (None: on no page) count as one moment."""
+        self.page = page
 
     def set_readers(self, readers):
         """Fetch from these from now on (those of paused partitions left out)."""
@@ -38,7 +43,7 @@ cdef class Fetcher:
         if self.failure is not None or records.row < records.end:
             return True
         for reader in self.readers:
-            if reader.next != reader.log.log_end():
+            if reader.next != reader.upper_end():
                 return True
         return False
 
@@ -54,10 +59,11 @@ cdef class Fetcher:
             return out
         # Every partition gets its share of the bytes, so that none starves behind a busy one.
         share = max(max_bytes // n, 65536)
+        self._take_limits()
         for i in range(n):
             k = (self.start + i) % n
             reader = <PartitionReader>self.readers[k]
-            if reader.next >= reader.log.log_end():
+            if reader.next >= (reader.limit if reader.has_limit and not reader.log.is_gone() else reader.log.log_end()):
                 continue
             try:
                 reader.read_into(out, max_records - out.c.n, share)
@@ -73,6 +79,45 @@ cdef class Fetcher:
         self.start = (self.start + 1) % n
         return out
 
+    cdef int _take_limits(self) except -1:
+        """One look at the last stable offsets of all readers of committed records. While a commit is being published
+        they keep those they had."""
+        cdef list given = [], readers = self.readers
+        cdef PartitionReader reader
+        cdef Py_ssize_t i, n
+        cdef lf_state **states
+        cdef int64_t *limits
+        cdef lf_txn_page *page = NULL
+        cdef bint known = False
+        for item in readers:
+            reader = <PartitionReader>item
+            if reader.read_committed and reader.log.log != NULL and not reader.log.closing:
+                given.append(reader)
+        n = len(given)
+        if not n:
+            return 0
+        states = <lf_state **>malloc(n * sizeof(lf_state *))
+        limits = <int64_t *>malloc(n * sizeof(int64_t))
+        try:
+            if states == NULL or limits == NULL:
+                raise MemoryError
+            for i in range(n):
+                states[i] = (<PartitionReader>given[i]).log.log.state
+            if self.page is not None and self.page.page != NULL:
+                page = self.page.page
+            known = lf_txn_stable_offsets(page, states, <int>n, limits)
+            for i in range(n):
+                reader = <PartitionReader>given[i]
+                if known:
+                    reader.limit = limits[i]
+                elif reader.limit > reader.next and not reader.was_limited:
+                    reader.limit = reader.next
+                reader.has_limit = reader.was_limited = True
+        finally:
+            free(states)
+            free(limits)
+        return 0
+
     def wait(self, double seconds, int spin_us=0):
         """Sleep until one of the partitions has news, somebody wakes this, or `seconds` are over.
 
@@ -83,22 +128,25 @@ cdef class Fetcher:
         cdef int rc = LF_E_TIMEOUT
         cdef lf_state **states = <lf_state **>malloc((n + 1) * sizeof(lf_state *))
         cdef int64_t *after = <int64_t *>malloc((n + 1) * sizeof(int64_t))
+        cdef uint8_t *stable = <uint8_t *>malloc(n + 1)
         try:
-            if states == NULL or after == NULL:
+            if states == NULL or after == NULL or stable == NULL:
                 raise MemoryError
             for i in range(n):
                 reader = <PartitionReader>self.readers[i]
                 states[i] = reader.log.enter().state
                 entered += 1
                 after[i] = reader.next
+                stable[i] = reader.read_committed
             with nogil:
-                rc = lf_state_wait(states, after, <int>n, seconds, spin_us)
+                rc = lf_state_wait_stable(states, after, stable, <int>n, seconds, spin_us)
             PyErr_CheckSignals()
         finally:
             for i in range(entered):
                 (<PartitionReader>self.readers[i]).log.leave()
             free(states)
             free(after)
+            free(stable)
         return rc == LF_OK
 
     def wake(self):

@@ -4,7 +4,7 @@ The thread sleeps in one futex wait on the partitions' shared states and on a be
 the set of those who wait changes. A wake-up calls each event loop concerned once.
 """
 
-from libc.stdint cimport int64_t, uintptr_t
+from libc.stdint cimport int64_t, uint8_t, uintptr_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
@@ -12,7 +12,7 @@ cimport cython
 
 from logflume import errors
 
-from logflume._native.core cimport LF_E_INTERRUPTED, lf_state, lf_state_wait
+from logflume._native.core cimport LF_E_INTERRUPTED, lf_state, lf_state_stable, lf_state_wait_stable
 from logflume._native.partition_log cimport PartitionLog
 from logflume._native.partition_reader cimport PartitionReader
 
@@ -34,7 +34,9 @@ cdef int NAPS = 20
 
 @cython.final
 cdef class NewsWait:
-    """One that waits: for records at or behind the positions of `readers` (or the partitions' `logs` at `after`).
+    """One that waits: for records at or behind the positions of `readers` (or pairs of a partition and an offset).
+
+    Of readers with read_committed, and of triples that end with True, the last stable offset counts, not the end.
 
     `tell()` is called in `loop`'s thread when there may be news; it stays armed until then.
     """
@@ -44,13 +46,16 @@ cdef class NewsWait:
         self.tell = tell
         self.logs = []
         self.after = []
+        self.stable = []
         for item in readers:
             if isinstance(item, PartitionReader):
                 self.logs.append((<PartitionReader>item).log)
                 self.after.append((<PartitionReader>item).next)
+                self.stable.append((<PartitionReader>item).read_committed)
             else:
                 self.logs.append(<PartitionLog?>item[0])
                 self.after.append(item[1])
+                self.stable.append(len(item) > 2 and bool(item[2]))
 
     @property
     def armed(self):
@@ -95,6 +100,7 @@ cdef class News:
         cdef list watched = list(self.waits), entered = [], ready = []
         cdef lf_state **states = NULL
         cdef int64_t *after = NULL
+        cdef uint8_t *stable = NULL
         cdef dict places = {}
         cdef NewsWait wait
         cdef PartitionLog log
@@ -106,11 +112,13 @@ cdef class News:
             total += len(wait.logs)
         states = <lf_state **>malloc(total * sizeof(lf_state *))
         after = <int64_t *>malloc(total * sizeof(int64_t))
+        stable = <uint8_t *>malloc(total)
         try:
-            if states == NULL or after == NULL:
+            if states == NULL or after == NULL or stable == NULL:
                 raise MemoryError
             states[0] = self.bell
             after[0] = rung
+            stable[0] = False
             for wait in watched:
                 for i in range(len(wait.logs)):
                     log = <PartitionLog>wait.logs[i]
@@ -119,7 +127,7 @@ cdef class News:
                     except errors.Closed:
                         continue        # found below: fetching from it will say so
                     entered.append(log)
-                    key = <uintptr_t>state
+                    key = (<uintptr_t>state, wait.stable[i])
                     if key in places:
                         at = places[key]
                         after[at] = min(after[at], <int64_t>wait.after[i])
@@ -127,10 +135,11 @@ cdef class News:
                         places[key] = n
                         states[n] = state
                         after[n] = wait.after[i]
+                        stable[n] = wait.stable[i]
                         n += 1
             if len(entered) == total - 1:
                 with nogil:
-                    while lf_state_wait(states, after, n, seconds, 0) == LF_E_INTERRUPTED and n > WAIT_MAX:
+                    while lf_state_wait_stable(states, after, stable, n, seconds, 0) == LF_E_INTERRUPTED and n > WAIT_MAX:
                         naps += 1
                         if naps == NAPS:
                             break
@@ -144,6 +153,7 @@ cdef class News:
                 log.leave()
             free(states)
             free(after)
+            free(stable)
         return ready
 
     cdef bint _has_news(self, NewsWait wait) except -1:
@@ -152,7 +162,9 @@ cdef class News:
         for i in range(len(wait.logs)):
             log = <PartitionLog>wait.logs[i]
             # What is closed or deleted counts as news too.
-            if log.closing or log.log_end() > <int64_t>wait.after[i]:
+            if log.closing or log.log_end() > <int64_t>wait.after[i] and (
+                    not wait.stable[i] or log.is_gone() or log.log == NULL
+                    or lf_state_stable(log.log.state) > <int64_t>wait.after[i]):
                 return True
         return False
 

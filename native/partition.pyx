@@ -181,25 +181,26 @@ cdef class Partition(PartitionTransactions):
             out.c.n = k + 1
         return out
 
-    def reader(self, offset=None):
+    def reader(self, offset=None, *, bint read_committed=False):
         """A PartitionReader that stands at `offset` (default: the start)."""
-        return PartitionReader(self, self.start_offset if offset is None else offset)
+        return PartitionReader(self, self.start_offset if offset is None else offset, read_committed=read_committed)
 
     def batches(self, offset=None, *, check_crcs=True):
         """A BatchReader from the batch that holds `offset` on (default: the start): whole batches, nothing decoded."""
         from logflume._native.batch_reader import BatchReader
         return BatchReader(self, self.start_offset if offset is None else offset, check_crcs=check_crcs)
 
-    def read_batch(self, int64_t offset, int32_t max_records=100_000, int64_t max_bytes=1 << 20):
+    def read_batch(self, int64_t offset, int32_t max_records=100_000, int64_t max_bytes=1 << 20, *,
+                   bint read_committed=False):
         """Records from `offset` on as a RecordBatch (empty at the end). Raises OffsetOutOfRange, CorruptRecord."""
-        cdef PartitionReader reader = PartitionReader(self, offset)
+        cdef PartitionReader reader = PartitionReader(self, offset, read_committed=read_committed)
         cdef RecordBatch out = RecordBatch.__new__(RecordBatch)
         reader.read_into(out, max_records, max_bytes)
         return out
 
-    def wait(self, int64_t offset, double timeout):
-        """Block until end_offset > `offset`; False when `timeout` seconds have passed."""
-        return wait_any([(self, offset)], timeout)
+    def wait(self, int64_t offset, double timeout, *, bint read_committed=False):
+        """Block until end_offset (or last_stable_offset) > `offset`; False when `timeout` seconds have passed."""
+        return wait_any([(self, offset, read_committed)], timeout)
 
     def offset_for_time(self, int64_t timestamp):
         """Offset of the first record (in offset order) at or after `timestamp` (ms), or None when there is none."""

@@ -1,11 +1,12 @@
 """A place in a partition from which records are read in order."""
 
-from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint8_t
+from libc.stdint cimport INT32_MAX, INT64_MAX, int32_t, int64_t, uint8_t
 from libc.stdlib cimport free
 
 cimport cython
 
 from logflume import errors
+from logflume.types import LogBatch
 
 from logflume._native.columns cimport RecordBatch
 from logflume._native.core cimport *
@@ -13,23 +14,37 @@ from logflume._native.partition_log cimport PartitionLog
 
 __all__ = ["PartitionReader"]
 
+cdef extern from "lf/outcome.h" nogil:
+    int lf_outcome_of(lf_log *log, lf_outcomes *o, const lf_batch *b, uint8_t *aborted, lf_error *e) noexcept
+    void lf_outcomes_free(lf_outcomes *o) noexcept
+
+cdef extern from "lf/marker.h" nogil:
+    enum:
+        LF_MARKER_ABORT
+        LF_MARKER_COMMIT
+    int lf_marker_parse(const lf_batch *b, int32_t *coordinator_epoch) noexcept
+
 
 @cython.final
 cdef class PartitionReader:
     """Reads one partition forward. Not thread-safe: its consumer has a lock.
 
-    A batch that was handed out in part is not decoded again: the next call goes on inside it.
+    A batch that was handed out in part is not decoded again: the next call goes on inside it. With `read_committed`
+    it ends at the last stable offset, and leaves out records of aborted transactions.
     """
 
-    def __init__(self, PartitionLog log, int64_t offset, *, bint check_crcs=True):
+    def __init__(self, PartitionLog log, int64_t offset, *, bint check_crcs=True, bint read_committed=False):
         self.log = log
         self.check_crcs = check_crcs
+        self.read_committed = read_committed
+        self.limit = INT64_MAX
         self.next = offset
         self.cursor.next_offset = offset
 
     def __dealloc__(self):
         self._forget()
         lf_cursor_release(&self.cursor)
+        lf_outcomes_free(&self.outcomes)
         lf_codec_ctx_free(self.codecs)
 
     cdef void _forget(self) noexcept:
@@ -41,6 +56,7 @@ cdef class PartitionReader:
     cdef void _move(self, int64_t offset) noexcept:
         self._forget()
         lf_cursor_release(&self.cursor)
+        lf_outcomes_free(&self.outcomes)
         self.cursor.next_offset = offset
         self.next = offset
 
@@ -104,18 +120,42 @@ cdef class PartitionReader:
             raise errors.UnsupportedCompression(codec=codec, reason=f"{path} at position {self.batch.position}")
         raise errors.CorruptRecord(path=path, position=self.batch.position, offset=self.next, reason=reason.decode())
 
+    cdef int64_t upper_end(self) noexcept:
+        cdef lf_log *log = self.log.log
+        if not self.read_committed or log == NULL or self.log.is_gone():
+            return self.log.log_end()
+        return lf_state_stable(log.state)
+
+    cdef bint _is_aborted(self, lf_log *log) except -1:
+        """Whether the batch at hand belongs to a transaction that was aborted."""
+        cdef uint8_t aborted = 0
+        cdef lf_error e
+        cdef int rc
+        with nogil:
+            rc = lf_outcome_of(log, &self.outcomes, &self.batch, &aborted, &e)
+        if rc:
+            self.log.raise_error(&e)
+        return aborted
+
     cdef int _begin(self, lf_log *log) except -1:
         """Makes the next batch current; 0 at the end of the log, else 1."""
         cdef lf_error e
         cdef int rc
         cdef const uint8_t *base
         while True:
+            if self.cursor.next_offset >= self.limit and not self.log.is_gone():
+                return 0
             rc = lf_cursor_peek(log, &self.cursor, self.check_crcs, &self.batch, &e)
             if rc == LF_E_END:
                 return 0
             if rc:
                 self.log.raise_error(&e)
-            if self.batch.attributes & LF_ATTR_CONTROL or not self.batch.count:
+            if self.batch.base_offset >= self.limit:
+                if self.log.is_gone():
+                    raise errors.UnknownTopicOrPartition(topic=self.log.topic, partition=self.log.partition)
+                return 0
+            if self.batch.attributes & LF_ATTR_CONTROL or not self.batch.count or (
+                    self.read_committed and self.batch.attributes & LF_ATTR_TRANSACTIONAL and self._is_aborted(log)):
                 # Transaction markers are for the log's own use, not for readers; they take offsets all the same.
                 lf_cursor_advance(&self.cursor, &self.batch)
                 self.next = self.cursor.next_offset
@@ -133,6 +173,9 @@ cdef class PartitionReader:
 
     cdef int32_t read_into(self, RecordBatch out, int32_t max_records, int64_t max_bytes) except -1:
         cdef lf_log *log = self.log.enter()
+        if self.read_committed and not self.has_limit:
+            self.limit = lf_state_stable(log.state)
+        self.has_limit = False
         try:
             return self._read(log, out, max_records, max_bytes)
         finally:
@@ -185,6 +228,52 @@ cdef class PartitionReader:
         self.read_into(out, max_records, max_bytes)
         return out
 
+    def next_batch(self):
+        """The next batch as it was written, markers among them: a LogBatch, or None at the end.
+
+        For those who keep what is undecided apart themselves: each record comes at once, and the marker tells when it
+        counts. With `read_committed` it ends at the last stable offset, but leaves nothing out. After it the reader
+        stands behind the batch. Raises OffsetOutOfRange, CorruptRecord.
+        """
+        cdef lf_log *log = self.log.enter()
+        cdef lf_error e
+        cdef int rc, kind
+        cdef int32_t coordinator_epoch = -1
+        cdef RecordBatch rows = RecordBatch.__new__(RecordBatch)
+        cdef lf_batch b
+        cdef bint committed = self.read_committed
+        marker = None
+        try:
+            if committed:
+                self.limit = lf_state_stable(log.state)
+            if self.next != self.cursor.next_offset or self.in_batch:
+                self._move(self.next)
+            if self.cursor.next_offset >= self.limit:
+                return None
+            rc = lf_cursor_peek(log, &self.cursor, self.check_crcs, &b, &e)
+            if rc == LF_E_END:
+                return None
+            if rc:
+                self.log.raise_error(&e)
+            if b.attributes & LF_ATTR_CONTROL:
+                kind = lf_marker_parse(&b, &coordinator_epoch)
+                marker = "commit" if kind == LF_MARKER_COMMIT else "abort" if kind == LF_MARKER_ABORT else "other"
+            elif b.count:
+                self.read_committed = False
+                try:
+                    self._begin(log)
+                    while self.in_batch and self.batch.base_offset == b.base_offset:
+                        self._read(log, rows, max(self.records.count - self.records.index, 1), 1)
+                finally:
+                    self.read_committed = committed
+            if self.cursor.next_offset <= b.last_offset:
+                lf_cursor_advance(&self.cursor, &b)
+            self.next = self.cursor.next_offset
+            return LogBatch(rows, b.base_offset, b.last_offset, b.producer_id, b.producer_epoch, b.base_sequence,
+                            bool(b.attributes & LF_ATTR_TRANSACTIONAL), marker, coordinator_epoch)
+        finally:
+            self.log.leave()
+
     def seek_to_time(self, int64_t timestamp):
         """Stand at the first record at or after `timestamp` (ms): its (offset, timestamp), or None."""
         cdef lf_error e
@@ -194,6 +283,8 @@ cdef class PartitionReader:
         cdef lf_log *log = self.log.enter()
         try:
             self._move(self.next)
+            if self.read_committed:
+                self.limit = lf_state_stable(log.state)
             rc = lf_cursor_seek_time(log, &self.cursor, timestamp, &e)
             if rc == LF_E_END:
                 return None

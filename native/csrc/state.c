@@ -128,9 +128,10 @@ static double monotonic(void) {
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static int any_ready(lf_state *const *st, const int64_t *after, int n) {
+/* `stable`: by the last stable offset, where it is true; NULL: by the end everywhere. */
+static int any_ready(lf_state *const *st, const int64_t *after, const uint8_t *stable, int n) {
     for (int i = 0; i < n; i++)
-        if (atomic_load(&st[i]->end_offset) > after[i]) return 1;
+        if (atomic_load(&st[i]->end_offset) > after[i] && (!stable || !stable[i] || lf_state_stable(st[i]) > after[i])) return 1;
     return 0;
 }
 
@@ -165,7 +166,11 @@ static void sleep_on(lf_state *const *st, const uint32_t *seen, int n, double se
 }
 
 int lf_state_wait(lf_state *const *st, const int64_t *after, int n, double seconds, int spin_us) {
-    if (any_ready(st, after, n)) return LF_OK;
+    return lf_state_wait_stable(st, after, NULL, n, seconds, spin_us);
+}
+
+int lf_state_wait_stable(lf_state *const *st, const int64_t *after, const uint8_t *stable, int n, double seconds, int spin_us) {
+    if (any_ready(st, after, stable, n)) return LF_OK;
     if (!(seconds > 0)) return LF_E_TIMEOUT;
     if (seconds > LF_WAIT_MAX_S) seconds = LF_WAIT_MAX_S; /* infinity fits no timespec; the caller comes again */
     double start = monotonic(), end = start + seconds;
@@ -173,7 +178,7 @@ int lf_state_wait(lf_state *const *st, const int64_t *after, int n, double secon
         double until = start + spin_us * 1e-6;
         do {
             for (int i = 0; i < 64; i++) {
-                if (any_ready(st, after, n)) return LF_OK;
+                if (any_ready(st, after, stable, n)) return LF_OK;
 #if defined(__x86_64__)
                 __builtin_ia32_pause();
 #endif
@@ -181,16 +186,17 @@ int lf_state_wait(lf_state *const *st, const int64_t *after, int n, double secon
         } while (monotonic() < until);
     }
     uint32_t seen[LF_WAITV_MAX];
+    seen[0] = 0;
     for (;;) {
         for (int i = 0; i < n; i++) {
             if (i < LF_WAITV_MAX) seen[i] = atomic_load(&st[i]->wake_word);
             atomic_store(&st[i]->waiting, 1);
         }
-        if (any_ready(st, after, n)) return LF_OK;
+        if (any_ready(st, after, stable, n)) return LF_OK;
         double left = end - monotonic();
         if (left <= 0) return LF_E_TIMEOUT;
         sleep_on(st, seen, n, left);
-        if (any_ready(st, after, n)) return LF_OK;
+        if (any_ready(st, after, stable, n)) return LF_OK;
         /* Woken without news (or EINTR): the caller looks at signals, and comes again. */
         return LF_E_INTERRUPTED;
     }

@@ -9,6 +9,8 @@ from __future__ import annotations
 TYPE_CHECKING = False  # `typing` is not imported at run time: it costs seven milliseconds.
 if TYPE_CHECKING:
     from typing import NamedTuple as NamedTuple
+
+    from logflume._native.columns import RecordBatch
 else:
     from collections import namedtuple
 
@@ -33,6 +35,7 @@ __all__ = [
     "CompactionPass",
     "CompactionReport",
     "Cut",
+    "LogBatch",
     "OffsetAndMetadata",
     "OffsetAndTimestamp",
     "OpenTransaction",
@@ -102,6 +105,24 @@ class AppendedBatches(NamedTuple):
     """ms since 1970; -1 unless the topic's timestamps are append times."""
     duplicate: bool
     """True when their producer had sent them before: nothing was written, the offsets are the old ones."""
+
+
+class LogBatch(NamedTuple):
+    """One batch of a partition as it was written: what it says about its producer, and its records."""
+
+    records: RecordBatch
+    """Empty for a marker, and for a batch that compaction emptied."""
+    base_offset: int
+    last_offset: int
+    producer_id: int
+    """-1: of no idempotent producer."""
+    producer_epoch: int
+    base_sequence: int
+    transactional: bool
+    marker: str | None
+    """None for data; `commit` or `abort` end the transaction; `other` is what a newer Kafka may mean."""
+    coordinator_epoch: int
+    """Of a marker; -1 otherwise."""
 
 
 class ProducerState(NamedTuple):

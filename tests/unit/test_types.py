@@ -16,6 +16,11 @@ SAMPLES = [
     types.RecordMetadata("clicks", 3, 42, 1_700_000_000_000),
     types.SegmentInfo("/d/t-0/0.log", 0, 10, 999, 1_700_000_000_000, sealed=True),
     CUT,
+    types.AppendedBatches(5, 9, -1, duplicate=True),
+    types.LogBatch((), 5, 9, 7, 0, 100, True, "abort", 0),  # type: ignore[arg-type]
+    types.ProducerState(7, 0, 104, 9, 1_700_000_000_000, -1, 5),
+    types.OpenTransaction(7, 0, 5, 1_700_000_000_000),
+    types.AbortedTransaction(7, 5, 10),
     types.PartitionReport("t", 0, 0, 10, clean=False, bytes_scanned=5, cuts=(CUT,)),
     types.RecoveryReport("/d", 0.5),
     types.CompactionPass(10, 10, 3, 999, 500, 10, 7, 2, 1),

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lf/status.h"
@@ -78,6 +79,8 @@ void lf_state_wake(lf_state *st);
 /* Sleeps until one of the logs has its end above `after[i]`, or the deadline passes.
  * LF_OK or LF_E_TIMEOUT. At most `seconds`; spins `spin_us` first. */
 int lf_state_wait(lf_state *const *st, const int64_t *after, int n, double seconds, int spin_us);
+/* The same, for the last stable offset instead of the end where stable[i]. */
+int lf_state_wait_stable(lf_state *const *st, const int64_t *after, const uint8_t *stable, int n, double seconds, int spin_us);
 uint32_t lf_state_clean_crc(const lf_state *st);
 
 #endif

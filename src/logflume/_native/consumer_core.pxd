@@ -3,13 +3,16 @@
 from libc.stdint cimport int32_t, int64_t
 
 from logflume._native.columns cimport Record, RecordBatch
+from logflume._native.transactions cimport TransactionPage
 
 
 cdef class Fetcher:
     cdef list readers
     cdef Py_ssize_t start           # the reader that is asked first: all get their turn
     cdef object failure             # met behind good records; raised by the next fetch
+    cdef TransactionPage page       # None: of readers with read_committed each partition counts for itself
 
+    cdef int _take_limits(self) except -1
     cdef RecordBatch fetch_batch(self, int32_t max_records, int64_t max_bytes)
 
 

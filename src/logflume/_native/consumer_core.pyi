@@ -3,11 +3,13 @@ from typing import final
 
 from logflume._native.columns import Record, RecordBatch
 from logflume._native.partition_reader import PartitionReader
+from logflume._native.transactions import TransactionPage
 
 __all__ = ["Fetcher", "RecordIterator"]
 
 @final
 class Fetcher:
+    def use_page(self, page: TransactionPage | None) -> None: ...
     def set_readers(self, readers: Iterable[PartitionReader]) -> None: ...
     def fetch(self, max_records: int, max_bytes: int) -> RecordBatch | None: ...
     def has_news(self, records: RecordIterator) -> bool: ...

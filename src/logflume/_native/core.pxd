@@ -75,6 +75,8 @@ cdef extern from "lf/state.h" nogil:
         uint32_t waiting
         uint64_t swaps
     int lf_state_wait(lf_state **st, const int64_t *after, int n, double seconds, int spin_us) noexcept
+    int lf_state_wait_stable(lf_state **st, const int64_t *after, const uint8_t *stable, int n, double seconds,
+                             int spin_us) noexcept
     int64_t lf_state_stable(const lf_state *st) noexcept
     void lf_state_wake(lf_state *st) noexcept
 

@@ -8,6 +8,7 @@ from logflume._native.core cimport lf_state
 cdef class NewsWait:
     cdef readonly object loop, tell
     cdef list logs, after           # PartitionLogs, and the offset to wait for in each
+    cdef list stable                # bools: by the last stable offset
     cdef bint is_armed
 
 

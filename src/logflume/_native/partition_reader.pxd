@@ -6,6 +6,10 @@ from logflume._native.columns cimport RecordBatch
 from logflume._native.core cimport lf_batch, lf_codec_ctx, lf_cursor, lf_heap, lf_log, lf_records
 from logflume._native.partition_log cimport PartitionLog
 
+cdef extern from "lf/outcome.h" nogil:
+    ctypedef struct lf_outcomes:
+        pass
+
 
 cdef class PartitionReader:
     cdef readonly PartitionLog log
@@ -18,10 +22,17 @@ cdef class PartitionReader:
     cdef lf_codec_ctx *codecs
     cdef int64_t next               # offset of the next record to hand out
     cdef int generation
+    cdef readonly bint read_committed
+    cdef bint has_limit             # set by a Fetcher for the next read
+    cdef bint was_limited           # by a Fetcher, ever
+    cdef int64_t limit              # nothing at or behind it is handed out: the last stable offset, for committed records
+    cdef lf_outcomes outcomes
 
     # Appends records to `out`; returns how many. 0: the end is reached.
     cdef int32_t read_into(self, RecordBatch out, int32_t max_records, int64_t max_bytes) except -1
+    cdef int64_t upper_end(self) noexcept       # what may be read ends here; INT64_MAX when a read reports that it is closed
     cdef int _begin(self, lf_log *log) except -1
+    cdef bint _is_aborted(self, lf_log *log) except -1
     cdef int32_t _read(self, lf_log *log, RecordBatch out, int32_t max_records, int64_t max_bytes) except -1
     cdef int _decompress(self) except -1
     cdef int _corrupt(self, int status, const char *reason) except -1

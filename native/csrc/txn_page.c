@@ -1,0 +1,123 @@
+#include "lf/txn_page.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOOKS 200           /* at a sequence that is odd or changes, before the caller is told to come again */
+
+static int map_page(const char *path, lf_txn_page **out, lf_error *e) {
+    struct stat info;
+    int fd = lf_open_file(path, O_RDWR | O_CREAT | O_CLOEXEC), rc = LF_OK;
+    if (fd < 0) return lf_fail(e, LF_E_IO, errno, path, -1, "open");
+    if (fstat(fd, &info)) rc = lf_fail(e, LF_E_IO, errno, path, -1, "stat");
+    else if (info.st_size < LF_TXN_PAGE_BYTES) {
+        /* Written, not truncated to size: a full disk must fail here, not in a store through the map. */
+        static const uint8_t zeroes[LF_TXN_PAGE_BYTES];
+        ssize_t done = pwrite(fd, zeroes, sizeof zeroes, 0);
+        if (done != (ssize_t)sizeof zeroes) rc = lf_fail(e, LF_E_IO, done < 0 ? errno : ENOSPC, path, -1, "create");
+    }
+    if (!rc) {
+        void *map = mmap(NULL, LF_TXN_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        if (map == MAP_FAILED) rc = lf_fail(e, LF_E_IO, errno, path, -1, "mmap");
+        else *out = map;
+    }
+    close(fd);
+    return rc;
+}
+
+static int make_new(lf_txn_page *page) {
+    pthread_mutexattr_t attr;
+    memset((void *)page, 0, sizeof *page);
+    page->magic = LF_TXN_PAGE_MAGIC;
+    lf_boot_id(page->boot_id);
+    if (pthread_mutexattr_init(&attr)) return LF_E_NOMEM;
+    int rc = pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+    if (!rc) rc = pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+    if (!rc) rc = pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ERRORCHECK);
+    if (!rc) rc = pthread_mutex_init(&page->coordinator, &attr);
+    pthread_mutexattr_destroy(&attr);
+    return rc ? LF_E_NOMEM : LF_OK;
+}
+
+int lf_txn_page_open(const char *path, int lock_fd, double timeout_s, lf_txn_page **out, uint8_t *alone, lf_error *e) {
+    *out = NULL;
+    *alone = 0;
+    int err = lf_lock_byte(lock_fd, LF_TXN_PAGE_OPENING, F_WRLCK, timeout_s);
+    if (err == EAGAIN) return lf_fail(e, LF_E_TIMEOUT, 0, path, -1, "another process is opening the transactions");
+    if (err) return lf_fail(e, LF_E_LOCKED, err, path, -1, "lock");
+    lf_txn_page *page = NULL;
+    int rc = map_page(path, &page, e);
+    if (!rc) *alone = !lf_lock_byte(lock_fd, LF_TXN_PAGE_PRESENT, F_WRLCK, 0);
+    if (!rc && *alone && make_new(page)) rc = lf_fail(e, LF_E_NOMEM, 0, path, -1, "mutex");
+    if (!rc && !*alone && (page->magic != LF_TXN_PAGE_MAGIC || !atomic_load(&page->live)))
+        rc = lf_fail(e, LF_E_FORMAT, 0, path, -1, "another process has transactions open, but their shared state is gone");
+    if (!rc && !*alone) rc = lf_txn_page_opened(page, path, lock_fd, true, e);
+    else if (rc) {
+        if (page) munmap(page, LF_TXN_PAGE_BYTES);
+        lf_lock_byte(lock_fd, LF_TXN_PAGE_PRESENT, F_UNLCK, 0);
+        lf_lock_byte(lock_fd, LF_TXN_PAGE_OPENING, F_UNLCK, 0);
+    }
+    *out = rc ? NULL : page;
+    return rc;
+}
+
+int lf_txn_page_opened(lf_txn_page *page, const char *path, int lock_fd, bool ok, lf_error *e) {
+    if (ok) {
+        atomic_store(&page->live, 1);
+        int err = lf_lock_byte(lock_fd, LF_TXN_PAGE_PRESENT, F_RDLCK, 0);
+        lf_lock_byte(lock_fd, LF_TXN_PAGE_OPENING, F_UNLCK, 0);
+        if (!err) return LF_OK;
+        munmap(page, LF_TXN_PAGE_BYTES);
+        return lf_fail(e, LF_E_LOCKED, err, path, -1, "lock");
+    }
+    lf_txn_page_close(page, lock_fd);
+    lf_lock_byte(lock_fd, LF_TXN_PAGE_OPENING, F_UNLCK, 0);
+    return LF_OK;
+}
+
+void lf_txn_page_close(lf_txn_page *page, int lock_fd) {
+    munmap(page, LF_TXN_PAGE_BYTES);
+    lf_lock_byte(lock_fd, LF_TXN_PAGE_PRESENT, F_UNLCK, 0);
+}
+
+void lf_txn_page_abandon(lf_txn_page *page) { munmap(page, LF_TXN_PAGE_BYTES); }
+
+int lf_txn_page_lock(lf_txn_page *page, double timeout_s) {
+    int rc = pthread_mutex_trylock(&page->coordinator);
+    if (rc == EBUSY) {
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_sec += (time_t)timeout_s;
+        until.tv_nsec += (long)((timeout_s - (double)(time_t)timeout_s) * 1e9);
+        if (until.tv_nsec >= 1000000000) until.tv_sec++, until.tv_nsec -= 1000000000;
+        rc = pthread_mutex_timedlock(&page->coordinator, &until);
+    }
+    if (rc == EOWNERDEAD) {
+        atomic_store(&page->unsettled, 1);
+        pthread_mutex_consistent(&page->coordinator);
+        rc = 0;
+    }
+    return !rc ? LF_OK : rc == ETIMEDOUT ? LF_E_TIMEOUT : rc == EDEADLK ? LF_E_LOCKED : LF_E_CORRUPT;
+}
+
+int lf_txn_page_unlock(lf_txn_page *page) { return pthread_mutex_unlock(&page->coordinator) ? LF_E_LOCKED : LF_OK; }
+
+bool lf_txn_stable_offsets(lf_txn_page *page, lf_state *const *states, int n, int64_t *out) {
+    for (int look = 0; look < LOOKS; look++) {
+        uint64_t before = page ? atomic_load(&page->sequence) : 0;
+        if (before & 1) {
+            sched_yield();
+            continue;
+        }
+        for (int i = 0; i < n; i++) out[i] = lf_state_stable(states[i]);
+        atomic_thread_fence(memory_order_seq_cst);
+        if (!page || atomic_load(&page->sequence) == before) return true;
+    }
+    return false;
+}
