@@ -31,7 +31,6 @@ def wait_any(list pairs, double timeout, int spin_us=0):
         free(states)
         free(after)
         free(stable)
-        free(stable)
         raise MemoryError
     try:
         deadline = time.monotonic() + timeout
