@@ -39,12 +39,17 @@ def scale(request: pytest.FixtureRequest) -> Scale:
     return chosen
 
 
+def directory(config: pytest.Config) -> Path:
+    """A new directory on the disk to measure."""
+    parent = Path(config.getoption("--bench-dir"))
+    parent.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix="data-", dir=parent))
+
+
 @pytest.fixture
 def where(request: pytest.FixtureRequest) -> Iterator[Path]:
     """An empty directory, deleted afterwards."""
-    parent = Path(request.config.getoption("--bench-dir"))
-    parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix="data-", dir=parent))
+    made = directory(request.config)
     yield made
     shutil.rmtree(made)
 
@@ -68,4 +73,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     full = metafunc.config.getoption("--scale") == "full"
     for name, points in SWEEPS.items():
         if name in metafunc.fixturenames:
-            metafunc.parametrize(name, points[full])
+            # A large log is written once for all that looks at it.
+            scope = "module" if name == "log_mb" else None
+            metafunc.parametrize(name, points[full], scope=scope)

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import numpy
 
-__all__ = ["Amount", "Contest", "Contestant", "Goal", "Scale", "Times"]
+__all__ = ["Amount", "Contest", "Contestant", "Goal", "Scale", "Times", "Took"]
 
 Role = Literal["logflume", "limit", "peer"]
 Job = Callable[[], object]
@@ -57,6 +57,13 @@ class Amount:
     """What a job returns when it did not race: a quantity of which less is better."""
 
     value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Took:
+    """What a job returns when it measured itself: seconds of all its operations, without its preparations."""
+
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +105,8 @@ class Score:
         if isinstance(result, Amount):
             self.wall.append(result.value)
             return
+        if isinstance(result, Took):
+            wall = result.seconds
         if not isinstance(result, Times):
             self.wall.append(wall / self.count * 1e9)
             return

@@ -95,7 +95,10 @@ class Measure:
         if goal["share"] is not None:
             other = self.entry(goal["beside"])
             wall, cpu = entry.beside(other), entry.cpu_beside(other)
-            found = f"{wall} × {goal['beside']}, by CPU {cpu.median:.2f}"
+            found = f"{wall} × {goal['beside']}"
+            if not self.has_cpu:
+                return _verdict(wall.median >= goal["share"]), found
+            found += f", by CPU {cpu.median:.2f}"
             return _verdict(wall.median >= goal["share"], cpu.median >= goal["share"]), found
         if goal["rate"] is not None:
             rate, by_cpu = 1e9 / entry.cost, 1e9 / max(entry.cpu_cost, 1e-3)

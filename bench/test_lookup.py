@@ -14,6 +14,7 @@ import logflume
 from bench.entrants import TOPIC, log_with_topic
 from bench.harness import Contest, Contestant, Goal, Job
 from bench.limits import limits
+from bench.pages import forget
 from bench.payload import values
 from bench.peers import FramedFile, Lmdb, Rocks, Sqlite
 from bench.test_read import fixed, mapped_segment, peer_reading
@@ -175,15 +176,9 @@ def test_cold_disk(contest: Contest, where: Path) -> None:
     files = sorted((where / "log" / f"{TOPIC}-0").iterdir())
     segment = next(path for path in files if path.suffix == ".log")
 
-    def forget() -> None:
-        for path in files:
-            fd = os.open(path, os.O_RDONLY)
-            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-            os.close(fd)
-
     @contextmanager
     def ours(_: Path) -> Iterator[Job]:
-        forget()
+        forget(files)
         with logflume.open(where / "log") as log:
             partition = log.partition(TOPIC, 0)
 
@@ -195,7 +190,7 @@ def test_cold_disk(contest: Contest, where: Path) -> None:
 
     @contextmanager
     def bare(_: Path) -> Iterator[Job]:
-        forget()
+        forget(files)
         size = segment.stat().st_size
         fd = os.open(segment, os.O_RDONLY)
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_RANDOM)

@@ -42,7 +42,13 @@ def measured(
 
 
 def run(
-    contest: Contest, path: str, name: str, job: str, how: str, about: str, where: Path | None
+    contest: Contest,
+    path: str,
+    name: str,
+    job: str,
+    how: str,
+    about: str,
+    where: Path | None,
 ) -> None:
     """logflume's own memory, and that with mapped files; with `how`, the peers' own."""
     kinds = KINDS if how else ()

@@ -1,4 +1,4 @@
-"""How cost grows: threads, processes, partitions, size of the log."""
+"""How cost grows: threads, processes, partitions (the size of the log: test_log_size.py)."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ import pytest
 
 import logflume
 from bench.entrants import TOPIC, log_with_topic, ours
-from bench.harness import Contest, Contestant, Goal, Job
+from bench.harness import Contest, Contestant, Job
 from bench.payload import json_lines, packed, values
 from bench.programs import start
 from bench.programs.appender import CHUNK
-from bench.test_lookup import chosen
 from bench.test_read import fixed
 from logflume._native.input_columns import Packed
 
@@ -132,50 +131,3 @@ def test_partitions(contest: Contest, where: Path, partitions: int) -> None:
             about="one producer, keys spread over all partitions, all of them open",
             x=("partitions", partitions),
         )
-
-
-def test_log_size(contest: Contest, where: Path, log_mb: int) -> None:
-    """Neither opening nor a look-up nor reading the end may depend on how much is there."""
-    total = log_mb * 1024
-    records = values(1024, 16384)
-    with log_with_topic(where, config={"segment.bytes": 256 << 20}) as log:
-        partition = log.partition(TOPIC, 0)
-        while partition.end_offset < total:
-            partition.append_many(records[: total - partition.end_offset])
-            if partition.end_offset % (1 << 20) == 0:
-                partition.sync()  # a large log would otherwise be held up by the kernel's write-back later
-        partition.sync()
-        middle = partition.read(total // 2).timestamp
-    some = chosen(1000, total)
-
-    def opened(name: str, count: int, job: Callable[[logflume.Partition], object]) -> Contestant:
-        @contextmanager
-        def open_(_: Path) -> Iterator[Job]:
-            with logflume.open(where / "log") as log:
-                partition = log.partition(TOPIC, 0)
-                job(partition)  # brings the pages to memory
-                yield lambda: job(partition)
-
-        return Contestant(name, "logflume", count, open_)
-
-    @contextmanager
-    def opening(_: Path) -> Iterator[Job]:
-        def job() -> None:
-            with logflume.open(where / "log") as log:
-                log.partition(TOPIC, 0).read(total - 1)
-
-        yield job
-
-    contest.run(
-        "Size of the log",
-        [
-            opened("look-up, random", 1000, lambda p: [p.read(offset) for offset in some]),
-            opened("look-up by time", 1, lambda p: p.offset_for_time(middle)),
-            opened("last 1,000 records", 1000, lambda p: p.read_batch(total - 1000)),
-            Contestant("open, read the last", "logflume", 1, opening),
-        ],
-        about="a log of values of 1 KiB in segments of 256 MiB; each of the first three was done once before",
-        unit="calls",
-        x=("MB", log_mb),
-        goals=[Goal("open, read the last", "≤ 50 ms", at_most=50e6)] if log_mb > 1000 else [],
-    )

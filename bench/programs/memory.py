@@ -93,6 +93,7 @@ def reading(name: str) -> Callable[[Path], Iterator[None]]:
 
 JOBS: dict[str, Callable[[Path], Iterator[None]]] = {
     "producer": producer,
+    "appender": producer,  # to a log that is there
     "consumer": consumer,
     "partitions": partitions,
     **{f"write-{name}": writing(name) for name in MODULES},

@@ -50,6 +50,7 @@ static int take_pieces(lf_cleaner *c) {
         if (end < 0) return lf_fail(c->e, LF_E_INTERRUPTED, 0, log->dir, -1, "the segment list changed");
         rc = lf_segment_map(log, s, (size_t)end, c->e);
         if (rc) return rc;
+        lf_segment_expect(s, false);
         *p = (lf_piece){lf_segment_ref(s), s->map, end, log_end};
         if (i) c->pieces[i - 1].next_base = s->base_offset;
         c->n_pieces++;

@@ -64,6 +64,8 @@ void lf_index_note(const lf_log *log, lf_segment *s, int64_t position, int32_t s
     s->indexed_offset = last_offset + 1;
 }
 
+#define IN_ORDER_FROM (1 << 20) /* headers of so many bytes are walked faster with the kernel reading ahead */
+
 /* Walks batch headers from indexed_position to `end` bytes, and in the active segment not past what is
  * published: a batch written, but never published, is cut when its writer died. */
 static int walk(lf_log *log, lf_segment *s, int64_t end, lf_error *e) {
@@ -72,6 +74,7 @@ static int walk(lf_log *log, lf_segment *s, int64_t end, lf_error *e) {
     int64_t published = s->sealed ? INT64_MAX : atomic_load_explicit(&log->state->end_offset, memory_order_acquire);
     int64_t before = -1, before_base = -1;
     int rc = lf_segment_map(log, s, (size_t)end, e);
+    if (end - s->indexed_position > IN_ORDER_FROM) lf_segment_expect(s, false);
     while (!rc && s->indexed_position < end && s->indexed_offset < published) {
         int64_t at = s->indexed_position;
         if (!lf_batch_check(s->map + at, end - at, at, false, &b, &reason) && lf_batch_follows(log, &b, s->indexed_offset)) {
@@ -164,6 +167,7 @@ static bool load(lf_log *log, lf_segment *s, int64_t end, bool *odd, lf_error *e
     free(index);
     free(time);
     if (!ok || lf_segment_map(log, s, (size_t)end, e)) return false;
+    lf_segment_expect(s, true);
     lf_index_entry last = s->entries[s->n_entries - 1];
     if (lf_batch_check(s->map + last.position, end - last.position, last.position, false, &b, &reason)) return false;
     if (b.last_offset != last.offset) return false; /* an index of another log */

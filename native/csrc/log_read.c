@@ -86,7 +86,12 @@ static int out_of_range(const lf_log *log, int64_t offset, lf_error *e) {
     return LF_E_OUT_OF_RANGE;
 }
 
-static void stand_in(lf_cursor *c, lf_segment *s, int64_t position, int64_t expected) {
+/* `end`: of the segment's batches now. */
+static void stand_in(lf_cursor *c, lf_segment *s, int64_t position, int64_t expected, int64_t end) {
+    if (c->segment != s || position != c->position) {
+        c->fetched = c->fetch_at = c->stride = 0;
+        c->fetch_end = s->scattered ? end : 0;
+    }
     if (c->segment != s) {
         lf_segment_ref(s);
         lf_segment_unref(c->segment);
@@ -96,6 +101,24 @@ static void stand_in(lf_cursor *c, lf_segment *s, int64_t position, int64_t expe
     c->map_len = (int64_t)s->map_len;
     c->position = position;
     c->expected = expected;
+}
+
+#define STRIDE_MAX (1 << 20)
+
+/* The kernel does not read ahead where look-ups are made, so the cursor does: the batch at hand, and then twice as
+ * much each time, so that a look-up reads one batch and who reads on waits for few of them. */
+static void fetch_ahead(const lf_log *log, lf_cursor *c, const lf_batch *b) {
+    int64_t from = c->fetched > b->position ? c->fetched : b->position, to = b->position + b->size + c->stride;
+    if (b->position >= c->fetch_end) {
+        c->fetch_at = INT64_MAX;
+        return;
+    }
+    if (to > c->fetch_end) to = c->fetch_end;
+    lf_segment_fetch(log, c->map, from, to);
+    c->fetched = to;
+    c->fetch_at = to - c->stride / 2;
+    c->stride = c->stride ? c->stride * 2 : STRIDE_MAX / 8;
+    if (c->stride > STRIDE_MAX) c->stride = STRIDE_MAX;
 }
 
 void lf_cursor_release(lf_cursor *c) {
@@ -171,6 +194,7 @@ static int seek_once(lf_log *log, lf_cursor *c, int64_t offset, lf_error *e) {
     if (!rc) rc = lf_index_ready(log, s, end, e);
     if (!rc) rc = lf_segment_map(log, s, (size_t)end, e);
     if (rc) return rc;
+    lf_segment_expect(s, true);
     int64_t indexed, at = lf_index_floor(s, offset, &indexed), expected = at ? -1 : s->base_offset;
     if (indexed >= 0 && (lf_batch_check(s->map + at, end - at, at, false, &b, &reason) || b.last_offset != indexed)) {
         /* The index points astray: build it from the log. */
@@ -179,11 +203,13 @@ static int seek_once(lf_log *log, lf_cursor *c, int64_t offset, lf_error *e) {
         at = lf_index_floor(s, offset, &indexed);
         expected = at ? -1 : s->base_offset;
     }
-    int64_t before = -1, before_base = -1;
+    int64_t before = -1, before_base = -1, fetched = 0;
     while (at < end) {
         rc = lf_batch_check(s->map + at, end - at, at, false, &b, &reason);
         bool good = !rc && lf_batch_follows(log, &b, expected);
         if (good && b.last_offset >= offset) {
+            fetched = b.position + b.size;
+            lf_segment_fetch(log, s->map, b.position, fetched);
             if (check_once(s, &b, end, &reason) == LF_OK) break;
             good = false;
         }
@@ -202,7 +228,8 @@ static int seek_once(lf_log *log, lf_cursor *c, int64_t offset, lf_error *e) {
         at += b.size;
         expected = b.last_offset + 1;
     }
-    stand_in(c, s, at, expected);
+    stand_in(c, s, at, expected, end);
+    c->fetched = c->fetch_at = fetched;
     c->next_offset = offset;
     return LF_OK;
 }
@@ -240,14 +267,14 @@ static int step_locked(lf_log *log, lf_cursor *c, int64_t *end, lf_error *e) {
             /* The segment's last offsets are gone (compaction): its successor begins behind a gap. */
             int32_t i = lf_segment_find(log, s->base_offset) + 1;
             now = log->segments[i < log->n_segments ? i : log->n_segments - 1];
-            if (now != s) stand_in(c, now, 0, now->base_offset);
-        } else if (!rc && now == s) stand_in(c, now, c->position, c->expected);
-        else if (!rc && now->base_offset == c->next_offset) stand_in(c, now, 0, now->base_offset);
+            if (now != s) stand_in(c, now, 0, now->base_offset, now->size);
+        } else if (!rc && now == s) stand_in(c, now, c->position, c->expected, *end);
+        else if (!rc && now->base_offset == c->next_offset) stand_in(c, now, 0, now->base_offset, *end);
         else if (!rc) rc = seek_locked(log, c, c->next_offset, e);
         if (!rc && !c->map) rc = lf_segment_map(log, c->segment, 1, e), c->map = c->segment->map, c->map_len = (int64_t)c->segment->map_len;
     } else {
         rc = lf_segment_map(log, s, (size_t)*end, e);
-        if (!rc) stand_in(c, s, c->position, c->expected);
+        if (!rc) stand_in(c, s, c->position, c->expected, *end);
     }
     return rc;
 }
@@ -297,6 +324,7 @@ int lf_cursor_peek(lf_log *log, lf_cursor *c, bool check_crc, lf_batch *b, lf_er
             rc = LF_E_CORRUPT;
             reason = "offsets are missing before this batch";
         }
+        if (!rc && b->position + b->size > c->fetch_at) fetch_ahead(log, c, b);
         if (!rc && check_crc) rc = check_once(s, b, end, &reason);
         if (!rc && (b->last_offset >= atomic_load_explicit(&log->state->end_offset, memory_order_acquire) ||
                     b->last_offset - s->base_offset > INT32_MAX)) {
@@ -330,6 +358,7 @@ static int time_floor(lf_log *log, int32_t *i, int64_t timestamp, int64_t *from,
     if (rc || s->max_timestamp < timestamp) return rc;
     const lf_time_entry *t = lf_index_time_floor(s, timestamp);
     if (t && (rc = lf_segment_map(log, s, (size_t)end, e))) return rc;
+    lf_segment_expect(s, true);
     if (t && !lf_index_time_holds(s, t, end)) {
         rc = lf_index_rebuild(log, s, end, e);
         if (rc || s->max_timestamp < timestamp) return rc;

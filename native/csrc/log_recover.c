@@ -24,6 +24,7 @@ static int scan(lf_log *log, lf_segment *s, int64_t size, int64_t trusted, end_f
     lf_index_drop(s);
     int rc = lf_segment_map(log, s, (size_t)size, e);
     if (rc) return rc;
+    lf_segment_expect(s, false);
     while (out->position < size) {
         const char *reason = NULL;
         int64_t at = out->position;

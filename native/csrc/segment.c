@@ -12,6 +12,9 @@
 
 #include "lf/log.h"
 
+#define BATCH_LIKE (128 * 1024)
+#define PAGE 4096 /* the smallest there is: larger ones only make advice coarser */
+
 int lf_fail(lf_error *e, int status, int err, const char *path, int64_t position, const char *reason) {
     if (status == LF_E_IO && (err == ENOSPC || err == EDQUOT)) status = LF_E_NO_SPACE;
     if (status == LF_E_IO && (err == EROFS || err == EACCES || err == EPERM)) status = LF_E_READ_ONLY;
@@ -144,7 +147,28 @@ int lf_segment_map(lf_log *log, lf_segment *s, size_t at_least, lf_error *e) {
     }
     s->map = map;
     s->map_len = len;
+    s->scattered = false;
     return LF_OK;
+}
+
+void lf_segment_expect(lf_segment *s, bool scattered) {
+    /* The kernel reads ahead, and behind, at every touch of a map: 128 KiB by default, megabytes on some machines. */
+    if (!s->map || s->scattered == scattered) return;
+    if (!madvise((void *)s->map, s->map_len, scattered ? MADV_RANDOM : MADV_NORMAL)) s->scattered = scattered;
+}
+
+static bool in_memory(const lf_log *log, uintptr_t at) {
+    unsigned char page = 0;
+    /* Of files that belong to somebody else the kernel says nothing, which is to say that they are there. */
+    return !log->config.read_only && !mincore((void *)(at & ~(uintptr_t)(PAGE - 1)), PAGE, &page) && page & 1;
+}
+
+void lf_segment_fetch(const lf_log *log, const uint8_t *map, int64_t from, int64_t to) {
+    uintptr_t first = (uintptr_t)(map + from), last = (uintptr_t)(map + to) - 1, page = first & ~(uintptr_t)(PAGE - 1);
+    if (to - from <= 0) return;
+    /* A batch comes and goes as a whole; of a longer stretch a look-up may have brought the end alone. */
+    if (in_memory(log, last) && (to - from < BATCH_LIKE || in_memory(log, first))) return;
+    madvise((void *)page, last + 1 - page, MADV_WILLNEED); /* advice: reading works without it */
 }
 
 int lf_segment_open_for_write(lf_log *log, lf_segment *s, lf_error *e) {

@@ -62,6 +62,7 @@ typedef struct lf_segment {
     uint8_t *write_map;             /* for single appends only */
     lf_old_map *old_maps;           /* outgrown maps that views may still use */
     size_t write_len;
+    bool scattered;                 /* the kernel was told not to read ahead in the map: cursors fetch what they need */
     _Atomic bool sealed;            /* nothing will be appended; set after `size` */
     bool index_ready;               /* the arrays below cover [0, indexed_position) */
     int64_t size;                   /* bytes of batches when sealed */
@@ -162,6 +163,10 @@ static inline lf_segment *lf_segment_ref(lf_segment *s) {
 void lf_segment_unref(lf_segment *s);                       /* any thread, no lock */
 /* LF_E_INTERRUPTED: the file was replaced or deleted meanwhile; lf_segments_forget(), and look again. */
 int lf_segment_map(lf_log *log, lf_segment *s, size_t at_least, lf_error *e);
+/* How the map will be touched from now on: here and there, or in order. */
+void lf_segment_expect(lf_segment *s, bool scattered);
+/* Asks for bytes [from, to) of a segment's map, unless they are in memory; does not wait. Needs no lock. */
+void lf_segment_fetch(const lf_log *log, const uint8_t *map, int64_t from, int64_t to);
 int lf_segment_open_for_write(lf_log *log, lf_segment *s, lf_error *e);
 int lf_segments_scan(lf_log *log, lf_error *e);             /* reads the directory */
 int lf_segments_refresh(lf_log *log, lf_error *e);          /* when another process rolled, deleted or compacted */
@@ -242,6 +247,10 @@ typedef struct lf_cursor {
     int64_t position;               /* of the next batch */
     int64_t next_offset;            /* records below are not wanted */
     int64_t expected;               /* base offset of the batch at `position`; -1 when unknown */
+    int64_t fetched;                /* bytes of the segment that were asked for, up to here */
+    int64_t fetch_at;               /* a batch that ends behind this asks for more */
+    int64_t fetch_end;              /* what lies behind is in memory: it was written since, or the kernel reads ahead */
+    int64_t stride;                 /* asked for last */
 } lf_cursor;
 int lf_cursor_seek(lf_log *log, lf_cursor *c, int64_t offset, lf_error *e);
 /* The batch at the cursor, checked; does not advance. LF_E_END at the published end. */
