@@ -20,6 +20,7 @@ _RECORDS = Group("Records", sort_key=1)
 _TOPICS = Group("Topics", sort_key=2)
 _GROUPS = Group("Consumer groups", sort_key=3)
 _FILES = Group("Files", sort_key=4)
+_COPIES = Group("Copies", sort_key=5)
 _GLOBAL = Group("For every command", sort_key=9)
 
 app = App(
@@ -55,6 +56,8 @@ for _name, _where, _section in (
     ("compact", "compact:compact", _FILES),
     ("recover", "upkeep:recover", _FILES),
     ("doctor", "doctor:doctor", _FILES),
+    ("mirror", "bridges:mirror", _COPIES),
+    ("promote", "bridges:promote", _COPIES),
 ):
     app.command(f"logflume.cli.{_where}", name=_name, group=_section)
 for _name in ("create", "describe", "alter", "delete"):

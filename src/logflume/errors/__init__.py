@@ -52,6 +52,8 @@ Kafka's error code stands in brackets where Kafka has one; all others have -1.
     ├── ClusterUnreachable(reason)                                      retriable
     ├── AuthenticationFailed(reason)                                    [58]
     ├── NotAuthorized(reason)                                           [29]
+    ├── CopyDiffers(topic, partition, offset, reason)
+    ├── OffsetGap(topic, partition, offset)
     ├── MissingExtra(what, extra, reason=None)                          also ImportError
     └── UnsupportedByEngine(what, instead=None)
 
@@ -66,8 +68,10 @@ from logflume.errors.clusters import (
     AuthenticationFailed,
     ClusterError,
     ClusterUnreachable,
+    CopyDiffers,
     MissingExtra,
     NotAuthorized,
+    OffsetGap,
     RetriableClusterError,
 )
 from logflume.errors.transactions import (
@@ -90,6 +94,7 @@ __all__ = [
     "ClusterUnreachable",
     "CommitFailed",
     "ConcurrentAccess",
+    "CopyDiffers",
     "CorruptRecord",
     "DecompressionTooLarge",
     "DirectoryLocked",
@@ -112,6 +117,7 @@ __all__ = [
     "NetworkFilesystem",
     "NoOffsetForPartition",
     "NotAuthorized",
+    "OffsetGap",
     "OffsetOutOfRange",
     "OutOfOrderSequence",
     "ProducerFenced",

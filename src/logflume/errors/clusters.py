@@ -8,8 +8,10 @@ __all__ = [
     "AuthenticationFailed",
     "ClusterError",
     "ClusterUnreachable",
+    "CopyDiffers",
     "MissingExtra",
     "NotAuthorized",
+    "OffsetGap",
     "RetriableClusterError",
 ]
 
@@ -53,6 +55,28 @@ class NotAuthorized(LogflumeError):
     code = 29
     template = "not authorized: {reason}"
     reason: str
+
+
+class CopyDiffers(LogflumeError):
+    """A copy of a partition is not, or not any more, what it should be a copy of."""
+
+    template = "the copy of {topic}-{partition} differs at offset {offset}: {reason}"
+    topic: str
+    partition: int
+    offset: int
+    reason: str
+
+
+class OffsetGap(LogflumeError):
+    """A cluster would give the records behind a gap other offsets than they have."""
+
+    template = (
+        "{topic}-{partition} cannot keep its offsets from {offset} on: records are missing before it, and"
+        " a cluster leaves no gaps; copy into a stopped Kafka's log directory, which keeps them"
+    )
+    topic: str
+    partition: int
+    offset: int
 
 
 class MissingExtra(LogflumeError, ImportError):
