@@ -5,7 +5,7 @@ they lie. A view keeps its segment's map alive until it is sent.
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t
 from libc.stdlib cimport free
 from libc.string cimport memset
 
@@ -19,8 +19,10 @@ from logflume._native.core cimport (
     lf_fetch_release,
     lf_fetch_slice,
     lf_log,
+    lf_log_aborted,
     lf_segment_ref,
     lf_segment_unref,
+    lf_state_stable,
 )
 from logflume._native.exported cimport memory_view
 from logflume._native.frames cimport Frame
@@ -66,6 +68,12 @@ cdef class FetchPart:
 
     def __dealloc__(self):
         lf_fetch_release(&self.place)
+        self._drop_aborted()
+
+    cdef void _drop_aborted(self) noexcept:
+        free(self.aborted)
+        self.aborted = NULL
+        self.n_aborted = 0
 
     @property
     def key(self):
@@ -94,6 +102,8 @@ cdef class FetchPart:
         cdef int64_t upper
         cdef int rc
         memset(&self.slice, 0, sizeof(lf_fetch_slice))
+        self._drop_aborted()
+        self.committed = committed
         self.read_error = self.error
         self.end_offset = self.stable_offset = self.start_offset = -1
         if self.error or self.log is None:
@@ -108,13 +118,16 @@ cdef class FetchPart:
             return 0
         try:
             self.start_offset = log.state.start_offset
-            self.end_offset = self.stable_offset = log.state.end_offset
+            self.stable_offset = lf_state_stable(log.state)     # before the end, below which it lies
+            self.end_offset = log.state.end_offset
             upper = self.stable_offset if committed else self.end_offset
             if self.offset < self.start_offset or self.offset > self.end_offset:
                 self.read_error = errors.OffsetOutOfRange.code
                 return 0
             if self.offset < upper and (max_bytes > 0 or whole):
                 rc = lf_fetch_read(log, &self.place, self.offset, upper, min(max_bytes, self.max_bytes), whole, &self.slice, &e)
+                if rc == 0 and committed and self.slice.size and log.state.producers_from != INT64_MAX:
+                    rc = lf_log_aborted(log, self.offset, self.place.behind_offset, &self.aborted, &self.n_aborted, &e)
                 if rc:
                     self._failed(&e)
         finally:
@@ -325,13 +338,18 @@ cdef int put_topic(lf_wire_out *o, int version, topic) except -1:
 
 
 cdef void put_part(lf_wire_out *o, int version, FetchPart part) noexcept:
+    cdef int32_t i
     lf_wire_put_i32(o, part.index)
     lf_wire_put_i16(o, part.read_error)
     lf_wire_put_i64(o, part.end_offset)
     lf_wire_put_i64(o, part.stable_offset)
     if version >= LOG_START_FROM:
         lf_wire_put_i64(o, part.start_offset)
-    lf_wire_put_length(o, 4, -1)        # aborted transactions
+    lf_wire_put_length(o, 4, part.n_aborted if part.committed else -1)
+    for i in range(part.n_aborted):
+        lf_wire_put_i64(o, part.aborted[i].producer)
+        lf_wire_put_i64(o, part.aborted[i].first)
+        lf_wire_put_tags(o)
     if version >= RACK_FROM:
         lf_wire_put_i32(o, -1)          # preferred replica
     lf_wire_put_length(o, 4, part.slice.size)

@@ -12,8 +12,7 @@ cimport cython
 
 from logflume import errors
 
-from logflume._native.core cimport lf_state, lf_state_wait
-from logflume._native.partition_log cimport PartitionLog
+from logflume._native.core cimport lf_state, lf_state_stable, lf_state_wait
 
 __all__ = ["WATCH_MAX", "Watch"]
 
@@ -52,14 +51,17 @@ cdef class Watch:
     def __contains__(self, log):
         return log in self.after
 
-    def arm(self, PartitionLog log, int64_t after):
-        """Have `sleep` return `log` when its end is above `after`. False when there is no place for it."""
+    def arm(self, PartitionLog log, int64_t after, int64_t stable):
+        """Have `sleep` return `log` when its end is above `after`, or its last stable offset above `stable`.
+
+        False when there is no place for it.
+        """
         armed = self.after.get(log)
-        if armed is not None and <int64_t>armed <= after:
+        if armed is not None and <int64_t>armed[0] <= after and <int64_t>armed[1] <= stable:
             return True
         if armed is None and len(self.after) >= SLOTS - 1:
             return False
-        self.after[log] = after
+        self.after[log] = (after, stable)
         self.ring()
         return True
 
@@ -82,7 +84,7 @@ cdef class Watch:
         cdef int n = 1
         states[0] = self.bell
         after[0] = self.rung
-        for item, offset in self.after.items():
+        for item, (offset, stable) in self.after.items():
             log = <PartitionLog>item
             try:
                 states[n] = log.enter().state
@@ -91,6 +93,8 @@ cdef class Watch:
                 continue
             entered.append(log)
             after[n] = offset
+            if lf_state_stable(states[n]) > <int64_t>stable:
+                ready.append(log)
             n += 1
         try:
             if not ready:
@@ -98,7 +102,7 @@ cdef class Watch:
                     lf_state_wait(states, after, n, seconds, 0)
             for item in entered:
                 log = <PartitionLog>item
-                if log in self.after and (log.closing or log.log_end() > <int64_t>self.after[log]):
+                if log in self.after and log not in ready and self._has_news(log):
                     ready.append(log)
         finally:
             for item in entered:
@@ -106,3 +110,7 @@ cdef class Watch:
         for item in ready:
             self.after.pop(item, None)
         return ready
+
+    cdef bint _has_news(self, PartitionLog log) except -1:
+        after, stable = self.after[log]
+        return log.closing or log.log_end() > <int64_t>after or lf_state_stable(log.log.state) > <int64_t>stable

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from logflume._native.columns import RecordBatch as RecordBatch
     from logflume._native.delivery import Delivery as Delivery
     from logflume._native.partition import Partition as Partition
+    from logflume.broker import serve as serve
     from logflume.client.consumer import Consumer as Consumer
     from logflume.client.log import Log as Log
     from logflume.client.log import open_log as open  # noqa: A004 - logflume.open is the point
@@ -52,6 +53,7 @@ __all__ = [
     "aio",
     "errors",
     "open",
+    "serve",
 ]
 
 _WHERE = {
@@ -77,6 +79,8 @@ def __getattr__(name: str) -> object:
         value: object = import_module(f"logflume.{name}")
     elif name == "open":
         value = import_module("logflume.client.log").open_log
+    elif name == "serve":
+        value = import_module("logflume.broker").serve
     elif name in _WHERE:
         value = getattr(import_module(_WHERE[name]), name)
     else:

@@ -10,6 +10,7 @@ import pytest
 
 import logflume
 from logflume.broker import ThreadedBroker, serve
+from support.message_fields import checked_fields
 
 
 @pytest.fixture
@@ -22,6 +23,13 @@ def log(tmp_path: Path) -> Iterator[logflume.Log]:
 def broker(log: logflume.Log) -> Iterator[ThreadedBroker]:
     with serve(log) as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def known_fields() -> Iterator[None]:
+    """Answers have no fields that the protocol does not know."""
+    with checked_fields():
+        yield
 
 
 @pytest.fixture(autouse=True)

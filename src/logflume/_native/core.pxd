@@ -242,6 +242,7 @@ cdef extern from "lf/admit.h" nogil:
 cdef extern from "lf/fetch.h" nogil:
     ctypedef struct lf_fetch_place:
         lf_cursor cursor
+        int64_t behind_position, behind_offset
     ctypedef struct lf_fetch_slice:
         const uint8_t *at
         int64_t size
@@ -249,3 +250,9 @@ cdef extern from "lf/fetch.h" nogil:
     int lf_fetch_read(lf_log *log, lf_fetch_place *place, int64_t offset, int64_t upper, int64_t max_bytes, bint whole,
                       lf_fetch_slice *out, lf_error *e) noexcept
     void lf_fetch_release(lf_fetch_place *place) noexcept
+
+
+cdef extern from "lf/transactions.h" nogil:
+    ctypedef struct lf_aborted:
+        int64_t producer, first, last, stable
+    int lf_log_aborted(lf_log *log, int64_t start, int64_t end, lf_aborted **out, int32_t *n, lf_error *e) noexcept

@@ -2,7 +2,7 @@
 
 from libc.stdint cimport int16_t, int32_t, int64_t, int8_t
 
-from logflume._native.core cimport lf_error, lf_fetch_place, lf_fetch_slice, lf_segment
+from logflume._native.core cimport lf_aborted, lf_error, lf_fetch_place, lf_fetch_slice, lf_segment
 from logflume._native.partition_log cimport PartitionLog
 from logflume._native.wire cimport lf_wire
 
@@ -24,6 +24,9 @@ cdef class FetchPart:
 
     # What was read last.
     cdef lf_fetch_slice slice
+    cdef bint committed                 # transactions that are open or aborted are not wanted
+    cdef lf_aborted *aborted
+    cdef int32_t n_aborted
     cdef readonly int16_t read_error
     cdef readonly int64_t end_offset, stable_offset, start_offset
     cdef public object failure          # the exception behind read_error, for the log
@@ -33,6 +36,7 @@ cdef class FetchPart:
     cdef int16_t sent_error
 
     cdef int64_t read(self, int64_t max_bytes, bint whole, bint committed) except -1
+    cdef void _drop_aborted(self) noexcept
     cdef int _failed(self, lf_error *e) except -1
     cdef bint changed(self) noexcept
     cdef void note_sent(self) noexcept

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from logflume._native.frames import Frame
+    from logflume.broker.dispatch import Handler
+    from logflume.broker.faults import Fault
     from logflume.broker.server import Broker
 
 __all__ = ["Connection"]
@@ -194,7 +196,10 @@ class Connection(asyncio.BufferedProtocol):
         self._slots.append(slot)
         try:
             answer: Any
-            if handler is None or not handler.lowest <= frame.version <= handler.highest:
+            fault = self.broker.faults.take(frame.api_key)
+            if fault is not None:
+                answer = asyncio.ensure_future(self._faulty(fault, handler, frame))
+            elif handler is None or not handler.lowest <= frame.version <= handler.highest:
                 answer = unsupported(self, frame)
             else:
                 answer = begin(self, handler, frame)
@@ -208,6 +213,18 @@ class Connection(asyncio.BufferedProtocol):
             self.close("handler_failed")
             return
         self._answered(slot, frame, answer)
+
+    async def _faulty(self, fault: Fault, handler: Handler | None, frame: Frame) -> Any:
+        """A request that a test wants to go wrong."""
+        await asyncio.sleep(fault.delay_s)
+        answer: Any = None
+        if handler is not None and not fault.unserved:
+            answer = begin(self, handler, frame)
+            if isinstance(answer, asyncio.Future):
+                answer = await answer
+        if fault.drop:
+            self.close("fault", api_key=frame.api_key)
+        return answer
 
     def _answered(self, slot: _Slot, frame: Frame, answer: Any) -> None:
         """With the answer's bytes, or with a future of them."""

@@ -23,7 +23,18 @@ if TYPE_CHECKING:
     Fields = Mapping[str, Any]
     Convert = Callable[[Any], Any]
 
-__all__ = ["MalformedRequest", "decode_request", "encode_response", "milliseconds", "preload"]
+__all__ = [
+    "MalformedRequest",
+    "decode_request",
+    "dropped",
+    "encode_response",
+    "milliseconds",
+    "preload",
+]
+
+
+dropped: set[tuple[type[Any], str]] | None = None
+"""What was given and left out, by kio's class; kept by tests, which look whether any version has it."""
 
 
 class MalformedRequest(Exception):
@@ -101,6 +112,7 @@ def _builder(entity: type[Any]) -> Convert:
         steps.append((field.name, _converter(field)))
         if field.default is MISSING and field.default_factory is MISSING:
             needed.add(field.name)
+    names = {name for name, _ in steps}
     implied = _implied_defaults(entity, needed)
 
     def build(given: Fields) -> Any:
@@ -111,6 +123,8 @@ def _builder(entity: type[Any]) -> Convert:
                 values[name] = value if convert is None or value is None else convert(value)
             elif name in needed and name not in implied:
                 raise KeyError(f"{entity.__name__}.{name}")
+        if dropped is not None:
+            dropped.update((entity, name) for name in given if name not in names)
         return entity(**values)
 
     return build

@@ -73,12 +73,12 @@ class News:
         self._waits: dict[PartitionLog, set[Wait]] = {}
         self._watchers: list[_Watcher] = []
 
-    def add(self, wait: Wait, logs: Iterable[tuple[PartitionLog, int]]) -> None:
-        """Have `wait.tell` called when one of `logs` has its end above the offset beside it."""
-        for log, after in logs:
+    def add(self, wait: Wait, logs: Iterable[tuple[PartitionLog, int, int]]) -> None:
+        """Have `wait.tell` called when one of `logs` has its end or its last stable offset above those beside it."""
+        for log, after, stable in logs:
             self._waits.setdefault(log, set()).add(wait)
             wait.logs.append(log)
-            self._arm(log, after)
+            self._arm(log, after, stable)
 
     def remove(self, wait: Wait) -> None:
         """It waits no more. The partition stays watched: the same client is likely to come back."""
@@ -98,17 +98,17 @@ class News:
         for wait in told:
             wait.tell()
 
-    def _arm(self, log: PartitionLog, after: int) -> None:
+    def _arm(self, log: PartitionLog, after: int, stable: int) -> None:
         for watcher in self._watchers:
             if log in watcher.watch:
-                watcher.watch.arm(log, after)
+                watcher.watch.arm(log, after, stable)
                 return
         for watcher in self._watchers:
-            if watcher.watch.arm(log, after):
+            if watcher.watch.arm(log, after, stable):
                 return
         made = _Watcher(self, len(self._watchers))
         self._watchers.append(made)
-        made.watch.arm(log, after)
+        made.watch.arm(log, after, stable)
 
     async def stop(self) -> None:
         """End the threads."""

@@ -13,9 +13,18 @@ if TYPE_CHECKING:
     from logflume.config.topic import TopicConfig
     from logflume.log.topic_store import TopicEntry
 
-__all__ = ["UNKNOWN_TOPIC_ID", "Partitions", "Served"]
+__all__ = ["UNKNOWN_TOPIC_ID", "Partitions", "Served", "epoch_error"]
 
+FENCED_LEADER_EPOCH = 74
+UNKNOWN_LEADER_EPOCH = 75
 UNKNOWN_TOPIC_ID = 100
+
+
+def epoch_error(client: int, current: int) -> int:
+    """Kafka's error code where a client believes in another leader epoch; -1 means that it believes in none."""
+    if client in (-1, current):
+        return 0
+    return FENCED_LEADER_EPOCH if client < current else UNKNOWN_LEADER_EPOCH
 
 
 class Served:
@@ -47,7 +56,7 @@ class Partitions:
     def ready(self, name: str, number: int) -> Served | None:
         """The partition when it is open already, with the topic's settings of now; else None: call `open`."""
         served = self._served.get((name, number))
-        if served is None:
+        if served is None or self._broker.faults.misleads:
             return None
         entry = self._broker.topics.recent(name)
         if entry is None or served.log.closed or served.log.gone:
@@ -78,6 +87,9 @@ class Partitions:
     async def find(self, topic: str | bytes, number: int) -> Served | int:
         """The open partition, or Kafka's error code for why there is none."""
         name = self.name_of(topic)
+        misled = self._broker.faults.take_wrong_leader()
+        if misled:
+            return misled
         if name is None:
             return UNKNOWN_TOPIC_ID
         try:

@@ -9,12 +9,15 @@ from logflume._native.frames import FrameMemory
 from logflume.broker.clock import SystemClock
 from logflume.broker.connection import Connection
 from logflume.broker.dispatch import table
+from logflume.broker.faults import Faults
 from logflume.broker.listener import Address, check_exposure
+from logflume.broker.messages import preload
 from logflume.broker.news import News
 from logflume.broker.partitions import Partitions
 from logflume.broker.sessions import Sessions
 from logflume.broker.syncs import Syncs
 from logflume.broker.topics import Topics
+from logflume.broker.upkeep import Upkeep
 from logflume.config import BrokerConfig, parse
 from logflume.observe import get_logger
 
@@ -59,11 +62,13 @@ class Broker:
         check_exposure(self.listen, insecure=insecure)
         self.clock = clock or SystemClock()
         self.handlers = table()
+        self.faults = Faults()
         self.topics = Topics(directory)
         self.partitions = Partitions(self)
         self.syncs = Syncs(self)
         self.news = News(self)
         self.sessions = Sessions(self)
+        self.upkeep = Upkeep(self)
         self.frame_memory = FrameMemory(limit=self.config.queued_max_request_bytes)
         self.frame_bytes_max: int = self.config.socket_request_max_bytes
         self.frame_timeout_s: float = self.config.request_read_timeout_ms / 1000
@@ -114,7 +119,7 @@ class Broker:
 
     def admit(self, connection: Connection) -> bool:
         """Count a new connection in; False when there are too many."""
-        if len(self._connections) >= self.config.max_connections:
+        if self.faults.refusing or len(self._connections) >= self.config.max_connections:
             return False
         self._connections.add(connection)
         return True
@@ -147,6 +152,9 @@ class Broker:
         )
         self.port = self._server.sockets[0].getsockname()[1]
         self._sweep()
+        self.upkeep.start()
+        # The first client would wait for it otherwise; those who are there already wait no longer for that.
+        self.loop.run_in_executor(self.threads, preload)
         _log.info("listening", address=self.bootstrap, directory=self.directory.path)
 
     async def stop(self, grace_s: float = 5.0) -> None:
@@ -158,6 +166,7 @@ class Broker:
         if server is None:
             return
         server.close()
+        self.upkeep.stop()
         if self._sweeper is not None:
             self._sweeper.cancel()
         deadline = self.loop.time() + grace_s

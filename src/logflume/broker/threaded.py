@@ -7,6 +7,8 @@ import os
 import threading
 
 from logflume.broker.server import Broker
+from logflume.config import BrokerConfig, DirectoryConfig
+from logflume.config.option import dotted
 from logflume.log.directory import LogDirectory
 
 TYPE_CHECKING = False
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
             """The layer below."""
 
 
-__all__ = ["ThreadedBroker", "new_event_loop", "serve"]
+__all__ = ["ThreadedBroker", "new_event_loop", "serve", "split_options"]
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
@@ -46,13 +48,25 @@ def serve(
 
     Parameters: `log`, open, or a directory's path, which is then opened and closed with the broker; `listen`,
     "host:port", by default any free port of this machine (see `broker.bootstrap`); `insecure`, to listen where
-    others can connect without authentication; options of the table `broker` as keywords.
+    others can connect without authentication; options of the table `broker` as keywords (with a path, those of
+    the directory, too).
     Raises InvalidConfig, UnknownConfig, OSError (the address is taken), and what opening a directory raises.
     """
     if isinstance(log, (str, os.PathLike)):
-        directory = LogDirectory(os.fspath(log))
-        return ThreadedBroker(directory, listen, config, insecure=insecure, owned=True)
+        for_broker, for_directory = split_options(config)
+        directory = LogDirectory(os.fspath(log), for_directory)
+        return ThreadedBroker(directory, listen, for_broker, insecure=insecure, owned=True)
     return ThreadedBroker(log.directory, listen, config, insecure=insecure)
+
+
+def split_options(given: Mapping[str, object]) -> tuple[dict[str, object], dict[str, object]]:
+    """Options of the broker, and those of the directory. An unknown one goes to the broker, which says so."""
+    for_directory = {
+        name: value
+        for name, value in given.items()
+        if dotted(name) in DirectoryConfig.names and dotted(name) not in BrokerConfig.names
+    }
+    return {n: v for n, v in given.items() if n not in for_directory}, for_directory
 
 
 class ThreadedBroker:

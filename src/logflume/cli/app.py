@@ -21,6 +21,7 @@ _TOPICS = Group("Topics", sort_key=2)
 _GROUPS = Group("Consumer groups", sort_key=3)
 _FILES = Group("Files", sort_key=4)
 _COPIES = Group("Copies", sort_key=5)
+_BROKER = Group("Kafka clients", sort_key=6)
 _GLOBAL = Group("For every command", sort_key=9)
 
 app = App(
@@ -49,6 +50,7 @@ for _name, _where, _section in (
     ("init", "topics:init", _TOPICS),
     ("ls", "topics:ls", _TOPICS),
     ("lag", "groups:lag", _GROUPS),
+    ("serve", "serve:serve", _BROKER),
     ("dump", "dump:dump", _FILES),
     ("verify", "verify:verify", _FILES),
     ("du", "usage:du", _FILES),

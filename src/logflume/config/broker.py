@@ -26,6 +26,11 @@ class BrokerConfig(GroupOptions, Config, table="broker"):
         Size(min=1024),
         doc="Most bytes of records in a fetch's answer, whatever the client asks for; one batch is always let through.",
     )
+    log_retention_check_interval_ms: int = option(
+        300_000,
+        Duration(min=1),
+        doc="Time between two looks for segments to delete and topics to compact.",
+    )
     max_connections: int = option(
         INT_MAX, Int(min=1), doc="Connections at a time; further ones are closed at once."
     )

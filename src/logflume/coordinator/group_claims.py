@@ -8,11 +8,9 @@ kernel frees the lock when the broker dies. See docs/decisions/051-one-kind-of-m
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
-from logflume.errors import GroupNotFound, LogflumeError
-from logflume.observe import get_logger
+from logflume.errors import GroupNotFound
 
 from .group_description import EMPTY, describe_table
 from .group_errors import GroupError, GroupRefused
@@ -21,8 +19,6 @@ from .group_files import delete_group
 from .group_table import GroupTable
 
 __all__ = ["GroupClaims"]
-
-_logger = get_logger(__name__)
 
 
 class GroupClaims:
@@ -97,20 +93,9 @@ class GroupClaims:
         return True
 
     def release(self, group: str) -> None:
-        """The last client is gone: embedded consumers may join from now on.
-
-        A file that never had an embedded member goes too: names that strangers make up leave nothing behind.
-        """
+        """The last client is gone: embedded consumers may join from now on."""
         file = self._held.pop(group, None)
-        if file is None:
-            return
-        try:
-            with file.locked():
-                if file.read().data is None and file.is_at_path():
-                    os.unlink(file.path)
-        except (LogflumeError, OSError) as error:
-            _logger.warning("group file not tidied up", path=file.path, why=str(error))
-        finally:
+        if file is not None:
             file.close()
 
     def close(self) -> None:

@@ -37,6 +37,7 @@ __all__ = ["MODULES", "load"]
 MODULES: tuple[str, ...] = (
     "produce",
     "fetch",
+    "list_offsets",
     "metadata",
     "offset_commit",
     "offset_fetch",
@@ -48,10 +49,23 @@ MODULES: tuple[str, ...] = (
     "describe_groups",
     "list_groups",
     "api_versions",
+    "create_topics",
+    "delete_topics",
+    "delete_records",
+    "init_producer_id",
+    "offset_for_leader_epoch",
+    "describe_configs",
+    "alter_configs",
+    "describe_log_dirs",
+    "create_partitions",
     "delete_groups",
+    "incremental_alter_configs",
+    "list_partition_reassignments",
     "offset_delete",
+    "describe_cluster",
     "consumer_group_heartbeat",
     "consumer_group_describe",
+    "describe_topic_partitions",
 )
 """The files here, by API key."""
 

@@ -10,7 +10,7 @@ from logflume.broker.dispatch import handles
 from logflume.broker.groups import GroupService
 from logflume.broker.handlers.consumer_group_heartbeat import topic_partitions
 from logflume.broker.handlers.describe_groups import GROUP_OPERATIONS
-from logflume.broker.handlers.metadata import NO_OPERATIONS
+from logflume.broker.operations import NO_OPERATIONS
 from logflume.coordinator.group_errors import GroupError, GroupRefused
 from logflume.log.ids import decode_id
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
 from logflume.broker.groups import GroupService
-from logflume.broker.handlers.metadata import NO_OPERATIONS
+from logflume.broker.operations import NO_OPERATIONS
 from logflume.coordinator.group_errors import GroupError, GroupRefused
 
 TYPE_CHECKING = False

@@ -72,9 +72,10 @@ class _Fetch:
     def all_found(self) -> bool:
         """Give every part its partition; False when one has to be opened first."""
         found = True
+        misled = self._broker.faults.misleads
         for part in self._parts:
             log = part.log
-            if log is None or log.closed or log.gone:
+            if log is None or log.closed or log.gone or misled:
                 found &= self._find(part)
         return found
 
@@ -120,7 +121,11 @@ class _Fetch:
 
     def _listen(self) -> None:
         assert self._wait is not None
-        logs = [(part.log, part.end_offset) for part in self._parts if part.log is not None]
+        logs = [
+            (part.log, part.end_offset, part.stable_offset)
+            for part in self._parts
+            if part.log is not None
+        ]
         self._broker.news.add(self._wait, logs)
 
     def _news(self) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
+from logflume.broker.operations import CLUSTER_OPERATIONS, NO_OPERATIONS, TOPIC_OPERATIONS
+from logflume.broker.partitions import UNKNOWN_TOPIC_ID
 from logflume.config.names import INTERNAL_TOPICS
 from logflume.errors import InvalidTopicName, LogflumeError, TopicExists, code_of
 from logflume.log.ids import NO_ID, encode_id
@@ -21,16 +23,9 @@ if TYPE_CHECKING:
     from logflume.broker.dispatch import Answer
     from logflume.log.topic_store import TopicEntry
 
-__all__ = ["NO_OPERATIONS", "TOPIC_OPERATIONS", "metadata"]
+__all__ = ["metadata"]
 
 UNKNOWN_TOPIC = code_of("UnknownTopicOrPartition")
-UNKNOWN_TOPIC_ID = 100
-NO_OPERATIONS = -(1 << 31)
-"""They were not asked for."""
-# Bits by the number of Kafka's AclOperation: read 3, write 4, create 5, delete 6, alter 7, describe 8,
-# describe configs 10, alter configs 11; for the cluster also cluster action 9 and idempotent write 12.
-TOPIC_OPERATIONS = sum(1 << bit for bit in (3, 4, 5, 6, 7, 8, 10, 11))
-CLUSTER_OPERATIONS = sum(1 << bit for bit in (5, 7, 8, 9, 10, 11, 12))
 
 
 @handles(ApiKey.METADATA, versions="0-13")

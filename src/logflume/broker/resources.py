@@ -1,0 +1,54 @@
+"""What settings belong to, in the protocol's numbers, and changes of them."""
+
+from __future__ import annotations
+
+from logflume.broker.refusals import InvalidRequest
+from logflume.broker.topic_changes import alter_settings
+from logflume.errors import LogflumeError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from logflume.broker.call import Call
+    from logflume.broker.server import Broker
+
+__all__ = ["BROKER", "TOPIC", "alter", "check_broker"]
+
+TOPIC, BROKER = 2, 4
+
+
+def check_broker(broker: Broker, name: str) -> None:
+    """Raise InvalidRequest unless a resource's name is this broker's number."""
+    if name != str(broker.node_id):
+        raise InvalidRequest(reason=f"broker {name!r}: there is only {broker.node_id}")
+
+
+async def alter(
+    call: Call, resource: Any, changes: Mapping[str, object], *, validate_only: bool
+) -> dict[str, Any]:
+    """Change a resource's settings; the entry of the response."""
+    code, message = 0, None
+    try:
+        if resource.resource_type == BROKER:
+            raise InvalidRequest(reason="a broker's settings are fixed when it starts")
+        if resource.resource_type != TOPIC:
+            raise InvalidRequest(
+                reason=f"resources of type {resource.resource_type} have no settings here"
+            )
+        await call.in_thread(
+            alter_settings,
+            call.directory,
+            resource.resource_name,
+            changes,
+            validate_only=validate_only,
+        )
+    except LogflumeError as error:
+        code, message = error.code, str(error)
+    return {
+        "error_code": code,
+        "error_message": message,
+        "resource_type": resource.resource_type,
+        "resource_name": resource.resource_name,
+    }

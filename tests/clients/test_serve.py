@@ -1,0 +1,138 @@
+"""`logflume serve` as a process: how it starts, what it refuses, how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Message, Producer
+
+import logflume
+from logflume.errors import InvalidConfig
+
+COMMAND = [sys.executable, "-m", "logflume", "--json", "serve"]
+
+
+@contextmanager
+def serving(directory: Path, *words: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """A broker process and where it listens; killed at the end when it still runs."""
+    with subprocess.Popen(
+        [*COMMAND, str(directory), "--listen", "127.0.0.1:0", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            text = b""
+            while not text.rstrip().endswith(b"}"):
+                line = process.stdout.readline()
+                assert line, process.stderr.read() if process.stderr else b""
+                text += line
+            yield process, json.loads(text)["bootstrap"]
+        finally:
+            if process.poll() is None:
+                process.kill()
+
+
+def test_it_starts_serves_and_stops(tmp_path: Path) -> None:
+    with serving(tmp_path / "data") as (process, bootstrap):
+        producer = Producer({"bootstrap.servers": bootstrap, "log_level": 0})
+        producer.produce("made-by-asking", b"x")
+        assert producer.flush(10) == 0
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    with logflume.open(tmp_path / "data") as log:
+        assert [r.value for r in log.partition("made-by-asking", 0).read_batch(0)] == [b"x"]
+        assert log.partition("made-by-asking", 0).recovery.clean
+
+
+def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    acknowledged: list[bytes] = []
+
+    def note(error: object, message: Message) -> None:
+        if error is None:
+            acknowledged.append(message.value())
+
+    with serving(tmp_path / "data") as (process, bootstrap):
+        producer = Producer(
+            {
+                "bootstrap.servers": bootstrap,
+                "acks": "all",
+                "linger.ms": 1,
+                "message.timeout.ms": 2000,
+                "log_level": 0,
+            }
+        )
+        deadline = time.monotonic() + 1.0
+        number = 0
+        while time.monotonic() < deadline:
+            if len(producer) < 10_000:
+                producer.produce("t", b"%d" % number, on_delivery=note)
+                number += 1
+            producer.poll(0.0005)
+        process.kill()
+        process.wait(10)
+        producer.flush(5)
+    with logflume.open(tmp_path / "data") as log:
+        there = [r.value for r in log.partition("t", 0).read_batch(0, 10_000_000, 1 << 30)]
+    assert len(acknowledged) > 100
+    assert there[: len(acknowledged)] == acknowledged
+
+
+def test_options_of_the_broker_and_of_the_directory(tmp_path: Path) -> None:
+    with serving(
+        tmp_path / "data", "--config", "num.partitions=3", "--config", "max.connections=5"
+    ) as (_, bootstrap):
+        producer = Producer({"bootstrap.servers": bootstrap, "log_level": 0})
+        assert len(producer.list_topics("t", timeout=10).topics["t"].partitions) == 3
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0", "192.168.1.1:0", "example.org:0"])
+def test_it_does_not_listen_beyond_this_machine_unless_told(tmp_path: Path, listen: str) -> None:
+    done = subprocess.run(
+        [*COMMAND, str(tmp_path / "data"), "--listen", listen],
+        capture_output=True,
+        timeout=20,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert b"--insecure" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "listen", ["", "9092", "localhost", "localhost:", ":9092", "localhost:x", "::1:9092", "h:65536"]
+)
+def test_an_address_that_is_none_is_refused(log: logflume.Log, listen: str) -> None:
+    with pytest.raises(InvalidConfig, match="listen"):
+        logflume.serve(log, listen)
+
+
+def test_insecure_is_taken_at_its_word(log: logflume.Log) -> None:
+    with logflume.serve(log, "0.0.0.0:0", insecure=True) as broker:
+        port = broker.bootstrap.rpartition(":")[2]
+        client = Producer({"bootstrap.servers": f"127.0.0.1:{port}", "log_level": 0})
+        assert client.list_topics(timeout=10).brokers
+
+
+def test_a_taken_address_is_an_error_and_leaves_nothing_behind(log: logflume.Log) -> None:
+    with logflume.serve(log) as broker:
+        with pytest.raises(OSError, match=r"in use"):
+            logflume.serve(log, broker.bootstrap)
+        assert Producer({"bootstrap.servers": broker.bootstrap}).list_topics(timeout=10).brokers
+    assert not log.closed
+
+
+def test_a_directory_by_its_path_is_closed_with_the_broker(tmp_path: Path) -> None:
+    with logflume.serve(tmp_path / "data", num_partitions=2) as broker:
+        assert broker.bootstrap
+    broker.close()  # again, which is nothing
+    assert broker.closed
+    assert os.path.exists(tmp_path / "data" / "meta.properties")
