@@ -272,11 +272,15 @@ cdef class Accumulator:
                 else:
                     at = stage.fill_objects(given.values, given.keys, given.timestamps, given.headers, now, at, given.length)
                 stage.finish()
-                self.append_finished(stage, False, &info)
+                self.append_finished(stage, self.is_followed(stage), &info)
                 stage.reset()
         finally:
             self.log.give_stage(stage)
         return 0
+
+    cdef bint is_followed(self, Stage stage) noexcept:
+        """Whether zeroes written ahead pay: a call that fits its stage is synced alone, and others like it follow."""
+        return self.core.acks < 0 and stage.b.start < stage.full_bytes
 
     cdef int drop_batch(self, object error) except -1:
         """Takes the open batch back; its deliveries fail with `error`, which is told nowhere else."""

@@ -366,7 +366,7 @@ cdef class ProducerCore(Upkeep):
         if stage.records:
             with a.gate:
                 self.check_open()
-                a.append_finished(stage, False, &info)
+                a.append_finished(stage, a.is_followed(stage), &info)
                 stage.reset()
                 a.stamp(stage)
         return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,23 @@ def test_waiting_flushing_and_calling_back_at_once_settles_everything(log: logfl
     assert len(set(called)) == len(called) == THREADS // 4 * 40
     assert not set(places) & set(called)
     assert log.partition("t", 0).end_offset == 1 + THREADS * 40
+
+
+@pytest.mark.parametrize("keyed", [False, True])
+def test_small_durable_lists_are_written_into_blocks_made_before(
+    log: logflume.Log, tmp_path: Path, keyed: bool
+) -> None:
+    log.create_topic("lists", partitions=2)
+    segments = [tmp_path / "data" / f"lists-{n}" / f"{0:020d}.log" for n in range(2)]
+    producer = log.producer(acks="all")
+    keys = [b"%d" % n for n in range(100)] if keyed else None
+
+    def send(count: int = 100) -> list[int]:
+        producer.send_many("lists", [b"x" * 100] * count, keys=keys, partition=None if keyed else 1)
+        return [segment.stat().st_size for segment in segments]
+
+    # A sync of a file that did not grow has no size to write down.
+    sizes = [send() for _ in range(6)]
+    assert any(before == after for before, after in pairwise(sizes))
+    log.producer(acks=1).send_many("lists", [b"x"] * 10, partition=0)
+    assert log.partition("lists", 1).durable_offset == log.partition("lists", 1).end_offset

@@ -83,6 +83,7 @@ cdef class Accumulator:
     cdef int append_finished(self, Stage stage, bint prepare, lf_append_info *info) except -1
     cdef int append_many(self, object values, object keys, object timestamps, object headers) except -1
     cdef int _note(self, Stage stage, lf_append_info *info) except -1
+    cdef bint is_followed(self, Stage stage) noexcept
     cdef int drop_batch(self, object error) except -1
     cdef int settle_synced(self) except -1
     cdef int wait_for(self, PendingBatch pending, double timeout) except -1
