@@ -9,7 +9,7 @@ import os
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
 from libc.stdint cimport INT32_MAX, INT64_MAX, int32_t, int64_t, uint8_t
-from libc.errno cimport ESTALE, errno
+from libc.errno cimport ESTALE
 from libc.stdlib cimport free, malloc
 
 from logflume import errors
@@ -21,10 +21,7 @@ from logflume._native.failures cimport fail
 from logflume._native.gather cimport stamp_of
 from logflume._native.staging cimport GIL_BYTES, Stage
 
-__all__ = ["PartitionLog", "arm_failpoints", "failpoint_names", "sync_filesystem"]
-
-cdef extern from "<unistd.h>" nogil:
-    int syncfs(int fd)
+__all__ = ["PartitionLog", "arm_failpoints", "failpoint_names"]
 
 cdef int fork_generation = 0
 
@@ -42,15 +39,6 @@ def arm_failpoints(text):
     if lf_failpoints_parse((text or "").encode()):
         raise errors.InvalidConfig(name="LOGFLUME_FAILPOINT", value=text,
                                    reason="expected name:nth:action of a known failpoint (logflume doctor --failpoints)")
-
-
-def sync_filesystem(int fd):
-    """Write out all that is dirty on the file system of `fd` (syncfs), in one go. Raises OSError."""
-    cdef int rc
-    with nogil:
-        rc = syncfs(fd)
-    if rc:
-        raise OSError(errno, os.strerror(errno))
 
 
 def failpoint_names():

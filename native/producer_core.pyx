@@ -86,12 +86,13 @@ cdef class ProducerCore(Upkeep):
     """The producer's native part. Thread-safe under the GIL.
 
     `open_topic(name)` returns (partitions, codec, level, before_max, after_max, settings); `wake()` is called when
-    the ticker has something to do again. `linger` is in seconds, sizes are bytes, `acks` is -1 for all.
+    the ticker has something to do again; `sync_together(logs)` is called before each of many logs is synced. `linger`
+    is in seconds, sizes are bytes, `acks` is -1 for all.
     `claim_id()`: gives the producer id of an idempotent producer when it is first needed, None: not idempotent.
     """
 
-    def __init__(self, open_topic, wake, *, int acks, double linger, int64_t batch_size, int64_t max_request_size,
-                 str partitioner, claim_id=None, transactional_id=None):
+    def __init__(self, open_topic, wake, sync_together, *, int acks, double linger, int64_t batch_size,
+                 int64_t max_request_size, str partitioner, claim_id=None, transactional_id=None):
         self.claim_id = claim_id
         self.transactional_id = transactional_id
         self.attributes = LF_ATTR_TRANSACTIONAL if transactional_id is not None else 0
@@ -101,6 +102,7 @@ cdef class ProducerCore(Upkeep):
         self.busy = set()
         self.open_topic = open_topic
         self.wake = wake
+        self.sync_together = sync_together
         self.acks = acks
         self.linger = linger
         self.batch_size = batch_size
@@ -314,10 +316,16 @@ cdef class ProducerCore(Upkeep):
                 at += step
         else:
             return self._send_keyed(s, values, keys, timestamps, headers)
+        self._sync_appended(s)
+        return n
+
+    cdef int _sync_appended(self, TopicSlot s) except -1:
+        cdef Accumulator a
         if self.acks < 0:
+            self.sync_together([a.log for a in s.accumulators if a.log.durable_offset <= a.last_appended])
             for a in s.accumulators:
                 a.log.sync_to(a.last_appended + 1)
-        return n
+        return 0
 
     cdef int _append_to(self, Accumulator a, object values, object keys, object timestamps, object headers) except -1:
         a.close_batch()
@@ -353,9 +361,7 @@ cdef class ProducerCore(Upkeep):
         finally:
             for a, stage in zip(s.accumulators, stages):
                 a.log.give_stage(stage)
-        if self.acks < 0:
-            for a in s.accumulators:
-                a.log.sync_to(a.last_appended + 1)
+        self._sync_appended(s)
         return scatter.length
 
     cdef int _append_scattered(self, TopicSlot s, list stages, int32_t index) except -1:
@@ -409,6 +415,7 @@ cdef class ProducerCore(Upkeep):
         cdef list all_busy = list(self.busy)
         for a in all_busy:
             a.close_batch()
+        self.sync_together([a.log for a in all_busy if a.unsynced])
         for a in all_busy:
             a.settle_synced()
         self._raise_failure()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 
 import logflume
+from logflume import Partition
+from logflume._native.partition_log import arm_failpoints
 from logflume.log import directory
+from logflume.log.bulk_sync import sync_together
 from logflume.log.topic_store import TopicStore
 
 FIRST_SEGMENT = f"{0:020d}.log"
-MANY = 80  # more than are closed one by one
+MANY = 20  # more than are synced one by one
 
 
 def segment(root: Path, partition: int) -> Path:
@@ -42,15 +44,17 @@ def test_trim_cuts_the_zeroes_and_appending_goes_on(tmp_path: Path) -> None:
         assert partition.read(2).value == b"third"
 
 
-def test_all_are_trimmed_before_the_one_sync_when_many_are_closed(
+def test_all_are_trimmed_before_they_are_synced_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[list[int]] = []
 
-    def synced(_descriptor: int) -> None:
+    def together(partitions: list[Partition]) -> None:
         sizes.append([segment(tmp_path, n).stat().st_size for n in range(MANY)])
+        sync_together(partitions)
+        assert all(p.durable_offset == p.end_offset == 1 for p in partitions)
 
-    monkeypatch.setattr(directory, "sync_filesystem", synced)
+    monkeypatch.setattr(directory, "sync_together", together)
     with logflume.open(tmp_path) as log:
         log.create_topic("t", partitions=MANY)
         for n in range(MANY):
@@ -61,10 +65,7 @@ def test_all_are_trimmed_before_the_one_sync_when_many_are_closed(
         assert all(log.partition("t", n).recovery.clean for n in range(MANY))
 
 
-def test_a_failed_trim_is_reported_by_close(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(directory, "sync_filesystem", os.fstat)
+def test_a_failed_trim_is_reported_by_close(tmp_path: Path) -> None:
     log = logflume.open(tmp_path)
     log.create_topic("t", partitions=MANY)
     for n in range(MANY):
@@ -102,3 +103,27 @@ def test_deleting_reads_the_list_of_topics_as_often_for_many_partitions_as_for_f
             found.append(reads)
     assert found[0] == found[1] > 0
     assert not list(tmp_path.glob("t-*"))
+
+
+@pytest.mark.parametrize("many", [True, False])
+def test_a_sync_that_fails_among_many_is_told_by_its_partition_only(
+    tmp_path: Path, many: bool
+) -> None:
+    with logflume.open(tmp_path) as log:
+        log.create_topic("t", partitions=MANY)
+        producer = log.producer(acks="all", linger_ms=60_000)
+        deliveries = [producer.send("t", b"x", partition=n) for n in range(MANY)]
+        keys = [b"%d" % n for n in range(500)]
+        sync = (lambda: producer.send_many("t", keys, keys=keys)) if many else producer.flush
+        arm_failpoints("sync.fdatasync:7:raise")
+        with pytest.raises(logflume.errors.SyncFailed):
+            sync()
+        arm_failpoints("")
+        bad = [p for p in log.directory.partitions("t") if p.durable_offset < p.end_offset]
+        assert len(bad) == 1
+        with pytest.raises(logflume.errors.SyncFailed):
+            bad[0].append(b"more")
+        failed = [delivery for delivery in deliveries if delivery.exception()]
+        assert len(failed) == 1
+    with logflume.open(tmp_path) as log:
+        assert all(log.partition("t", n).read(0).value == b"x" for n in range(MANY))

@@ -6,11 +6,10 @@ from typing_extensions import Buffer
 from logflume._native.input_columns import _Headers, _Strings, _Times
 from logflume.types import PartitionReport, SegmentInfo
 
-__all__ = ["PartitionLog", "arm_failpoints", "failpoint_names", "sync_filesystem"]
+__all__ = ["PartitionLog", "arm_failpoints", "failpoint_names"]
 
 def arm_failpoints(text: str | None) -> None: ...
 def failpoint_names() -> list[str]: ...
-def sync_filesystem(fd: int) -> None: ...
 
 class PartitionLog:
     topic: str

@@ -23,6 +23,7 @@ cdef class ProducerCore(Upkeep):
     cdef dict slots
     cdef object last_name
     cdef TopicSlot last_slot
+    cdef object sync_together       # many partitions at once, before each is asked for
     cdef object open_topic          # name -> (partitions, codec, level, before_max, after_max, settings)
     cdef object claim_id            # () -> producer id; None: not idempotent
     cdef bint closed
@@ -33,6 +34,7 @@ cdef class ProducerCore(Upkeep):
     cdef int _claim(self) except -1
     cdef Accumulator _explicit(self, TopicSlot s, object partition)
     cdef int _drop_empty(self, Accumulator a) except -1
+    cdef int _sync_appended(self, TopicSlot s) except -1
     cdef int _append_to(self, Accumulator a, object values, object keys, object timestamps, object headers) except -1
     cdef Py_ssize_t _send_keyed(self, TopicSlot s, object values, object keys, object timestamps, object headers) except -1
     cdef int _append_scattered(self, TopicSlot s, list stages, int32_t index) except -1

@@ -13,6 +13,7 @@ class ProducerCore(Upkeep):
         self,
         open_topic: Callable[[object], tuple[list[Partition], int, int, int, int, object]],
         wake: Callable[[], None],
+        sync_together: Callable[[list[Partition]], None],
         *,
         acks: int,
         linger: float,

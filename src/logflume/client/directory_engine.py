@@ -5,6 +5,7 @@ from __future__ import annotations
 from logflume.config import parse
 from logflume.config.names import INTERNAL_TOPICS, OFFSETS_TOPIC
 from logflume.errors import InvalidTopicName, UnsupportedByEngine
+from logflume.log.bulk_sync import sync_together
 from logflume.log.directory import LogDirectory
 from logflume.log.partition_settings import codec_of
 
@@ -63,6 +64,7 @@ class DirectoryEngine(LogDirectory):
         return ProducerCore(
             _TopicOpener(self, config),
             wake,
+            sync_together,
             acks=config.acks,
             linger=config.linger_ms / 1000,
             batch_size=config.batch_size,

@@ -9,7 +9,6 @@ import threading
 import weakref
 
 from logflume._native.partition import Partition
-from logflume._native.partition_log import sync_filesystem
 from logflume.config import DirectoryConfig, check_partitions, check_topic, parse, update
 from logflume.config.names import INTERNAL_TOPICS
 from logflume.config.topic import TopicConfig
@@ -23,6 +22,7 @@ from logflume.errors import (
     UnknownTopicOrPartition,
 )
 from logflume.log import compaction, layout, partition_settings
+from logflume.log.bulk_sync import sync_together
 from logflume.log.checkpoints import EpochStart, write_epochs
 from logflume.log.cleaner_offsets import CleanerOffsets
 from logflume.log.filesystem import (
@@ -47,8 +47,6 @@ if TYPE_CHECKING:
     from logflume.types import CompactionReport
 
 __all__ = ["LogDirectory"]
-
-_BULK_SYNC_FROM = 64  # partitions; below, syncing what belongs to others costs more than it saves
 
 _open_directories: weakref.WeakSet[LogDirectory] = weakref.WeakSet()
 
@@ -445,20 +443,17 @@ class LogDirectory:
             raise failure
 
     def _sync_in_bulk(self) -> None:
-        """Before many partitions are closed: one sync of the file system, so that each finds its own work done.
+        """Before many partitions are closed: each then finds its own work done.
 
-        Trimmed first, or each would have to wait for its new size. The outcome does not matter: every partition
-        still asks the disk for itself.
+        Trimmed first, or each would have to wait for its new size. What fails here fails again when it is closed.
         """
         dirty = [
             p for p in self._partitions.values() if not p.closed and p.durable_offset < p.end_offset
         ]
-        if len(dirty) > _BULK_SYNC_FROM and not self.read_only:
-            for partition in dirty:
-                with contextlib.suppress(LogflumeError):
-                    partition.trim()
-            with contextlib.suppress(OSError):
-                sync_filesystem(self._lock.fd)
+        for partition in dirty if not self.read_only else ():
+            with contextlib.suppress(LogflumeError):
+                partition.trim()
+        sync_together(dirty)
 
     def _reopen_in_child(self) -> None:
         self._mutex = threading.RLock()
