@@ -1,7 +1,7 @@
 """A partition with look-ups: what users and the upper layers hold."""
 
-from libc.stdint cimport int32_t, int64_t
-from libc.stdlib cimport free, realloc
+from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memmove
 
 cimport cython
@@ -18,6 +18,11 @@ __all__ = ["Partition"]
 
 # Rows decoded for look-ups that a partition keeps, 32 bytes each; then it begins anew.
 cdef int64_t CACHE_ROWS_MAX = 2_000_000
+# A batch of more records than this is decoded when it is met the second time, or in the neighbourhood.
+cdef int32_t GLANCE_FROM = 32
+
+cdef enum:
+    MET_BITS = 10
 
 
 @cython.final
@@ -31,6 +36,19 @@ cdef class LookupCache:
     def __dealloc__(self):
         free(self.firsts)
         free(self.lasts)
+        free(self.met)
+
+    cdef bint meets_again(self, int64_t base_offset) except -1:
+        """Whether that batch was asked about before, as far as is remembered."""
+        cdef size_t slot = (<uint64_t>base_offset * <uint64_t>0x9E3779B97F4A7C15) >> (64 - MET_BITS)
+        if self.met == NULL:
+            self.met = <int64_t *>calloc(1 << MET_BITS, sizeof(int64_t))
+            if self.met == NULL:
+                raise MemoryError
+        if self.met[slot] == base_offset + 1:
+            return True
+        self.met[slot] = base_offset + 1
+        return False
 
     cdef int32_t place(self, int64_t offset) noexcept nogil:
         """Index of the first batch that begins behind `offset`."""
@@ -136,11 +154,37 @@ cdef class Partition(PartitionTransactions):
         if reader is None:
             reader = PartitionReader(self, offset)
         reader.seek_batch(offset)
+        if reader.heap == NULL and reader.batch.count > GLANCE_FROM and not self.cache.meets_again(reader.batch.base_offset):
+            batch = self._glance(reader, offset)
+            if batch.c.n:
+                self.spare_reader = reader
+                return batch
+            reader.seek_batch(offset)   # the rest of this batch was compacted away: the next record is elsewhere
         reader.read_into(batch, 8192, 16384)
         if batch.c.n:
             self.cache.insert(batch)
         self.spare_reader = reader
         return batch
+
+    cdef RecordBatch _glance(self, PartitionReader reader, int64_t offset):
+        """The one record at `offset`, or behind it, of the batch before which `reader` stands: others are passed over
+        by their lengths. Most look-ups that come once come never again."""
+        cdef RecordBatch out = RecordBatch.__new__(RecordBatch)
+        cdef lf_batch *b = &reader.batch
+        cdef const char *reason = b""
+        cdef int rc = LF_OK
+        # Without gaps a record's index is its offset's distance.
+        if b.last_offset - b.base_offset == b.count - 1:
+            rc = lf_records_skip(&reader.records, <int32_t>(offset - b.base_offset), &reason)
+        if not rc:
+            out.add_part(self.topic, self.partition, reader.cursor.map, b.position + b.size, reader.cursor.segment, NULL)
+            rc = lf_records_decode(&reader.records, offset, 1, &out.c, &reason)
+        if rc == LF_E_NOMEM:
+            raise MemoryError
+        if rc:
+            reader._corrupt(rc, reason)
+        reader._forget()
+        return out
 
     def close(self):
         """Close; see PartitionLog.close."""

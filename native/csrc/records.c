@@ -148,6 +148,19 @@ int lf_records_decode(lf_records *r, int64_t from, int32_t limit, lf_columns *c,
     return LF_OK;
 }
 
+int lf_records_skip(lf_records *r, int32_t index, const char **reason) {
+    const uint8_t *p = r->base + r->at, *end = r->base + r->end;
+    *reason = SHAPE;
+    for (; r->index < index && r->index < r->count; r->index++) {
+        int32_t length;
+        __builtin_prefetch(p + 1024);
+        if (!(p = lf_get_varint(p, end, &length)) || length < RECORD_MIN - 1 || length > end - p) return LF_E_CORRUPT;
+        p += length;
+    }
+    r->at = (uint32_t)(p - r->base);
+    return LF_OK;
+}
+
 int lf_records_seek_time(lf_records *r, int64_t from, int64_t timestamp, int64_t *offset, int64_t *when, const char **reason) {
     const uint8_t *p = r->base + r->at, *end = r->base + r->end;
     for (; r->index < r->count; r->index++) {

@@ -33,6 +33,8 @@ void lf_columns_free(lf_columns *c);
 void lf_records_begin(lf_records *r, const lf_batch *b, const uint8_t *base, uint32_t at, uint32_t end);
 /* Appends up to `limit` records with offsets >= `from`. LF_OK, or LF_E_CORRUPT with *reason. */
 int lf_records_decode(lf_records *r, int64_t from, int32_t limit, lf_columns *c, const char **reason);
+/* Passes over records by their lengths alone, up to the one with index `index`. LF_OK, or LF_E_CORRUPT with *reason. */
+int lf_records_skip(lf_records *r, int32_t index, const char **reason);
 /* The first record not below `from` with a time at or after `timestamp`: LF_OK, LF_E_END when this batch has none,
  * LF_E_CORRUPT with *reason. Looks at what it needs of the records up to there, and consumes them. */
 int lf_records_seek_time(lf_records *r, int64_t from, int64_t timestamp, int64_t *offset, int64_t *when, const char **reason);

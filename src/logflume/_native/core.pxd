@@ -177,6 +177,7 @@ cdef extern from "lf/records.h" nogil:
     void lf_columns_free(lf_columns *c) noexcept
     void lf_records_begin(lf_records *r, const lf_batch *b, const uint8_t *base, uint32_t at, uint32_t end) noexcept
     int lf_records_decode(lf_records *r, int64_t start, int32_t limit, lf_columns *c, const char **reason) noexcept
+    int lf_records_skip(lf_records *r, int32_t index, const char **reason) noexcept
     int lf_records_seek_time(lf_records *r, int64_t start, int64_t timestamp, int64_t *offset, int64_t *when,
                              const char **reason) noexcept
 

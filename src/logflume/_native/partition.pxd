@@ -14,10 +14,12 @@ cdef class LookupCache:
     cdef int32_t n, cap
     cdef int64_t rows
     cdef uint64_t swaps             # of the log, when it was begun
+    cdef int64_t *met               # base offsets + 1 of batches in which something was looked up; NULL at first
 
     cdef int32_t place(self, int64_t offset) noexcept nogil
     cdef RecordBatch find(self, int64_t offset, int32_t *row)
     cdef int insert(self, RecordBatch batch) except -1
+    cdef bint meets_again(self, int64_t base_offset) except -1
 
 
 cdef class Partition(PartitionTransactions):
@@ -26,3 +28,4 @@ cdef class Partition(PartitionTransactions):
 
     cdef RecordBatch locate(self, int64_t offset, int32_t *row)
     cdef RecordBatch _decode_near(self, int64_t offset)
+    cdef RecordBatch _glance(self, PartitionReader reader, int64_t offset)

@@ -72,3 +72,25 @@ def test_a_time_is_found_at_or_behind_the_start_only(tmp_path: Path) -> None:
     assert log.reader(1).seek_to_time(50) == (5, 60)
     assert log.reader(1).seek_to_time(15) == (2, 20)
     handle.close()
+
+
+def test_looking_up_once_and_again_finds_the_same(tmp_path: Path) -> None:
+    """The first look-up in a batch passes over its records, the second decodes them."""
+    handle = Handle(tmp_path)
+    log = handle.log
+    for n in range(20):
+        log.append_many(
+            [b"%d" % (n * 500 + i) * (i % 40 + 1) for i in range(500)], keys=[b"k"] * 500
+        )
+    handle.close()
+    handle = Handle(tmp_path)
+    log = handle.log
+    offsets = [(n * 7919) % 10_000 for n in range(3000)]
+    for offset in offsets + offsets:
+        record = log.read(offset)
+        assert (record.offset, record.key) == (offset, b"k")
+        assert record.value == b"%d" % offset * (offset % 500 % 40 + 1)
+    handle.close()
+    handle = Handle(tmp_path)
+    assert handle.log.lookup(offsets).offsets.tolist() == offsets
+    handle.close()
