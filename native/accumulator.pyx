@@ -101,14 +101,19 @@ cdef class Upkeep:
         self.phase = TXN_NONE
         touched, self.touched = self.touched, []
         spoiled, self.spoiled = self.spoiled, None
-        cdef list out = []
+        cdef dict parts = {}
         for a in touched:
-            out.append((a.topic, a.log, a.txn_first, a.txn_end, a.redo if self.redo_left >= 0 else None))
+            redo = a.redo if self.redo_left >= 0 else None
+            first = a.txn_first
+            if a.log in parts:      # the topic was looked up anew meanwhile
+                _, _, first, _, before = parts[a.log]
+                redo = None if redo is None else before + redo
+            parts[a.log] = a.topic, a.log, first, a.txn_end, redo
             a.txn_first = a.txn_end = -1
             a.redo = None
         if spoiled is not None and self.failure is spoiled:
             self.failure = None     # told with the commit
-        return out, spoiled
+        return list(parts.values()), spoiled
 
 
 @cython.final

@@ -95,6 +95,7 @@ cdef class ProducerCore(Upkeep):
                  int64_t max_request_size, str partitioner, claim_id=None, transactional_id=None):
         self.claim_id = claim_id
         self.transactional_id = transactional_id
+        self.transactions = None
         self.attributes = LF_ATTR_TRANSACTIONAL if transactional_id is not None else 0
         self.producer_id = self.producer_epoch = -1
         self.sequences = {}

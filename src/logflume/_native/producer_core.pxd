@@ -25,6 +25,7 @@ cdef class ProducerCore(Upkeep):
     cdef TopicSlot last_slot
     cdef object sync_together       # many partitions at once, before each is asked for
     cdef object open_topic          # name -> (partitions, codec, level, before_max, after_max, settings)
+    cdef public object transactions         # what begins and ends them; None: not transactional
     cdef object claim_id            # () -> producer id; None: not idempotent
     cdef bint closed
     cdef int partitioner

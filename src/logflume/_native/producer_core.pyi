@@ -9,6 +9,7 @@ __all__ = ["ProducerCore"]
 
 @final
 class ProducerCore(Upkeep):
+    transactions: Any
     def __init__(
         self,
         open_topic: Callable[[object], tuple[list[Partition], int, int, int, int, object]],

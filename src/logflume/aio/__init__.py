@@ -19,7 +19,8 @@ from logflume.aio.log import Log, open_log
 from logflume.aio.partition import Partition
 from logflume.aio.producer import Producer
 from logflume.aio.topic import Topic
+from logflume.aio.transaction import Transaction
 
 open = open_log  # noqa: A001 - the name of the synchronous one
 
-__all__ = ["Consumer", "Log", "Partition", "Producer", "Topic", "open", "open_log"]
+__all__ = ["Consumer", "Log", "Partition", "Producer", "Topic", "Transaction", "open", "open_log"]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from logflume._native.columns import Record, RecordBatch
     from logflume.client.consumer import Consumer as SyncConsumer
     from logflume.client.log import Log as SyncLog
+    from logflume.client.transactions import Transaction as SyncTransaction
     from logflume.config import ConsumerConfig
     from logflume.types import OffsetAndMetadata, OffsetAndTimestamp, TopicPartition
 
@@ -287,6 +288,14 @@ class Consumer:
         return await self._quick(self._consumer.lag)
 
     # ---- the group's stored positions
+
+    async def send_offsets_to(
+        self,
+        transaction: SyncTransaction,
+        offsets: Mapping[tuple[str, int], int | OffsetAndMetadata] | None,
+    ) -> None:
+        """For aio.Transaction.send_offsets."""
+        await self._slow(transaction.send_offsets, self._consumer, offsets)
 
     async def commit(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from logflume.aio.blocking import in_thread
+from logflume.aio.transaction import Transaction
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,6 +65,10 @@ class Producer:
         return await in_thread(
             self._producer.send_many, topic, values, keys, partition, timestamps, headers
         )
+
+    def transaction(self) -> Transaction:
+        """A transaction, begun by `async with`; see logflume.Producer.transaction."""
+        return Transaction(self._producer)
 
     async def flush(self) -> None:
         """Return when everything sent before is acknowledged. Raises the first failure since the last flush."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 from logflume.config import parse
-from logflume.config.names import INTERNAL_TOPICS, OFFSETS_TOPIC
+from logflume.config.names import INTERNAL_TOPICS, OFFSETS_TOPIC, TRANSACTIONS_TOPIC
 from logflume.errors import InvalidTopicName, UnsupportedByEngine
+from logflume.log import layout
 from logflume.log.bulk_sync import sync_together
 from logflume.log.directory import LogDirectory
 from logflume.log.partition_settings import codec_of
@@ -16,16 +19,19 @@ if TYPE_CHECKING:
 
     from logflume._native.partition import Partition
     from logflume._native.producer_core import ProducerCore
+    from logflume._native.transactions import TransactionPage
     from logflume.client.consumer.assignment import Assignment
     from logflume.client.consumer.subscription import Subscription
     from logflume.client.engine import Engine
     from logflume.config import ConsumerConfig, ProducerConfig
     from logflume.config.option import Config
+    from logflume.coordinator.transactions.administration import Transactions
+    from logflume.coordinator.transactions.coordinator import TransactionCoordinator
     from logflume.types import PartitionReport
 
     C = TypeVar("C", bound=Config)
 
-__all__ = ["DirectoryEngine", "directory_of"]
+__all__ = ["DirectoryEngine", "directory_of", "transactions_of"]
 
 
 def directory_of(engine: Engine, what: str) -> LogDirectory:
@@ -35,10 +41,59 @@ def directory_of(engine: Engine, what: str) -> LogDirectory:
     raise UnsupportedByEngine(what=what, instead="a directory, or a consumer")
 
 
+def transactions_of(engine: Engine) -> Transactions:
+    """The transactions of the directory that a log stands on. Raises UnsupportedByEngine on a cluster."""
+    from logflume.coordinator.transactions.administration import Transactions
+
+    if isinstance(engine, DirectoryEngine):
+        return Transactions(engine.coordinator.room)
+    raise UnsupportedByEngine(what="log.transactions", instead="a directory, or Kafka's tools")
+
+
 class DirectoryEngine(LogDirectory):
     """A LogDirectory that makes the parts of producers and consumers. See client.engine.Engine."""
 
     is_remote = False
+    _coordinator: TransactionCoordinator | None = None
+
+    def __init__(
+        self,
+        path: str,
+        config: Mapping[str, object] | None = None,
+        *,
+        read_only: bool = False,
+    ) -> None:
+        super().__init__(path, config, read_only=read_only)
+        # Before anybody can append: what was committed and lost with the power is put back first.
+        if not read_only and self._has_transactions():
+            self.coordinator.room.open()
+
+    def _has_transactions(self) -> bool:
+        page = os.path.join(self.path, layout.TRANSACTIONS_PAGE_FILE)
+        return os.path.exists(page) or TRANSACTIONS_TOPIC in self.topics(internal=True)
+
+    @property
+    def coordinator(self) -> TransactionCoordinator:
+        """Who decides transactions. Raises ReadOnlyDirectory."""
+        if self._coordinator is None:
+            from logflume.coordinator.transactions.coordinator import TransactionCoordinator
+
+            self._check_writable()
+            with self._mutex:
+                if self._coordinator is None:
+                    self._coordinator = TransactionCoordinator(self)
+        return self._coordinator
+
+    def close(self) -> None:
+        """Close transactions, every partition, and let go of the directory. Idempotent."""
+        if self._coordinator is not None and not self.closed:
+            self._coordinator.close()
+        super().close()
+
+    def _reopen_in_child(self) -> None:
+        super()._reopen_in_child()
+        if self._coordinator is not None:
+            self._coordinator.abandon()
 
     def delete_topic(self, name: str) -> None:
         """Delete a topic with its records, and what groups committed for it."""
@@ -61,17 +116,30 @@ class DirectoryEngine(LogDirectory):
         """The native part of a producer."""
         from logflume._native.producer_core import ProducerCore
 
-        return ProducerCore(
-            _TopicOpener(self, config),
+        transactions = None
+        opener = _TopicOpener(self, config)
+        if config.transactional_id is not None:
+            from logflume.client.transactions import ProducerTransactions
+
+            transactions = ProducerTransactions(self, self.coordinator, config)
+            opener.before_first_send = transactions.clear
+        core = ProducerCore(
+            opener,
             wake,
             sync_together,
-            acks=config.acks,
+            # Inside a transaction it is the commit that goes to the disk.
+            acks=config.acks if transactions is None else 1,
             linger=config.linger_ms / 1000,
             batch_size=config.batch_size,
             max_request_size=config.max_request_size,
             partitioner=config.partitioner,
             claim_id=self.producer_ids.claim if config.idempotent else None,
+            transactional_id=config.transactional_id,
         )
+        if transactions is not None:
+            transactions.attach(core)
+            core.transactions = transactions
+        return core
 
     def assignment(self, config: ConsumerConfig) -> Assignment:
         """What a consumer reads."""
@@ -82,7 +150,18 @@ class DirectoryEngine(LogDirectory):
             reset=config.auto_offset_reset,
             group=config.group_id,
             check_crcs=config.check_crcs,
+            read_committed=config.isolation_level == "read_committed",
+            page=self._page,
+            settle=self.settle_transactions,
         )
+
+    def _page(self) -> TransactionPage | None:
+        return None if self.read_only else self.coordinator.room.open()
+
+    def settle_transactions(self, partitions: list[Partition]) -> None:
+        """For readers who wait for an open transaction, or for one that is being published."""
+        if not self.read_only:
+            self.coordinator.settle(partitions)
 
     def subscription(
         self, config: ConsumerConfig, assignment: Assignment, give_back: Callable[[], None]
@@ -90,7 +169,7 @@ class DirectoryEngine(LogDirectory):
         """What a consumer asked for."""
         from logflume.client.consumer.subscription import Subscription
 
-        return Subscription(self, config, assignment, give_back)
+        return Subscription(self, config, assignment, give_back, self.settle_transactions)
 
 
 class _TopicOpener:
@@ -99,11 +178,16 @@ class _TopicOpener:
     def __init__(self, directory: LogDirectory, config: ProducerConfig) -> None:
         self._directory = directory
         self._config = config
+        self.before_first_send: Callable[[list[Partition]], None] = lambda _: None
 
-    def __call__(self, name: object) -> tuple[list[Partition], int, int, int, int, object]:
-        if not isinstance(name, str):
-            raise TypeError(f"a topic is a str, not {type(name).__name__}")
-        if name in INTERNAL_TOPICS:
+    def __call__(self, given: object) -> tuple[list[Partition], int, int, int, int, object]:
+        name = str(given)
+        if not isinstance(given, str):
+            from logflume.client.transactions import InternalTopic
+
+            if not isinstance(given, InternalTopic):
+                raise TypeError(f"a topic is a str, not {type(given).__name__}")
+        elif name in INTERNAL_TOPICS:
             raise InvalidTopicName(
                 topic=name, reason="internal topics are written by logflume only"
             )
@@ -115,8 +199,10 @@ class _TopicOpener:
         codec, level = codec_of(config.compression_type, config)
         unlimited = (1 << 62) - 1
         append_time = topic.message_timestamp_type == "LogAppendTime"
+        partitions = self._directory.partitions(name)
+        self.before_first_send(partitions)
         return (
-            self._directory.partitions(name),
+            partitions,
             codec,
             level,
             unlimited if append_time else min(topic.message_timestamp_before_max_ms, unlimited),

@@ -8,7 +8,7 @@ import threading
 import weakref
 
 from logflume.client.topic import Topic
-from logflume.config.names import INTERNAL_TOPICS
+from logflume.config.names import INTERNAL_TOPICS, TRANSACTIONS_TOPIC
 from logflume.errors import Closed, InvalidTopicName, TopicExists, UnsupportedByEngine
 
 # The directory's hook for forked children has to stand before this module's.
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from logflume.client.table import Changelog, Table
     from logflume.client.table.core import Core as TableCore
     from logflume.client.upkeep import Upkeep
+    from logflume.coordinator.transactions.administration import Transactions
     from logflume.types import CompactionReport, PartitionReport
 
 __all__ = ["Log", "open_log"]
@@ -213,6 +214,13 @@ class Log:
         self._tables.add(made.core)
         return made
 
+    @property
+    def transactions(self) -> Transactions:
+        """Looking at transactions, and ending those whose producer is dead. Raises UnsupportedByEngine on a cluster."""
+        from logflume.client.directory_engine import transactions_of
+
+        return transactions_of(self._engine)
+
     def publish_open_batches(self) -> None:
         """Close the batches that this process's producers hold open: somebody waits for their records."""
         for producer in list(self._producers):
@@ -236,8 +244,12 @@ class Log:
         import time
 
         now = time.time_ns() // 1_000_000 if now_ms is None else now_ms
-        removed = self.directory.enforce_retention(now)
-        for report in self.directory.compact(now):
+        directory = self.directory
+        if TRANSACTIONS_TOPIC in directory.topics(internal=True):
+            # What nobody will commit any more is in the way of both.
+            self.transactions.settle()
+        removed = directory.enforce_retention(now)
+        for report in directory.compact(now):
             where = report.topic, report.partition
             segments, size = removed.get(where, (0, 0))
             if report.bytes_removed > 0:

@@ -6,18 +6,21 @@ import threading
 import weakref
 
 from logflume.config import ProducerConfig
-from logflume.errors import Closed, UnknownTopicOrPartition, UnsupportedByEngine
+from logflume.errors import Closed, InvalidTxnState, UnknownTopicOrPartition
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from types import TracebackType
-    from typing import Any, NoReturn
+    from typing import Any
 
     from typing_extensions import Buffer
 
     from logflume._native.delivery import Delivery
+    from logflume.client.consumer import Consumer
     from logflume.client.log import Log
+    from logflume.client.transactions import ProducerTransactions, Transaction
+    from logflume.types import OffsetAndMetadata
 
 __all__ = ["Producer"]
 
@@ -65,11 +68,31 @@ class Producer:
         made: Delivery = self._core.send(topic, value, key, headers, partition, timestamp)
         return made
 
-    def transaction(self) -> NoReturn:
-        """Transactions are not built yet: raises UnsupportedByEngine."""
-        raise UnsupportedByEngine(
-            what="transaction()", instead="plain sends: transactions are not built yet"
-        )
+    def transaction(self) -> Transaction:
+        """Begin a transaction: `with producer.transaction():` commits at the end, and aborts on an exception.
+
+        All that is sent until then, to any number of topics and partitions, becomes visible to readers with
+        isolation_level="read_committed" at once, and durable with one sync, or never. Inside, a delivery's result
+        means that the record is published. Needs transactional_id= at creation. Raises InvalidTxnState,
+        ProducerFenced when another producer has the transactional id by now, LockTimeout, Closed.
+        """
+        return self._need_transactions().begin()
+
+    def send_offsets(
+        self,
+        consumer: Consumer,
+        offsets: Mapping[tuple[str, int], int | OffsetAndMetadata] | None = None,
+    ) -> None:
+        """Make a consumer's positions part of the transaction under way; see Transaction.send_offsets."""
+        self._need_transactions().send_offsets(consumer, offsets)
+
+    def _need_transactions(self) -> ProducerTransactions:
+        found: ProducerTransactions | None = self._core.transactions
+        if found is None:
+            raise InvalidTxnState(
+                transactional_id=None, reason="make the producer with transactional_id= for that"
+            )
+        return found
 
     def send_many(
         self,
@@ -121,7 +144,7 @@ class Producer:
             return
         for name, count in self._core.topics():
             try:
-                entry = engine.topic(name)
+                entry = engine.topic(str(name))
             except UnknownTopicOrPartition:
                 self._core.forget(name)
                 continue
@@ -129,16 +152,25 @@ class Producer:
                 self._core.forget(name)
 
     def close(self) -> None:
-        """Flush, then refuse further sends. Idempotent."""
+        """Flush, then refuse further sends; a transaction still open is aborted. Idempotent."""
+        transactions: ProducerTransactions | None = self._core.transactions
         try:
-            self._core.close()
+            if transactions is not None:
+                transactions.close()
         finally:
-            self._wanted.set()
-            self._log.forget_producer(self)
+            try:
+                self._core.close()
+            finally:
+                if transactions is not None:
+                    transactions.release()
+                self._wanted.set()
+                self._log.forget_producer(self)
 
     def abandon(self) -> None:
         """In a forked child: the parent sends what is open; this copy starts empty."""
         self._core.abandon()
+        if self._core.transactions is not None:
+            self._core.transactions.abandon()
         self._wanted = threading.Event()
         self._mutex = threading.Lock()
         self._ticker = None

@@ -102,8 +102,8 @@ class ConsumerConfig(Config, table="consumer"):
     isolation_level: str = option(
         "read_uncommitted",
         Choice("read_uncommitted", "read_committed"),
-        doc="Whether records of open and aborted transactions are seen.",
-        refused="transactions are not built yet, so aborted records could not be left out",
+        doc="Whether records of open and aborted transactions are seen; `read_committed` stops before the"
+        " first open one.",
     )
     max_partition_fetch_bytes: int = option(
         1_048_576, Size(), doc="Largest part of a fetch's answer.", no_effect=_NO_FETCH

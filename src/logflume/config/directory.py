@@ -71,6 +71,34 @@ class DirectoryConfig(Config, table="directory"):
     offsets_topic_segment_bytes: int = option(
         104_857_600, Size(min=1024), doc="Segment size of the internal topic of committed offsets."
     )
+    transaction_max_timeout_ms: int = option(
+        900_000,
+        Duration(min=1, max=INT_MAX),
+        doc="Largest transaction.timeout.ms that a producer may ask for, else InvalidTransactionTimeout.",
+    )
+    transaction_redo_max_bytes: int = option(
+        4 << 20,
+        Size(min=0, max=64 << 20),
+        doc="Batches of a transaction that its commit may carry to the disk itself, so that it costs one sync."
+        " The partitions of a larger transaction are synced one by one.",
+        origin="logflume",
+    )
+    transaction_state_log_num_partitions: int = option(
+        1,
+        Int(min=1, max=1024),
+        doc="Partitions of the internal topic of transactions, when it is made. Kafka's default is 50.",
+    )
+    transaction_state_log_segment_bytes: int = option(
+        64 << 20,
+        Size(min=1 << 20, max=INT_MAX),
+        doc="Size of the internal topic of transactions at which it is written anew without what is past."
+        " Kafka's default is 100 MiB.",
+    )
+    transactional_id_expiration_ms: int = option(
+        7 * 86_400_000,
+        Duration(min=1),
+        doc="Time after which a transactional id that nobody uses is forgotten.",
+    )
 
     foreign = {
         "log.dir": "the directory is logflume.open's argument",

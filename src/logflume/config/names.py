@@ -6,7 +6,7 @@ and "." and ".." are refused.
 
 from __future__ import annotations
 
-from logflume.errors import InvalidGroup, InvalidPartitions, InvalidTopicName
+from logflume.errors import InvalidConfig, InvalidGroup, InvalidPartitions, InvalidTopicName
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,9 +17,11 @@ __all__ = [
     "OFFSETS_TOPIC",
     "PARTITIONS_MAX",
     "TOPIC_LENGTH_MAX",
+    "TRANSACTIONS_TOPIC",
     "check_group",
     "check_partitions",
     "check_topic",
+    "check_transactional_id",
     "collides",
 ]
 
@@ -29,7 +31,9 @@ PARTITIONS_MAX = 10_000
 """Most partitions of a topic; with five digits at most, every directory name fits."""
 OFFSETS_TOPIC = "__consumer_offsets"
 """Where groups commit."""
-INTERNAL_TOPICS = frozenset({OFFSETS_TOPIC, "__transaction_state", "__share_group_state"})
+TRANSACTIONS_TOPIC = "__transaction_state"
+"""Where transactions are decided."""
+INTERNAL_TOPICS = frozenset({OFFSETS_TOPIC, TRANSACTIONS_TOPIC, "__share_group_state"})
 """Kafka's own topics; only logflume itself creates them."""
 
 _ALLOWED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
@@ -101,3 +105,16 @@ def check_group(group: str) -> str:
     if len(group.encode("utf-8", "surrogatepass")) > _GROUP_BYTES_MAX:
         raise InvalidGroup(group=group[:64], reason=f"has more than {_GROUP_BYTES_MAX} bytes")
     return group
+
+
+def check_transactional_id(name: str) -> str:
+    """Return the transactional id if it can be used, else raise InvalidConfig. The rules of `check_group`."""
+    if not name.strip():
+        reason = "must not be empty"
+    elif not name.isprintable():
+        reason = "has control characters"
+    elif len(name.encode("utf-8", "surrogatepass")) > _GROUP_BYTES_MAX:
+        reason = f"has more than {_GROUP_BYTES_MAX} bytes"
+    else:
+        return name
+    raise InvalidConfig(name="transactional.id", value=name[:64], reason=reason)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from logflume.config.compression import GZIP_LEVEL, LZ4_LEVEL, PRODUCER_CODEC, ZSTD_LEVEL
 from logflume.config.foreign import CLIENT
 from logflume.config.kinds import INT_MAX, LONG_MAX, Acks, Bool, Choice, Duration, Int, Size, Text
+from logflume.config.names import check_transactional_id
 from logflume.config.option import Config, option
 from logflume.errors import InvalidConfig
 
@@ -12,7 +13,7 @@ __all__ = ["ProducerConfig"]
 
 _NO_RETRY = "An append to a directory happens once or fails at once; nothing is sent again."
 _IN_FLIGHT_MAX = 5  # batches that a partition remembers of each producer
-_NO_TRANSACTIONS = "transactions are not built yet"
+_NO_TWO_PHASE = "a transaction here ends with its `with` block, in one step"
 
 
 class ProducerConfig(Config, table="producer"):
@@ -116,18 +117,17 @@ class ProducerConfig(Config, table="producer"):
     )
     transaction_timeout_ms: int = option(
         60_000,
-        Duration(max=INT_MAX),
-        doc="Longest time a transaction stays open.",
-        refused=_NO_TRANSACTIONS,
+        Duration(min=1, max=INT_MAX),
+        doc="Longest time a transaction stays open: later its commit is refused, and anybody may abort it.",
     )
     transaction_two_phase_commit_enable: bool = option(
-        False, Bool(), doc="Let an outer transaction decide.", refused=_NO_TRANSACTIONS
+        False, Bool(), doc="Let an outer transaction decide.", refused=_NO_TWO_PHASE
     )
     transactional_id: str | None = option(
         None,
         Text(),
-        doc="Name under which this producer's transactions go on after a restart.",
-        refused=_NO_TRANSACTIONS,
+        doc="Name under which this producer's transactions go on after a restart; a new producer of the same"
+        " name fences the one before.",
     )
 
     foreign = CLIENT
@@ -153,6 +153,15 @@ class ProducerConfig(Config, table="producer"):
                 value=self.max_in_flight_requests_per_connection,
                 reason=f"is at most {_IN_FLIGHT_MAX} when enable.idempotence is true",
             )
+        if self.transactional_id is not None:
+            check_transactional_id(self.transactional_id)
+            if not self.idempotent:
+                wrong = "acks" if self.acks != -1 else "enable.idempotence"
+                raise InvalidConfig(
+                    name=wrong,
+                    value=given[wrong],
+                    reason="a producer with a transactional.id is idempotent, with acks=all",
+                )
         if "delivery.timeout.ms" in given and self.delivery_timeout_ms < self.linger_ms:
             raise InvalidConfig(
                 name="delivery.timeout.ms",

@@ -12,6 +12,7 @@ from logflume.errors import InvalidRecord, OffsetOutOfRange, RecordTooLarge
 from logflume.observe import get_logger
 from logflume.types import OffsetAndMetadata, TopicPartition
 
+from .offset_transactions import CommitBatch, PendingCommits
 from .offsets_schema import (
     NO_LEADER_EPOCH,
     OffsetCommitKey,
@@ -34,22 +35,11 @@ BATCH_BYTES = 1 << 19
 _logger = get_logger(__name__)
 
 
-class _Strings(Protocol):
-    def tolist(self) -> list[bytes | None]: ...
-
-
-class _Batch(Protocol):
-    @property
-    def keys(self) -> _Strings: ...
-    @property
-    def values(self) -> _Strings: ...
-
-
 class _Reader(Protocol):
     @property
     def position(self) -> int: ...
     def seek(self, offset: int) -> None: ...
-    def read(self, max_records: int = ..., max_bytes: int = ...) -> _Batch: ...
+    def read(self, max_records: int = ..., max_bytes: int = ...) -> CommitBatch: ...
 
 
 class OffsetsLog(Protocol):
@@ -82,6 +72,7 @@ class OffsetStore:
 
     `topic_id(topic)` gives a topic's id, if it has one. Then commits carry it, as Kafka 4 writes
     them, and one for an earlier topic of the same name, deleted since, is not taken for one of this.
+    Commits of transactions count from their transaction's end on, when it was committed.
     `on_other(key, value)` is told of all other records that are read: a broker's groups.
     """
 
@@ -96,6 +87,7 @@ class OffsetStore:
         self.on_other = on_other
         self._topic_id = topic_id
         self._reader: _Reader | None = None
+        self._transactions = PendingCommits(log)
         self._latest: dict[bytes, bytes] = {}
 
     # Writing
@@ -115,11 +107,22 @@ class OffsetStore:
         InvalidGroup, InvalidRecord (a negative offset), RecordTooLarge (a note over
         METADATA_BYTES_MAX bytes); then nothing is stored.
         """
+        keys, values = self.encode(group, offsets, now_ms=now_ms)
+        self._append(keys, values, durable=durable)
+
+    def encode(
+        self,
+        group: str,
+        offsets: Mapping[TopicPartition, OffsetAndMetadata],
+        *,
+        now_ms: int | None = None,
+    ) -> tuple[list[bytes], list[bytes | None]]:
+        """Keys and values of what `commit` would append, for a producer that appends them in its transaction."""
         check_group(group)
         stamp = time.time_ns() // 1_000_000 if now_ms is None else now_ms
         keys = [encode_key(group, topic, partition) for topic, partition in offsets]
         values = [self._value(where.topic, entry, stamp) for where, entry in offsets.items()]
-        self._append(keys, values, durable=durable)
+        return keys, values
 
     def delete(
         self,
@@ -190,12 +193,17 @@ class OffsetStore:
                 if self._reader.position == before:
                     raise
                 continue
-            self._take(batch.keys.tolist(), batch.values.tolist())
+            self._take(self._transactions.sift(batch, before, self._reader.position))
             if self._reader.position == before:
                 break
 
-    def _take(self, keys: list[bytes | None], values: list[bytes | None]) -> None:
-        for key, value in zip(keys, values):
+    def is_undecided(self, group: str, partition: TopicPartition) -> bool:
+        """Whether a transaction is open that may move the group's position here (Kafka's UNSTABLE_OFFSET_COMMIT)."""
+        self.refresh()
+        return self._transactions.has(encode_key(group, *partition))
+
+    def _take(self, records: Iterable[tuple[bytes | None, bytes | None]]) -> None:
+        for key, value in records:
             # Only committed offsets are kept; a broker's own notes on groups can be large.
             if key is None or key[:2] not in (b"\0\1", b"\0\0"):
                 if key is not None and self.on_other is not None:
@@ -220,7 +228,7 @@ class OffsetStore:
                 found.append(key)
         return found
 
-    def _value(self, topic: str, entry: OffsetAndMetadata, stamp: int) -> bytes:
+    def _value(self, topic: str, entry: OffsetAndMetadata, stamp: int) -> bytes | None:
         if entry.offset < 0:
             raise InvalidRecord(reason=f"offset {entry.offset} cannot be committed")
         size = len(entry.metadata.encode("utf-8", "surrogatepass"))

@@ -10,9 +10,10 @@ from .offsets_schema import partition_for
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from logflume._native.partition import Partition
     from logflume.log.directory import LogDirectory
 
-__all__ = ["offsets_partitions", "open_offsets"]
+__all__ = ["offsets_partition", "offsets_partitions", "open_offsets"]
 
 
 def offsets_partitions(directory: LogDirectory) -> int:
@@ -35,8 +36,13 @@ def offsets_partitions(directory: LogDirectory) -> int:
         return directory.topic(OFFSETS_TOPIC).partitions
 
 
-def open_offsets(directory: LogDirectory, group: str) -> OffsetStore:
-    """The store of committed offsets that holds this group's."""
+def offsets_partition(directory: LogDirectory, group: str) -> Partition:
+    """The partition that holds this group's committed offsets."""
     number = partition_for(group, offsets_partitions(directory))
     # Opening makes the partition's directory where the topic's maker, another process, has not come to it yet.
-    return OffsetStore(directory.partition(OFFSETS_TOPIC, number))
+    return directory.partition(OFFSETS_TOPIC, number)
+
+
+def open_offsets(directory: LogDirectory, group: str) -> OffsetStore:
+    """The store of committed offsets that holds this group's."""
+    return OffsetStore(offsets_partition(directory, group))

@@ -73,7 +73,15 @@ class FieldReader:
         return self._take(self._size())
 
     def array(self, item: Callable[[FieldReader], _Item]) -> list[_Item]:
+        items = self.array_or_none(item)
+        if items is None:
+            raise InvalidRecord(reason=f"{self._what} has null where an array must be")
+        return items
+
+    def array_or_none(self, item: Callable[[FieldReader], _Item]) -> list[_Item] | None:
         size = self._size()
+        if size == -1:
+            return None
         # Every item has a byte at least, so a size out of nowhere costs nothing.
         if not 0 <= size <= len(self._data) - self._position:
             raise InvalidRecord(reason=f"{self._what} has an array of {size} items")
@@ -159,6 +167,10 @@ class FieldWriter:
         self._size(len(chosen))
         for item in chosen:
             write(self, item)
+
+    def no_array(self) -> None:
+        """Null in the place of an array."""
+        self._size(-1)
 
     def int32s(self, numbers: Iterable[int]) -> None:
         chosen = list(numbers)

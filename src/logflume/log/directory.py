@@ -10,7 +10,7 @@ import weakref
 
 from logflume._native.partition import Partition
 from logflume.config import DirectoryConfig, check_partitions, check_topic, parse, update
-from logflume.config.names import INTERNAL_TOPICS
+from logflume.config.names import INTERNAL_TOPICS, TRANSACTIONS_TOPIC
 from logflume.config.topic import TopicConfig
 from logflume.errors import (
     Closed,
@@ -378,7 +378,12 @@ class LogDirectory:
         self._check_writable()
         due = []
         for name, entry in self._entries(fresh=True).items():
-            if entry.deleting or "compact" not in entry.config.cleanup_policy:
+            # The transactions' own log is kept short by those who write it: its records carry more than their values.
+            if (
+                entry.deleting
+                or name == TRANSACTIONS_TOPIC
+                or "compact" not in entry.config.cleanup_policy
+            ):
                 continue
             for number in range(entry.partitions) if topics is None or name in topics else ():
                 partition = self.partition(name, number)
@@ -412,6 +417,11 @@ class LogDirectory:
         if self._closed:
             raise Closed(what=f"the log {self.path}")
 
+    @property
+    def lock_fd(self) -> int:
+        """The open lock file, for kernel locks on its bytes."""
+        return self._lock.fd
+
     def _check_writable(self) -> None:
         self._check_open()
         if self.read_only:
@@ -441,6 +451,13 @@ class LogDirectory:
             self._lock.close()
         if failure is not None:
             raise failure
+
+    def sync(self, partitions: Iterable[Partition]) -> None:
+        """Return when all that these partitions hold is on disk. Raises SyncFailed."""
+        dirty = [p for p in partitions if p.durable_offset < p.end_offset]
+        sync_together(dirty)
+        for partition in dirty:
+            partition.sync()
 
     def _sync_in_bulk(self) -> None:
         """Before many partitions are closed: each then finds its own work done.

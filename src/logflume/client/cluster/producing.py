@@ -11,7 +11,13 @@ from logflume.client.cluster.failures import Fail
 from logflume.client.cluster.overflow import Overflow
 from logflume.client.cluster.settings import producer_settings
 from logflume.config.names import INTERNAL_TOPICS
-from logflume.errors import Closed, InvalidTopicName, RecordTooLarge, UnknownTopicOrPartition
+from logflume.errors import (
+    Closed,
+    InvalidTopicName,
+    RecordTooLarge,
+    UnknownTopicOrPartition,
+    UnsupportedByEngine,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +40,11 @@ _REFRESH_S = 30.0  # how often the number of a topic's partitions is asked for w
 class ClusterProducerCore:
     """See client.engine.ProducerCore. Thread-safe."""
 
+    transactions = None
+
     def __init__(self, cluster: Cluster, config: ProducerConfig) -> None:
+        if config.transactional_id is not None:
+            raise UnsupportedByEngine(what="transactional_id on a cluster", instead="a directory")
         self._cluster = cluster
         self._config = config
         self.handle = ProducerHandle(

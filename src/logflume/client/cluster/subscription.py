@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from logflume.client.cluster.failures import Fail
-from logflume.errors import CommitFailed, UnknownTopicOrPartition
+from logflume.errors import CommitFailed, UnknownTopicOrPartition, UnsupportedByEngine
 from logflume.types import OffsetAndMetadata, TopicPartition
 
 TYPE_CHECKING = False
@@ -277,6 +277,12 @@ class ClusterSubscription:
         for topic, number, _, code, _ in answers or ():
             if code:
                 raise Fail(topic=topic, partition=number, group=group)(code, "OffsetCommit")
+
+    def check_commit(
+        self, offsets: dict[TopicPartition, OffsetAndMetadata], *, durable: bool
+    ) -> None:
+        """Its offsets live on the cluster: no transaction of a directory can hold them."""
+        raise UnsupportedByEngine(what="send_offsets with a consumer of a cluster")
 
     def commit_positions(self, wheres: Iterable[TopicPartition], *, durable: bool = True) -> None:
         """Store where these partitions stand now, with enable.auto.commit."""

@@ -10,12 +10,16 @@ from logflume.types import OffsetAndTimestamp, TopicPartition
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+    from typing import Any
 
     from logflume._native.columns import RecordBatch
     from logflume._native.consumer_core import RecordIterator
     from logflume._native.partition import Partition
+    from logflume._native.transactions import TransactionPage
     from logflume.log.directory import LogDirectory
+
+    Settle = Callable[[list[Any]], object]
 
 __all__ = ["Assignment"]
 
@@ -26,9 +30,21 @@ class Assignment:
     """Not thread-safe: the consumer's guard stands before it."""
 
     def __init__(
-        self, directory: LogDirectory, *, reset: str, group: str | None, check_crcs: bool = True
+        self,
+        directory: LogDirectory,
+        *,
+        reset: str,
+        group: str | None,
+        check_crcs: bool = True,
+        read_committed: bool = False,
+        page: Callable[[], TransactionPage | None] = lambda: None,
+        settle: Settle = lambda _: None,
     ) -> None:
+        """`page`: by which a commit is seen in all partitions at once; `settle`: ends dead transactions."""
         self._directory = directory
+        self._read_committed = read_committed
+        self._page = page
+        self._settle = settle
         self._reset = reset
         self._group = group
         self._check_crcs = check_crcs
@@ -51,7 +67,12 @@ class Assignment:
         if where not in self._readers:
             log = self.partition(where)
             offset = committed if committed is not None else self.reset_offset(where)
-            self._readers[where] = PartitionReader(log, offset, check_crcs=self._check_crcs)
+            self._readers[where] = PartitionReader(
+                log,
+                offset,
+                check_crcs=self._check_crcs,
+                read_committed=self._read_committed,
+            )
             self._changed()
 
     def remove(self, wheres: Iterable[TopicPartition]) -> None:
@@ -78,6 +99,8 @@ class Assignment:
         return set(self._paused)
 
     def _changed(self) -> None:
+        if self._read_committed:
+            self._fetcher.use_page(self._page())
         self._fetcher.set_readers(self.readers())
 
     def readers(self) -> list[PartitionReader]:
@@ -114,7 +137,7 @@ class Assignment:
         if self._reset == "earliest":
             return int(log.start_offset)
         if self._reset == "latest":
-            return int(log.end_offset)
+            return self._end(log)
         if self._reset == "none":
             raise NoOffsetForPartition(
                 topic=where.topic, partition=where.partition, group=self._group
@@ -123,7 +146,11 @@ class Assignment:
 
         age = by_duration_ms(self._reset)
         found = log.offset_for_time(time.time_ns() // 1_000_000 - (age or 0))
-        return int(log.end_offset if found is None else found)
+        return self._end(log) if found is None else int(found)
+
+    def _end(self, log: Partition) -> int:
+        """Where reading ends: read_committed sees nothing behind the first open transaction."""
+        return int(log.last_stable_offset if self._read_committed else log.end_offset)
 
     def start_offsets(self, wheres: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """First offset of each partition."""
@@ -131,7 +158,7 @@ class Assignment:
 
     def end_offsets(self, wheres: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Offset behind the last record of each partition."""
-        return {where: int(self.partition(where).end_offset) for where in wheres}
+        return {where: self._end(self.partition(where)) for where in wheres}
 
     def offsets_for_times(
         self, times: Mapping[TopicPartition, int]
@@ -185,6 +212,19 @@ class Assignment:
             raise error
         where = TopicPartition(error.topic, error.partition)
         self._readers[where].seek(self.reset_offset(where))
+
+    def unblock(self) -> bool:
+        """Whether an open transaction is waited for. What a dead producer left open is ended."""
+        if not self._read_committed:
+            return False
+        blocked = []
+        for where, reader in self._readers.items():
+            log = self.partition(where)
+            waits = log.last_stable_offset <= reader.position < log.end_offset
+            if waits and where not in self._paused:
+                blocked.append(log)
+        self._settle(blocked)
+        return bool(blocked)
 
     def wait(self, seconds: float) -> bool:
         """Sleep until there may be news; may return early."""

@@ -332,6 +332,16 @@ class Consumer:
             chosen = self._positions() if offsets is None else as_offsets(offsets)
             self._subscription.commit(chosen, durable=wait)
 
+    def offsets_to_send(
+        self, offsets: Mapping[tuple[str, int], int | OffsetAndMetadata] | None = None
+    ) -> tuple[str, dict[TopicPartition, OffsetAndMetadata]]:
+        """For Transaction.send_offsets: the group, and what commit(offsets) would store for it. Raises as commit."""
+        with self._enter():
+            self._need_group()
+            chosen = self._positions() if offsets is None else as_offsets(offsets)
+            self._subscription.check_commit(chosen, durable=True)
+            return str(self.group), chosen
+
     def _positions(self) -> dict[TopicPartition, OffsetAndMetadata]:
         ahead = self._iterator.peek()
         return as_offsets({w: ahead.get(w, at) for w, at in self._assignment.positions().items()})

@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from logflume.errors import CommitFailed, UnknownTopicOrPartition
+from logflume.errors import CommitFailed, Timeout, UnknownTopicOrPartition
 from logflume.types import TopicPartition
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from re import Pattern
+    from typing import Any
 
+    from logflume._native.partition import Partition
     from logflume.client.consumer.assignment import Assignment
     from logflume.client.consumer.membership import Membership
     from logflume.config import ConsumerConfig
@@ -26,6 +28,8 @@ __all__ = ["Subscription"]
 
 _METADATA_S = 1.0  # how often new topics and partitions are looked for
 _IDLE_PAUSE_S = 0.1
+_UNBLOCK_S = 0.02  # how soon a dead producer's open transaction is noticed by who waits for it
+_UNDECIDED_S = 0.002  # between two looks at a stored position that a transaction may move
 _GROUP_PAUSE_S = 0.01  # in a group with others: how soon a dead member is noticed
 
 
@@ -41,18 +45,24 @@ class Subscription:
         config: ConsumerConfig,
         assignment: Assignment,
         give_back: Callable[[], None],
+        settle: Callable[[list[Partition]], object] = lambda _: None,
     ) -> None:
         self._directory = directory
         self._config = config
         self._assignment = assignment
         self._give_back = give_back
+        self._settle = settle
         self._names: set[str] = set()
         self._pattern: Pattern[str] | None = None
         self._manual = False
         self._membership: Membership | None = None
         self._offsets: OffsetStore | None = None
+        self._offsets_log: Any = None
         self._looked = 0.0
         self._committed_at = time.monotonic()
+        self._committed_only = config.isolation_level == "read_committed"
+        self._unblocked_at = 0.0
+        self._is_blocked = False
 
     def topics(self) -> set[str]:
         """Topics subscribed to, as far as they are known."""
@@ -95,7 +105,7 @@ class Subscription:
                     self._config,
                     self._assignment,
                     self._give_back,
-                    self.committed,
+                    self._start,
                     self.commit_positions,
                 )
             self._membership.listen(on_assigned, on_revoked, on_lost)
@@ -138,6 +148,8 @@ class Subscription:
         """Whether there is anything that a poll has to do but to fetch: a group's affairs, a look at the topics."""
         if self._membership is not None:
             return True
+        if self._committed_only and time.monotonic() - self._unblocked_at >= _UNBLOCK_S:
+            return True
         return not self._manual and time.monotonic() - self._looked >= _METADATA_S
 
     def keep_up(self) -> float:
@@ -153,6 +165,13 @@ class Subscription:
             pause = min(pause, _GROUP_PAUSE_S if moving else _IDLE_PAUSE_S)
         if self._config.group_id is not None:
             self._auto_commit()
+        if self._committed_only:
+            now = time.monotonic()
+            if now - self._unblocked_at >= _UNBLOCK_S:
+                self._unblocked_at = now
+                self._is_blocked = self._assignment.unblock()
+            if self._is_blocked:
+                pause = min(pause, _UNBLOCK_S)
         return pause
 
     def settle(self) -> None:
@@ -193,17 +212,35 @@ class Subscription:
 
     def _store(self) -> OffsetStore:
         if self._offsets is None:
-            from logflume.coordinator.offsets_topic import open_offsets
+            from logflume.coordinator.offset_store import OffsetStore
+            from logflume.coordinator.offsets_topic import offsets_partition
 
             assert self._config.group_id is not None
-            self._offsets = open_offsets(self._directory, self._config.group_id)
+            self._offsets_log = offsets_partition(self._directory, self._config.group_id)
+            self._offsets = OffsetStore(self._offsets_log)
         return self._offsets
 
     def _start_of(self, where: TopicPartition) -> int | None:
         if self._config.group_id is None:
             return None
-        found = self.committed(where)
+        found = self._start(where)
         return None if found is None else found.offset
+
+    def _start(self, where: TopicPartition) -> OffsetAndMetadata | None:
+        """The group's stored position, once no open transaction may move it: what another member has processed
+        in one that is being committed must not be read again. Raises Timeout after default.api.timeout.ms."""
+        assert self._config.group_id is not None
+        store, log = self._store(), self._offsets_log
+        deadline = time.monotonic() + self._config.default_api_timeout_ms / 1000
+        while store.is_undecided(self._config.group_id, where):
+            self._settle([log])
+            if time.monotonic() > deadline:
+                raise Timeout(
+                    what=f"the committed offset of {where}: a transaction that moves it is open",
+                    seconds=self._config.default_api_timeout_ms / 1000,
+                )
+            time.sleep(_UNDECIDED_S)
+        return self.committed(where)
 
     def committed(self, where: TopicPartition) -> OffsetAndMetadata | None:
         """The group's stored position of a partition."""
@@ -212,6 +249,16 @@ class Subscription:
 
     def commit(self, offsets: dict[TopicPartition, OffsetAndMetadata], *, durable: bool) -> None:
         """Store positions. Raises CommitFailed for partitions that this member does not own (any more)."""
+        self.check_commit(offsets, durable=durable)
+        if offsets:
+            assert self._config.group_id is not None
+            self._store().commit(self._config.group_id, offsets, durable=durable)
+            self._committed_at = time.monotonic()
+
+    def check_commit(
+        self, offsets: dict[TopicPartition, OffsetAndMetadata], *, durable: bool
+    ) -> None:
+        """Raises CommitFailed where these may not be stored; with `durable`, puts what they cover on disk."""
         group = self._config.group_id
         assert group is not None
         if self._membership is not None:
@@ -233,9 +280,6 @@ class Subscription:
             for where, entry in offsets.items():
                 log = self._assignment.partition(where)
                 log.sync(min(entry.offset, log.end_offset))
-        if offsets:
-            self._store().commit(group, offsets, durable=durable)
-            self._committed_at = time.monotonic()
 
     def commit_positions(self, wheres: Iterable[TopicPartition], *, durable: bool = True) -> None:
         """Store where these partitions stand now, with enable.auto.commit."""

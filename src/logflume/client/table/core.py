@@ -27,6 +27,7 @@ __all__ = ["Core", "Follow"]
 Follow = Literal["read", "background", "manual"]
 _FOLLOW = ("read", "background", "manual")
 PENDING_MAX = 1 << 16
+_UNBLOCK_S = 0.02  # how often a dead producer's open transaction is looked for
 _ADOPT_S = 1.0  # how often a read looks for settings and partitions that others changed
 
 
@@ -69,6 +70,7 @@ class Core(Lookups):
         self._failure: Exception | None = None
         self._folding = self.closed = False
         self._adopted = time.monotonic()
+        self._unblocked = 0.0
         entry = self._directory.topic(topic)
         self._tombstone_ms = entry.config.delete_retention_ms
         self._store = CheckpointStore(entry.topic_id, state_dir) if checkpoint else None
@@ -141,8 +143,13 @@ class Core(Lookups):
             own = {n: state.pending.copy() for n, state in self.states.items() if state.pending}
             if own and self._producer is not None:
                 self._producer.publish()
+            ends = {number: self.states[number].log.end_offset for number in own}
             for number, state in self.states.items():
                 count += state.catch_up(self.announce, self._tombstone_ms)
+                if state.position < state.log.end_offset:
+                    self._unblock(state.log)
+                if state.position < ends.get(number, 0):
+                    continue  # they stand behind an open transaction
                 for key, entry in own.get(number, {}).items():
                     # Read back by now (or refused, which flush() tells), unless it was written again meanwhile.
                     if state.pending.get(key) is entry:
@@ -150,6 +157,14 @@ class Core(Lookups):
         finally:
             self._folding = False
         return count
+
+    def _unblock(self, log: Partition) -> None:
+        """What is next belongs to an open transaction: it is ended, should its producer be dead."""
+        now = time.monotonic()
+        if now - self._unblocked >= _UNBLOCK_S:
+            self._unblocked = now
+            if not self._directory.read_only:
+                self._log.transactions.settle([log])
 
     def replay(self, announce: Announce) -> None:
         """Announce all keys there are, as if each came now; own writes that are not read back will still come."""

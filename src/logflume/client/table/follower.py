@@ -67,7 +67,9 @@ class Follower:
     def _wait(self, waiting: Iterable[tuple[Partition, int]]) -> bool:
         """Until a partition has a record at its position; False when the log was closed."""
         try:
-            self._fetcher.set_readers(log.reader(position) for log, position in waiting)
+            self._fetcher.set_readers(
+                log.reader(position, read_committed=True) for log, position in waiting
+            )
             if not self._stopping:
                 self._fetcher.wait(_PAUSE_S)
         except Closed:

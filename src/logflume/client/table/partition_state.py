@@ -95,7 +95,7 @@ class PartitionState:
     # ---- following the log
 
     def catch_up(self, announce: Announce | None, tombstone_ms: int) -> int:
-        """Fold all that is published by now; returns how many records.
+        """Fold all that is published and committed by now; returns how many records.
 
         `tombstone_ms`: how long compaction keeps a tombstone (`delete.retention.ms`). Raises CorruptRecord, and
         whatever `announce` raises: the record it was told of is folded then, and the next call goes on behind it.
@@ -104,9 +104,9 @@ class PartitionState:
         if log.start_offset != self._start_offset:
             # Records went from the front, and with them, perhaps, the last value of some keys.
             return self._rebuild(announce, tombstone_ms)
-        now, end = self._clock_ms(), log.end_offset
+        now, end = self._clock_ms(), log.last_stable_offset
         if self._reader is None:
-            self._reader = log.reader(self.position)
+            self._reader = log.reader(self.position, read_committed=True)
         reader = self._reader
         reader.seek(self.position)
         # Compaction leaves gaps. A tombstone may have been in one only if it was there for longer than
@@ -183,8 +183,8 @@ class PartitionState:
 
     def _read_all(self) -> tuple[Entries, int]:
         fresh: Entries = {}
-        start, end = self.log.start_offset, self.log.end_offset
-        reader = self.log.reader(start)
+        start, end = self.log.start_offset, self.log.last_stable_offset
+        reader = self.log.reader(start, read_committed=True)
         anchor, count = (-1, -1), 0
         while reader.position < end:
             before = reader.position

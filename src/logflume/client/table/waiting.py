@@ -38,9 +38,10 @@ def wait_until(core: Core, target: Target, timeout: float | None) -> None:
                 raise Timeout(
                     what=f"offset {offset} of {core.topic}-{number}", seconds=timeout or 0
                 )
-            if state.log.wait(offset, min(left, _WAIT_S)):
+            if state.log.wait(offset, min(left, _WAIT_S), read_committed=True):
                 # Usually the next refresh has it; if not, something holds it back that does not wake us.
-                time.sleep(0 if state.log.end_offset > state.position else min(left, _STUCK_S))
+                behind = state.log.last_stable_offset > state.position
+                time.sleep(0 if behind else min(left, _STUCK_S))
 
 
 def _offsets(core: Core, target: Target, timeout: float | None) -> dict[int, int]:

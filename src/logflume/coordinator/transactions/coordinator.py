@@ -1,0 +1,291 @@
+"""Producers with a transactional id: who they are, and how their transactions begin and end."""
+
+from __future__ import annotations
+
+from logflume._native.transactions import reserve
+from logflume.errors import (
+    InvalidTransactionTimeout,
+    ProducerFenced,
+    TransactionAborted,
+    TransactionInDoubt,
+    TransactionTimedOut,
+)
+from logflume.observe import get_logger
+from logflume.types import TopicPartition
+
+from .checkpoint import checkpoint, is_due
+from .entry import Entry, State
+from .redo import REDO_HEADER, PartitionRedo, encode_redo
+from .room import Room, wall_clock_ms
+from .settling import is_owned, quieten, settle
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from logflume._native.partition import Partition
+    from logflume.errors import LogflumeError
+    from logflume.log.directory import LogDirectory
+
+    from .state_log import StateLog, Stored
+
+    # Topic, partition, first offset, end offset, (base offset, batches) or None when they were too many to keep.
+    Part = tuple[str, Partition, int, int, list[tuple[int, bytes]] | None]
+
+__all__ = ["TransactionCoordinator"]
+
+_logger = get_logger(__name__)
+
+
+class TransactionCoordinator:
+    """Of one open directory. Thread-safe; other processes' coordinators decide in turn with it.
+
+    An `Entry` that a method returns is what its producer goes on with.
+    """
+
+    def __init__(
+        self, directory: LogDirectory, *, now_ms: Callable[[], int] = wall_clock_ms
+    ) -> None:
+        self.room = Room(directory, now_ms=now_ms)
+        self._directory = directory
+
+    # ---- producers
+
+    def init(self, transactional_id: str, timeout_ms: int) -> Entry:
+        """Be the producer of this id from now on; whoever was it before is fenced, and what he left open aborted.
+
+        Durable when it returns. Kafka's InitProducerId. Raises InvalidTransactionTimeout, LockTimeout, StorageError.
+        """
+        limit = self._directory.config.transaction_max_timeout_ms
+        if timeout_ms > limit:
+            raise InvalidTransactionTimeout(timeout_ms=timeout_ms, limit_ms=limit)
+        return self._init(transactional_id, timeout_ms, None)
+
+    def renew(self, mine: Entry) -> Entry:
+        """As `init`, by its own producer after a failure: KIP-360. Raises ProducerFenced when another came after it."""
+        return self._init(mine.transactional_id, mine.timeout_ms, mine)
+
+    def _init(self, transactional_id: str, timeout_ms: int, mine: Entry | None) -> Entry:
+        taken: Entry | None = None
+        stored: Stored | None = None
+        new_id: int | None = None
+        while taken is None:
+            with self.room.locked() as log:
+                if mine is not None:
+                    error = _fence(mine, log.get(transactional_id))
+                    if isinstance(error, ProducerFenced):
+                        raise error
+                    # Its sends are over: it is no danger to itself.
+                    self.release(mine)
+                taken = self._take_over(log, transactional_id, timeout_ms, new_id)
+                if taken is not None:
+                    # Before anybody can read of it: he would take it for dead.
+                    self.room.presence.hold(taken.producer_id, taken.producer_epoch)
+                    stored = log.append(taken)
+            if taken is None:
+                new_id = self._directory.producer_ids.claim()  # not with the mutex held
+        assert stored is not None
+        try:
+            stored.sync()
+        except BaseException:
+            self.release(taken)
+            raise
+        return taken
+
+    def _take_over(
+        self, log: StateLog, transactional_id: str, timeout_ms: int, new_id: int | None
+    ) -> Entry | None:
+        """None when a new producer id is needed for it."""
+        now = self.room.now_ms()
+        entry = log.get(transactional_id)
+        if entry is None:
+            return (
+                None if new_id is None else Entry.first(transactional_id, new_id, timeout_ms, now)
+            )
+        entry = quieten(self.room, log, entry)
+        # One that lives may be in the middle of a send, with an epoch that this partition or that has seen no higher
+        # one than. Under another id its records can never end with ours.
+        if is_owned(self.room, entry) or entry.epoch_is_exhausted:
+            return None if new_id is None else entry.taken_over(timeout_ms, now, new_id)
+        return entry.taken_over(timeout_ms, now)
+
+    def release(self, mine: Entry) -> None:
+        """This producer is gone: closed, or fenced and replaced."""
+        self.room.presence.release(mine.producer_id, mine.producer_epoch)
+
+    def clear(self, mine: Entry, partitions: Iterable[Partition]) -> None:
+        """Before the first send to these: end what earlier producers of this id left open there."""
+        left = [
+            (partition, found)
+            for partition in partitions
+            for found in partition.open_transactions()
+            if found.producer_id == mine.producer_id and found.epoch < mine.producer_epoch
+        ]
+        if left:
+            with self.room.locked():
+                for partition, found in left:
+                    self.room.mark([partition], found.producer_id, mine.producer_epoch, False)
+
+    # ---- transactions
+
+    def begin(self, mine: Entry) -> Entry:
+        """A transaction is open. Raises ProducerFenced, TransactionTimedOut, TransactionAborted (of an earlier one)."""
+        with self.room.locked() as log:
+            current = self._own(log, mine)
+            if current.state.is_decided:
+                current = self.room.finish(log, current)
+            begun = current.begun(self.room.now_ms())
+            log.append(begun)
+            return begun
+
+    def commit(self, mine: Entry, parts: Sequence[Part]) -> Entry:
+        """Decide that it is committed, and show it to all readers at once. One sync, of the state log.
+
+        Raises ProducerFenced, TransactionTimedOut, TransactionAborted, UnknownTopicOrPartition (deleted meanwhile),
+        DiskFull, LockTimeout: it is not committed, and `abort` is due; and TransactionInDoubt.
+        """
+        if not parts:
+            return self._end_empty(mine)
+        partitions = [part[1] for part in parts]
+        reserve(partitions)
+        redo = self._redo(parts)
+        places = tuple(sorted(part.place for part in redo))
+        with self.room.locked() as log:
+            current = self._own(log, mine)
+            if current.is_timed_out(self.room.now_ms()):
+                raise TransactionTimedOut(
+                    transactional_id=mine.transactional_id, timeout_ms=mine.timeout_ms
+                )
+            prepared = current.prepared(places, self.room.now_ms())
+            stored = log.append(prepared, [(REDO_HEADER, encode_redo(redo))])
+        try:
+            stored.sync()
+        except Exception as error:
+            raise TransactionInDoubt(
+                transactional_id=mine.transactional_id, reason=f"its decision: {error}"
+            ) from error
+        return self._complete(prepared, partitions)
+
+    def _redo(self, parts: Sequence[Part]) -> list[PartitionRedo]:
+        """What the commit's record carries. Partitions whose batches it does not are synced here."""
+        found = []
+        for topic, partition, first, end, batches in parts:
+            # Raises when the topic was deleted: then nothing can be committed in it.
+            topic_id = self._directory.topic(topic).topic_id or ""
+            if batches is None:
+                partition.sync(end)
+            on_disk = partition.durable_offset >= end
+            place = TopicPartition(topic, partition.partition)
+            kept = () if on_disk else tuple(batches or ())
+            found.append(PartitionRedo(place, topic_id, first, end, kept))
+        return found
+
+    def _complete(self, prepared: Entry, partitions: list[Partition]) -> Entry:
+        """The decision is durable: nothing that happens here makes it undone."""
+        name = prepared.transactional_id
+        try:
+            with self.room.locked() as log:
+                current = log.get(name)
+                if current != prepared:
+                    # Another finished it for us.
+                    return prepared.completed(self.room.now_ms())
+                there = [partition for partition in partitions if not partition.gone]
+                self.room.mark(there, prepared.producer_id, prepared.producer_epoch, True)
+                done = prepared.completed(self.room.now_ms())
+                log.append(done)
+                if is_due(self.room, log):
+                    checkpoint(self.room, log)
+                return done
+        except Exception as error:
+            reason = f"it is decided and on disk, readers will see it, but: {error}"
+            raise TransactionInDoubt(transactional_id=name, reason=reason) from error
+
+    def _end_empty(self, mine: Entry) -> Entry:
+        with self.room.locked() as log:
+            current = self._own(log, mine)
+            done = current.prepared((), self.room.now_ms()).completed(self.room.now_ms())
+            log.append(done)
+            return done
+
+    def abort(self, mine: Entry, parts: Sequence[Part]) -> Entry:
+        """Nobody will see it. Raises ProducerFenced, TransactionTimedOut, TransactionAborted: another aborted it."""
+        with self.room.locked() as log:
+            partitions = [part[1] for part in parts if not part[1].gone]
+            try:
+                current = self._own(log, mine)
+            except Exception:
+                # What we wrote ends all the same: no reader need find out first.
+                self._end_fenced(log, mine, partitions)
+                raise
+            self.room.mark(partitions, mine.producer_id, mine.producer_epoch, False)
+            done = current.aborted(self.room.now_ms())
+            log.append(done)
+            return done
+
+    def _end_fenced(self, log: StateLog, mine: Entry, partitions: list[Partition]) -> None:
+        current = log.of_producer(mine.producer_id)
+        if current is None or current.producer_id != mine.producer_id:
+            self.room.mark(partitions, mine.producer_id, mine.producer_epoch, False)
+            return
+        for partition in partitions:
+            for found in partition.open_transactions():
+                if (found.producer_id, found.epoch) == (mine.producer_id, mine.producer_epoch):
+                    self.room.mark([partition], mine.producer_id, current.producer_epoch, False)
+
+    def settle(self, partitions: Iterable[Partition]) -> int:
+        """For who waits at these partitions' last stable offsets: end what is dead or late. Returns how many ended."""
+        if self.room.open().sequence & 1:
+            with self.room.locked():
+                pass  # a completion under way is over now, or its owner died and it is finished
+        return settle(self.room, partitions)
+
+    # ---- fencing
+
+    def _own(self, log: StateLog, mine: Entry) -> Entry:
+        """The newest record, when it is still this producer's."""
+        current = log.get(mine.transactional_id)
+        error = _fence(mine, current)
+        if error is not None:
+            raise error
+        assert current is not None
+        return current
+
+    def why_fenced(self, mine: Entry) -> LogflumeError | None:
+        """What to tell a producer whose send was refused; None when the id is still his."""
+        with self.room.locked() as log:
+            return _fence(mine, log.get(mine.transactional_id))
+
+    # ---- life
+
+    def close(self) -> None:
+        """Let go of the directory's files. What goes wrong is logged: the next opener puts it right."""
+        try:
+            self.room.close()
+        except Exception as error:
+            _logger.warning(
+                "closing transactions failed", path=self._directory.path, why=str(error)
+            )
+
+    def abandon(self) -> None:
+        """In a forked child."""
+        self.room.abandon()
+
+
+def _fence(mine: Entry, current: Entry | None) -> LogflumeError | None:
+    name = mine.transactional_id
+    if current is None:
+        return ProducerFenced(transactional_id=name, reason="its transactional.id was forgotten")
+    if (current.producer_id, current.producer_epoch) == (mine.producer_id, mine.producer_epoch):
+        return None
+    aborted_by_other = (
+        current.producer_id == mine.producer_id
+        and current.producer_epoch == mine.producer_epoch + 1
+        and current.state is State.COMPLETE_ABORT
+    )
+    if aborted_by_other and current.was_timed_out:
+        return TransactionTimedOut(transactional_id=name, timeout_ms=mine.timeout_ms)
+    if aborted_by_other:
+        return TransactionAborted(transactional_id=name, reason="somebody else aborted it")
+    return ProducerFenced(
+        transactional_id=name, reason="another producer with this transactional.id came after it"
+    )

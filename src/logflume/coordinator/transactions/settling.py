@@ -1,0 +1,84 @@
+"""Ending transactions whose producer is gone or late, so that no reader waits for ever."""
+
+from __future__ import annotations
+
+from .entry import EPOCH_MAX, Entry, State
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from logflume._native.partition import Partition
+    from logflume.types import OpenTransaction
+
+    from .room import Room
+    from .state_log import StateLog
+
+__all__ = ["is_owned", "quieten", "settle"]
+
+_COMMIT_MS = 1000  # what a living producer's commit may take before others finish it for him
+
+
+def settle(room: Room, partitions: Iterable[Partition]) -> int:
+    """End what is undecided in these partitions and can be: returns how many were ended.
+
+    A transaction is left alone while its producer lives and its time is not over.
+    """
+    undecided = [p for p in partitions if p.last_stable_offset < p.end_offset]
+    if not undecided:
+        return 0
+    ended = 0
+    with room.locked() as log:
+        for partition in undecided:
+            for found in partition.open_transactions():
+                ended += _settle_one(room, log, partition, found)
+    return ended
+
+
+def _settle_one(room: Room, log: StateLog, partition: Partition, found: OpenTransaction) -> int:
+    now = room.now_ms()
+    entry = log.of_producer(found.producer_id)
+    if entry is None:
+        # Not begun here: a mirror's, say, whose marker is on its way.
+        if now - found.last_timestamp <= room.directory.config.transaction_max_timeout_ms:
+            return 0
+        room.mark([partition], found.producer_id, found.epoch, commit=False)
+        return 1
+    mine = (entry.producer_id, entry.producer_epoch) == (found.producer_id, found.epoch)
+    if mine and entry.state.is_decided:
+        if is_owned(room, entry) and now - entry.updated_ms <= _COMMIT_MS:
+            return 0
+        room.finish(log, entry)
+        return 1
+    if mine and entry.state is State.ONGOING:
+        if is_owned(room, entry) and not entry.is_timed_out(now):
+            return 0
+        entry = entry.fenced(now)
+        log.append(entry)
+    # Nobody can commit it any more. The higher epoch keeps its producer from adding to it.
+    same_id = entry.producer_id == found.producer_id
+    epoch = entry.producer_epoch if same_id else min(found.epoch + 1, EPOCH_MAX)
+    room.mark([partition], found.producer_id, epoch, commit=False)
+    return 1
+
+
+def is_owned(room: Room, entry: Entry) -> bool:
+    """Whether the producer that the entry speaks of lives, be it fenced since."""
+    return any(
+        room.presence.is_alive(entry.producer_id, epoch)
+        for epoch in (entry.producer_epoch, entry.producer_epoch - 1)
+        if epoch >= 0
+    )
+
+
+def quieten(room: Room, log: StateLog, entry: Entry) -> Entry:
+    """Nothing of this id is open or half done when it returns; what was open is aborted. The mutex is held.
+
+    What an aborted transaction left in partitions is ended by whoever meets it there.
+    """
+    if entry.state.is_decided:
+        return room.finish(log, entry)
+    if entry.state is State.ONGOING:
+        entry = entry.fenced(room.now_ms())
+        log.append(entry)
+    return entry
