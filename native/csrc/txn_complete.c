@@ -91,7 +91,14 @@ static void take_back(part *parts, int32_t n) {
         part *p = &parts[i];
         if (!p->marked) continue;
         if (p->log->producers->recording) lf_producers_rollback(p->log->producers);
-        if (p->written) lf_stretch_cut(p->log, &p->stretch);
+        if (p->written) {
+            lf_error ignored;
+            lf_stretch_cut(p->log, &p->stretch);
+            /* An entry of a marker that is none would hide what comes to lie there. If it cannot go now, the lock's next
+             * owner sees to it. */
+            if (lf_txn_index_cut(p->log, p->stretch.segment->base_offset, p->stretch.offset, &ignored))
+                atomic_store(&p->log->state->unrepaired, 1);
+        }
         pthread_mutex_unlock(&p->log->producers->mu);
         p->marked = false;
     }
