@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 
-from logflume.client.cluster.failures import Fail, failure
-from logflume.client.cluster.reading import AUTO_OFFSET_RESET, END, NO_GROUP, PARTITION_EOF, START
+from logflume._native.row_picker import join_batches
+from logflume.client.cluster.failures import Fail
+from logflume.client.cluster.offsets import END, START, list_offsets
+from logflume.client.cluster.reading import AUTO_OFFSET_RESET, NO_GROUP, PARTITION_EOF
 from logflume.client.cluster.settings import consumer_settings
 from logflume.client.cluster.signal import Signal
 from logflume.config import by_duration_ms
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ClusterAssignment"]
 
+_FIRST_S = 5.0
 _GROUP_CODES = frozenset({15, 16, 24, 30})
 """About the coordinator: of no interest to who has no group, and is looking for one all the same."""
 
@@ -53,6 +56,7 @@ class ClusterAssignment:
         self._started: set[TopicPartition] = set()
         self._paused: set[TopicPartition] = set()
         self._failure: LogflumeError | None = None
+        self._held: tuple[RecordBatch, list[tuple[str, int, int]]] | None = None  # by await_first
         self.out_of_range: list[TopicPartition] = []
         self._closed = False
 
@@ -110,9 +114,16 @@ class ClusterAssignment:
 
     def forget(self, wheres: Iterable[TopicPartition]) -> None:
         """They have no position any more."""
+        wheres = list(wheres)
+        self._drop_held(wheres)
         for where in wheres:
             self._positions.pop(where, None)
             self._paused.discard(where)
+
+    def _drop_held(self, wheres: Iterable[TopicPartition]) -> None:
+        """A record that was held for the next poll is not to be handed out."""
+        if self._held is not None and TopicPartition(*self._held[1][0][:2]) in set(wheres):
+            self._held = None
 
     def _places(self, wheres: Iterable[TopicPartition]) -> list[tuple[str, int, int]]:
         return [(where.topic, where.partition, self._positions[where]) for where in wheres]
@@ -122,6 +133,9 @@ class ClusterAssignment:
         chosen = list(wheres)
         for where in chosen:
             self.position(where)
+        for where in chosen:
+            if self._held is not None and TopicPartition(*self._held[1][0][:2]) == where:
+                self.seek(where, self._positions[where])
         self._paused.update(chosen)
         self.handle.pause([where for where in chosen if where in self._started])
 
@@ -158,6 +172,7 @@ class ClusterAssignment:
             raise ValueError(f"offset {offset} is negative")
         self.position(where)
         self._positions[where] = offset
+        self._drop_held([where])
         if where not in self._started:
             return
         place = [(where.topic, where.partition, offset)]
@@ -198,17 +213,7 @@ class ClusterAssignment:
 
     def _offsets(self, times: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
         """ListOffsets; -1 where there is nothing at or after the time."""
-        if not times:
-            return {}
-        asked = [(where.topic, where.partition, at) for where, at in times.items()]
-        out = {}
-        for topic, number, offset, code, _ in self.handle.offsets_for_times(
-            asked, self._timeout_ms
-        ):
-            if code:
-                raise failure(code, "ListOffsets", topic=topic, partition=number)
-            out[TopicPartition(topic, number)] = int(offset)
-        return out
+        return list_offsets(self.handle, times, self._timeout_ms) if times else {}
 
     def start_offsets(self, wheres: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """First offset of each partition."""
@@ -236,7 +241,12 @@ class ClusterAssignment:
         if self._handle is None:
             return None
         self._signal.clear()
-        batch, ends, events = self._handle.fetch(max_records, 0)
+        held, self._held = self._held, None
+        room = max_records - (held is not None)
+        batch, ends, events = self._handle.fetch(room, 0) if room else (None, [], [])
+        if held is not None:
+            batch = held[0] if batch is None else join_batches([held[0], batch])
+            ends = held[1] + ends
         for topic, number, following in ends:
             self._positions[TopicPartition(topic, number)] = following
         for event in events:
@@ -290,9 +300,47 @@ class ClusterAssignment:
         """Whether a poll that does not wait may find something: only fetching tells, once there is a connection."""
         return self._handle is not None
 
+    def await_first(self, wheres: Iterable[TopicPartition]) -> None:
+        """Wait until a record of these has come, or the end of each: a poll then tells the truth about them.
+
+        Without that, the first polls of a program that reads "until nothing is left" would find nothing.
+        """
+        fresh = {where for where in wheres if where in self._started and where not in self._paused}
+        deadline = time.monotonic() + _FIRST_S
+        while fresh and self._held is None and self._failure is None:
+            self._signal.clear()
+            batch, ends, events = self.handle.fetch(1, 0)
+            if batch is not None:
+                self._held = batch, ends
+            for event in events:
+                fresh.discard(TopicPartition(event[1] or "", event[2]))
+                try:
+                    self._take_event(event)
+                except LogflumeError as error:
+                    self._failure = error
+            left = deadline - time.monotonic()
+            if left <= 0 or self.has_news_of_group:
+                return
+            if batch is None and not events:
+                self._signal.wait(left)
+
+    def await_group(self, seconds: float) -> None:
+        """Wait until the group has answered a member that came."""
+        deadline = time.monotonic() + seconds
+        while not self.has_news_of_group and self._failure is None:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return
+            self._signal.wait(min(left, 0.5))
+            for event in self.handle.fetch(1, 0)[2]:
+                try:
+                    self._take_event(event)
+                except LogflumeError as error:
+                    self._failure = error
+
     def wait(self, seconds: float) -> bool:
         """Sleep until there may be news; may return early."""
-        if self.has_news_of_group or self.out_of_range:
+        if self.has_news_of_group or self.out_of_range or self._held is not None:
             return True
         return self._signal.wait(seconds)
 
@@ -314,6 +362,7 @@ class ClusterAssignment:
         """Leave the group and close the connection; another is made when it is needed."""
         handle, self._handle = self._handle, None
         self._positions, self._started, self._paused = {}, set(), set()
+        self._held = None
         if handle is not None:
             try:
                 handle.leave_group()

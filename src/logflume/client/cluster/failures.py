@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from logflume.errors import LogflumeError
 
-__all__ = ["Fail", "admin_errors", "failure"]
+__all__ = ["Fail", "RETRIABLE", "admin_errors", "failure"]
 
 TIMED_OUT = frozenset({-185, -192, 7})
 """_TIMED_OUT, _MSG_TIMED_OUT and REQUEST_TIMED_OUT."""

@@ -6,7 +6,7 @@ import time
 
 from logflume._native.columns import RecordBatch
 from logflume._native.row_picker import pick_rows
-from logflume.client.cluster.reading import END, START
+from logflume.client.cluster.offsets import END, START
 from logflume.errors import OffsetOutOfRange, UnsupportedByEngine
 
 TYPE_CHECKING = False
@@ -94,13 +94,15 @@ class ClusterPartition:
     def read_batch(
         self, offset: int, max_records: int = 100_000, max_bytes: int = 1 << 20
     ) -> RecordBatch:
-        """Records from `offset` on, at least one unless it is the end; the cluster's fetches decide how many bytes.
+        """Records from `offset` on, about `max_bytes`, at least one unless it is the end.
 
         Raises OffsetOutOfRange, Timeout.
         """
         if offset < 0:
             raise self._out_of_range(offset)
-        return self._cluster.readers.read(self.topic, self.partition, offset, max_records, _READ_S)
+        return self._cluster.readers.read(
+            self.topic, self.partition, offset, max_records, max_bytes, _READ_S
+        )
 
     def lookup(self, offsets: Any) -> RecordBatch:
         """The records at `offsets` (int64 array or sequence), in that order. Raises OffsetOutOfRange."""
@@ -119,7 +121,7 @@ class ClusterPartition:
     def _look_up(self, first: int, last: int, wanted: set[int], found: dict[int, Record]) -> None:
         at = first
         while at <= last:
-            batch = self.read_batch(at, last - at + 1)
+            batch = self.read_batch(at, last - at + 1, 1 << 30)
             if not len(batch):
                 break
             for record in batch:

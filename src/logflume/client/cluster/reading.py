@@ -7,7 +7,9 @@ import time
 from contextlib import contextmanager
 
 from logflume._native.columns import RecordBatch
+from logflume._native.row_picker import join_batches
 from logflume.client.cluster.failures import Fail, failure
+from logflume.client.cluster.offsets import END, START, offset_at
 from logflume.client.cluster.signal import Signal
 from logflume.errors import OffsetOutOfRange, Timeout
 
@@ -18,15 +20,14 @@ if TYPE_CHECKING:
 
     from logflume.client.cluster.cluster import Cluster
 
-__all__ = ["AUTO_OFFSET_RESET", "END", "NO_GROUP", "PARTITION_EOF", "START", "Readers", "offset_at"]
+__all__ = ["AUTO_OFFSET_RESET", "NO_GROUP", "PARTITION_EOF", "Readers"]
 
 PARTITION_EOF = -191
 AUTO_OFFSET_RESET = -140
-START, END = -2, -1
-"""Stand for times in ListOffsets."""
 NO_GROUP = "logflume-no-group"
 """librdkafka wants a group's name even from who never joins one."""
 _IDLE_MAX = 4
+_FETCH_RECORDS = 100_000
 _SETTINGS = {
     "group.id": NO_GROUP,
     "isolation.level": "read_uncommitted",
@@ -36,7 +37,7 @@ _SETTINGS = {
     "auto.offset.reset": "error",
     "check.crcs": "true",
     "queued.max.messages.kbytes": "16384",
-    "fetch.wait.max.ms": "100",
+    "fetch.wait.max.ms": "10",
 }
 
 
@@ -50,8 +51,13 @@ class _Reader:
         self.at: tuple[str, int, int] | None = None
         self._seen_end = False
 
-    def read(self, topic: str, number: int, offset: int, count: int, seconds: float) -> RecordBatch:
-        """Records from `offset` on, at least one unless there is none. Raises OffsetOutOfRange, Timeout."""
+    def read(
+        self, topic: str, number: int, offset: int, count: int, size: int, seconds: float
+    ) -> RecordBatch:
+        """Records from `offset` on, until there are `count`, or `size` bytes, or no more.
+
+        Raises OffsetOutOfRange, Timeout.
+        """
         deadline = time.monotonic() + seconds
         if self.at != (topic, number, offset):
             self.handle.assign([(topic, number, offset)])
@@ -61,21 +67,24 @@ class _Reader:
             if self._bound(topic, number, END) <= offset:
                 return RecordBatch()
             self._seen_end = False
-        while True:
-            batch, ends, events = self.handle.fetch(count, 0)
+        found: list[RecordBatch] = []
+        while count > 0 and size > 0 and not self._seen_end:
+            batch, ends, events = self.handle.fetch(min(count, _FETCH_RECORDS), 0)
             if batch is not None:
                 self.at = ends[-1]
+                found.append(batch)
+                count -= len(batch)
+                size -= batch.nbytes
             for code, _topic, _number, at, text in events:
                 self._take_event(code, at, text)
-            if batch is not None:
-                return batch
-            if self._seen_end:
-                return RecordBatch()
+            if batch is not None or events:
+                continue
             left = deadline - time.monotonic()
             if left <= 0:
                 self.at = None
                 raise Timeout(what=f"records of {topic}-{number} from {offset} on", seconds=seconds)
             self._signal.wait(min(left, 0.5))
+        return found[0] if len(found) == 1 else join_batches(found)
 
     def _take_event(self, code: int, at: int, text: str) -> None:
         assert self.at is not None
@@ -101,14 +110,6 @@ class _Reader:
     def close(self) -> None:
         self.handle.close()
         self._signal.close()
-
-
-def offset_at(handle: Any, topic: str, number: int, timestamp: int) -> int:
-    """ListOffsets of one partition: START, END, or the first at or after a time (-1: none)."""
-    ((_, _, offset, code, _),) = handle.offsets_for_times([(topic, number, timestamp)], 60_000)
-    if code:
-        raise failure(code, "ListOffsets", topic=topic, partition=number)
-    return int(offset)
 
 
 class Readers:
@@ -148,15 +149,20 @@ class Readers:
             self._give(reader)
 
     def offset_at(self, topic: str, number: int, timestamp: int) -> int:
-        """See offset_at()."""
+        """See offsets.offset_at."""
         with self.lend() as handle:
             return offset_at(handle, topic, number, timestamp)
 
-    def read(self, topic: str, number: int, offset: int, count: int, seconds: float) -> RecordBatch:
-        """Records of a partition from `offset` on; none at its end. Raises OffsetOutOfRange, Timeout."""
+    def read(
+        self, topic: str, number: int, offset: int, count: int, size: int, seconds: float
+    ) -> RecordBatch:
+        """Records of a partition from `offset` on, until there are `count`, or `size` bytes, or no more.
+
+        Raises OffsetOutOfRange, Timeout.
+        """
         reader = self._take((topic, number, offset))
         try:
-            return reader.read(topic, number, offset, count, seconds)
+            return reader.read(topic, number, offset, count, size, seconds)
         finally:
             self._give(reader)
 

@@ -25,6 +25,7 @@ __all__ = ["ClusterSubscription"]
 
 _METADATA_S = 5.0  # how often new topics and partitions are looked for
 _PAUSE_S = 1.0
+_JOIN_S = 6.0  # Kafka lets a new group wait 3 s for more members (group.initial.rebalance.delay.ms)
 
 
 class ClusterSubscription:
@@ -46,6 +47,7 @@ class ClusterSubscription:
         self._manual = False
         self._member = False
         self._busy = False
+        self._joining = False
         self._listeners: tuple[Listener | None, Listener | None, Listener | None] = (None,) * 3
         self._changes: deque[tuple[bool, list[TopicPartition]]] = deque()
         self._looked = -_METADATA_S
@@ -92,6 +94,7 @@ class ClusterSubscription:
 
     def _join(self) -> None:
         self._assignment.handle.subscribe(sorted(self._names))
+        self._joining = not self._member
         self._member = True
 
     def _count(self, name: str) -> int:
@@ -114,6 +117,7 @@ class ClusterSubscription:
         if wheres:
             self._assignment.add(self._committed(wheres))
             self._assignment.start(wheres)
+            self._assignment.await_first(wheres)
 
     def unsubscribe(self, *, commit: bool = True) -> None:
         """Nothing any more."""
@@ -125,7 +129,7 @@ class ClusterSubscription:
             on_revoked = self._listeners[1]
             if owned and on_revoked is not None:
                 on_revoked(owned)
-            self._member = False
+            self._member = self._joining = False
             self._changes.clear()
         self._names, self._pattern, self._manual = set(), None, False
         self._assignment.disconnect()
@@ -145,17 +149,24 @@ class ClusterSubscription:
         """What a group's changes ask for now, to be called; None when nothing."""
         if self._busy:
             return None  # a listener calls its consumer
+        self._take_news()
+        # All that may wait for the network is here, none of it in a round of a poll: logflume.aio runs it in a thread.
+        work = self._changes or self._assignment.out_of_range or self._joining
+        return self._catch_up if work or self._look_is_due() else None
+
+    def _take_news(self) -> None:
         if self._assignment.has_news_of_group:
             for revoked, places in self._assignment.handle.take_rebalances():
                 self._changes.append((revoked, [TopicPartition(*place) for place in places]))
-        # All that may wait for the network is here, none of it in a round of a poll: logflume.aio runs it in a thread.
-        if self._changes or self._assignment.out_of_range or self._look_is_due():
-            return self._catch_up
-        return None
 
     def _catch_up(self) -> None:
         self._busy = True
         try:
+            if self._joining:
+                # As in a directory, where a group's partitions are there with the first poll.
+                self._joining = False
+                self._assignment.await_group(_JOIN_S)
+                self._take_news()
             self._take_over()
             self._assignment.reset_out_of_range()
             if self._look_is_due():
@@ -178,6 +189,7 @@ class ClusterSubscription:
         if wheres and self._listeners[0] is not None:
             self._listeners[0](wheres)  # which may seek: nothing is fetched yet
         self._assignment.start(wheres, eager=self._assignment.is_eager)
+        self._assignment.await_first(wheres)
 
     def _revoke(self, wheres: list[TopicPartition]) -> None:
         self._give_back()
