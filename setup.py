@@ -126,6 +126,7 @@ MODULES: list[str] = [  # native/<name>.pyx -> logflume._native.<name>
     "scan",
     "row_picker",
     "scatter",
+    "shape",
     "staging",
     "transactions",
     "waiting",

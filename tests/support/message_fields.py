@@ -25,11 +25,11 @@ def checked_fields() -> Iterator[None]:
 
 
 def known(entity: type, name: str) -> bool:
-    """Whether some version of the entity's message has this field."""
+    """Whether some structure of some version of the entity's message has this field: they change their names."""
     schema = api_key_map[entity.__api_key__]
     for version in schema_name_map[schema]:
         module = import_module(f"kio.schema.{schema}.v{version}.response")
-        there = getattr(module, entity.__name__, None)
-        if there is not None and any(field.name == name for field in fields(there)):
-            return True
+        for there in vars(module).values():
+            if hasattr(there, "__api_key__") and any(f.name == name for f in fields(there)):
+                return True
     return False

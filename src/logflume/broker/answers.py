@@ -64,7 +64,7 @@ def begin(connection: Connection, handler: Handler, frame: Frame) -> Parts | asy
         raise Unanswerable(f"{len(frame)} bytes are more than a request without records needs")
     if not handler.raw:
         try:
-            request = decode_request(frame.api_key, frame.version, frame, frame.body_at)
+            request = decode_request(frame.api_key, frame.version, frame)
         except MalformedRequest as fault:
             raise Unanswerable(f"malformed: {fault}") from None
     try:

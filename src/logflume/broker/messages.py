@@ -13,12 +13,15 @@ from __future__ import annotations
 import io
 from functools import lru_cache
 
+from logflume.broker.shapes import nested_entity, shape_of
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from typing_extensions import Buffer
+    from logflume._native.frames import Frame
+    from logflume._native.shape import Shape
 
     Fields = Mapping[str, Any]
     Convert = Callable[[Any], Any]
@@ -47,11 +50,14 @@ def preload() -> None:
     _writer(18, 4)
 
 
-def decode_request(api_key: int, version: int, data: Buffer, at: int) -> Any:
-    """The request behind its head as kio's object. Raises MalformedRequest."""
-    read = _reader(api_key, version)
+def decode_request(api_key: int, version: int, frame: Frame) -> Any:
+    """The request behind the frame's head as kio's object. Raises MalformedRequest."""
+    shape, read = _reader(api_key, version)
+    # kio believes the counts that it reads, and a process that runs out of memory for them is gone.
+    if not shape.fits(frame):
+        raise MalformedRequest("lengths or counts that do not fit the frame")
     try:
-        request, _ = read(data, at)
+        request, _ = read(frame, frame.body_at)
     except Exception as error:
         # kio raises its own errors, and those of Python where a value does not fit a type.
         raise MalformedRequest(f"{type(error).__name__}: {error}") from error
@@ -78,11 +84,12 @@ def milliseconds(duration: Any) -> int:
 
 
 @lru_cache(maxsize=1024)
-def _reader(api_key: int, version: int) -> Callable[[Buffer, int], tuple[Any, int]]:
+def _reader(api_key: int, version: int) -> tuple[Shape, Callable[[Frame, int], tuple[Any, int]]]:
     from kio.index import load_request_schema
     from kio.serial import entity_reader
 
-    return entity_reader(load_request_schema(api_key, version))
+    request = load_request_schema(api_key, version)
+    return shape_of(request), entity_reader(request)
 
 
 @lru_cache(maxsize=1024)
@@ -143,7 +150,7 @@ def _converter(field: Any) -> Convert | None:
     """From the plain values that handlers use to kio's, None when they are the same."""
     kind = field.metadata.get("kafka_type")
     if kind is None:
-        one: Convert | None = _builder(next(t for t in _flat(field.type) if hasattr(t, "__type__")))
+        one: Convert | None = _builder(nested_entity(field.type))
     else:
         one = _primitive(kind)
     if "tuple[" not in str(field.type):
@@ -152,14 +159,6 @@ def _converter(field: Any) -> Convert | None:
         return tuple
     convert = one
     return lambda items: tuple(convert(item) for item in items)
-
-
-def _flat(annotation: Any) -> list[Any]:
-    """The types that an annotation is made of."""
-    from typing import get_args
-
-    parts = get_args(annotation)
-    return [annotation] if not parts else [inner for part in parts for inner in _flat(part)]
 
 
 def _primitive(kind: str) -> Convert | None:
