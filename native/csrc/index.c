@@ -243,6 +243,15 @@ const lf_time_entry *lf_index_time_floor(const lf_segment *s, int64_t timestamp)
     return low ? &s->times[low - 1] : NULL;
 }
 
+int64_t lf_index_time_from(const lf_segment *s, const lf_time_entry *floor) {
+    const lf_time_entry *next = lf_index_time_next(s, floor);
+    int64_t from = floor ? floor->offset : s->base_offset, indexed;
+    /* Whenever a batch is indexed, its offset and the largest time so far are: before the entry that came with
+     * `next`, no batch was as late. Many may share a time, as those of one large append do. */
+    lf_index_floor(s, next ? next->offset - 1 : INT64_MAX, &indexed);
+    return indexed > from ? indexed : from;
+}
+
 static int write_file(const char *path, const uint8_t *data, size_t n, bool sync, lf_log *log, lf_error *e) {
     char temporary[LF_PATH_MAX + 8];
     snprintf(temporary, sizeof temporary, "%s.tmp", path);

@@ -356,15 +356,15 @@ static int time_floor(lf_log *log, int32_t *i, int64_t timestamp, int64_t *from,
     }
     int rc = lf_index_ready(log, s, end, e);
     if (rc || s->max_timestamp < timestamp) return rc;
-    const lf_time_entry *t = lf_index_time_floor(s, timestamp);
-    if (t && (rc = lf_segment_map(log, s, (size_t)end, e))) return rc;
+    const lf_time_entry *t = lf_index_time_floor(s, timestamp), *next = lf_index_time_next(s, t);
+    if ((t || next) && (rc = lf_segment_map(log, s, (size_t)end, e))) return rc;
     lf_segment_expect(s, true);
-    if (t && !lf_index_time_holds(s, t, end)) {
+    if ((t && !lf_index_time_holds(s, t, end)) || (next && !lf_index_time_holds(s, next, end))) {
         rc = lf_index_rebuild(log, s, end, e);
         if (rc || s->max_timestamp < timestamp) return rc;
         t = lf_index_time_floor(s, timestamp);
     }
-    *from = t ? t->offset : s->base_offset;
+    *from = lf_index_time_from(s, t);
     return LF_OK;
 }
 

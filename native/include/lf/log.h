@@ -195,6 +195,12 @@ int lf_index_write_as(lf_log *log, lf_segment *s, const char *mark, bool sync, l
 int64_t lf_index_floor(const lf_segment *s, int64_t offset, int64_t *last_offset);
 /* Behind this entry's batch a search for `timestamp` starts; NULL: at the segment's first. */
 const lf_time_entry *lf_index_time_floor(const lf_segment *s, int64_t timestamp);
+static inline const lf_time_entry *lf_index_time_next(const lf_segment *s, const lf_time_entry *floor) {
+    const lf_time_entry *next = floor ? floor + 1 : s->times;
+    return next && next < s->times + s->n_times ? next : NULL;
+}
+/* The offset where that search starts: no batch before the one that holds it is as late. */
+int64_t lf_index_time_from(const lf_segment *s, const lf_time_entry *floor);
 /* Whether the log agrees with the entry; the segment is mapped up to `end`. */
 bool lf_index_time_holds(const lf_segment *s, const lf_time_entry *t, int64_t end);
 void lf_index_drop(lf_segment *s);

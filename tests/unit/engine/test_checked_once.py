@@ -94,3 +94,23 @@ def test_looking_up_once_and_again_finds_the_same(tmp_path: Path) -> None:
     handle = Handle(tmp_path)
     assert handle.log.lookup(offsets).offsets.tolist() == offsets
     handle.close()
+
+
+def test_times_that_many_batches_share(tmp_path: Path) -> None:
+    """Large appends have one time each; late records and small batches come between."""
+    handle = Handle(tmp_path, segment_bytes=200_000)
+    log = handle.log
+    times: list[int] = []
+    for burst in range(12):
+        count = 1500 if burst % 3 else 7
+        stamps = [1000 + burst * 10 - (3 if i == 5 and burst % 2 else 0) for i in range(count)]
+        log.append_many([bytes(100)] * count, timestamps=stamps, batch_bytes=8192)
+        times += stamps
+    for again in range(2):
+        for when in range(990, 1125):
+            expected = next((i for i, stamp in enumerate(times) if stamp >= when), None)
+            assert log.offset_for_time(when) == expected, (again, when)
+        handle.close()
+        handle = Handle(tmp_path, segment_bytes=200_000)
+        log = handle.log
+    handle.close()
