@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lf/log.h"
+#include "lf/producers.h"
 
 static const char *const SUFFIXES[] = {".index", ".timeindex", ".txnindex", ".snapshot", ".log", NULL};
 
@@ -63,7 +63,15 @@ int lf_log_set_start(lf_log *log, int64_t offset, lf_error *e) {
     if (offset < 0 || offset > atomic_load(&st->end_offset)) {
         rc = lf_fail(e, LF_E_OUT_OF_RANGE, 0, log->dir, -1, "delete_records");
         e->offset = offset;
-    } else if (offset > atomic_load(&st->start_offset)) lf_state_set_start(st, offset);
+    } else if (offset > atomic_load(&st->start_offset)) {
+        /* Who comes later cannot read what lies below it: a snapshot tells of the producers there. */
+        if (atomic_load(&st->producers_from) != INT64_MAX) {
+            pthread_mutex_lock(&log->producers->mu);
+            rc = lf_producers_snapshot(log, atomic_load(&st->end_offset), e);
+            pthread_mutex_unlock(&log->producers->mu);
+        }
+        if (!rc) lf_state_set_start(st, offset);
+    }
     lf_log_unlock(log);
     return rc;
 }
