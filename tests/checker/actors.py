@@ -157,6 +157,9 @@ class Mover(Transactional):
     group = "movers"
 
     def act(self) -> None:
+        if self.writer is None:
+            # First the writer: what the one before it has left is decided then, and the stored offsets stand.
+            self.writer = self.log.writer(self.slot, transactional=True)
         if self.reader is None:
             self.reader = self.log.reader(self.places[:1], committed=True, group=self.group)
         if self.txn is None:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import logflume
-from checker.ports import Got, split
+from checker.ports import AbortedForGood, Got, split
+from logflume.errors import (
+    InvalidProducerEpoch,
+    ProducerFenced,
+    TransactionAborted,
+    TransactionTimedOut,
+)
 
 __all__ = ["EngineLog", "found"]
 
@@ -40,16 +47,18 @@ class EngineLog:
             "linger_ms": rng.choice([0, 0, 1, 1000]),
             "compression_type": rng.choice(["none", "none", "lz4"]),
         }
+        if transactional:
+            options = {**options, "acks": "all", "transactional_id": name}
         return EngineWriter(self.log.producer(**options), padding=rng.choice([0, 0, 300]))
 
     def reader(self, places: list[str], *, committed: bool, group: str | None) -> EngineReader:
-        return EngineReader(self.log, places, group=group)
+        return EngineReader(self.log, places, committed=committed, group=group)
 
     def limits(self, places: list[str]) -> dict[str, tuple[int, int]]:
         out = {}
         for place in places:
             partition = self.log.partition(*split(place))
-            stable = partition.end_offset
+            stable = partition.last_stable_offset
             out[place] = stable, partition.end_offset
         return out
 
@@ -65,34 +74,72 @@ class EngineLog:
         self.log.close()
 
 
+@contextmanager
+def aborting() -> Iterator[None]:
+    """These errors promise that nothing of the transaction will ever be committed."""
+    try:
+        yield
+    except (ProducerFenced, TransactionAborted, TransactionTimedOut, InvalidProducerEpoch) as error:
+        raise AbortedForGood(repr(error)) from error
+
+
 class EngineWriter:
     def __init__(self, producer: Any, padding: int) -> None:
         self.producer, self.padding = producer, padding
+        self.txn: Any = None
 
     def send(self, place: str, ident: str) -> Any:
         topic, number = split(place)
         value = ident.encode() + b" " * self.padding
-        return self.producer.send(topic, value, partition=number)
+        with aborting():
+            return self.producer.send(topic, value, partition=number)
 
     def result(self, delivery: Any) -> int:
-        return int(delivery.result(20).offset)
+        with aborting():
+            return int(delivery.result(20).offset)
+
+    def begin(self) -> None:
+        with aborting():
+            self.txn = self.producer.transaction()
+
+    def commit(self) -> None:
+        with aborting():
+            self.txn.commit()
+
+    def abort(self) -> None:
+        with aborting():
+            self.txn.abort()
+
+    def offsets(self, reader: EngineReader) -> dict[str, int]:
+        with aborting():
+            self.txn.send_offsets(reader.consumer)
+        return reader.positions()
 
     def close(self) -> None:
         self.producer.close()
 
 
 class EngineReader:
-    def __init__(self, log: Any, places: list[str], *, group: str | None) -> None:
+    def __init__(self, log: Any, places: list[str], *, committed: bool, group: str | None) -> None:
+        self.group = group
         self.consumer = log.consumer(
-            group=group, auto_offset_reset="earliest", enable_auto_commit=False
+            group=group,
+            auto_offset_reset="earliest",
+            enable_auto_commit=False,
+            isolation_level="read_committed" if committed else "read_uncommitted",
         )
         self.consumer.assign([split(place) for place in places])
 
-    def _positions(self) -> dict[str, int]:
+    def rewind(self) -> None:
+        """To what the group stored."""
+        for where in self.consumer.assignment():
+            self.consumer.seek(where, offset=self.consumer.committed(*where) or 0)
+
+    def positions(self) -> dict[str, int]:
         return {str(where): at.offset for where, at in self.consumer.positions().items()}
 
     def start(self) -> dict[str, int]:
-        return self._positions()
+        return self.positions()
 
     def poll(self, most: int) -> Got:
         records = self.consumer.poll(max_records=most)
@@ -102,7 +149,7 @@ class EngineReader:
         ]
         # A large poll may also end because it has its share of bytes.
         whole = len(rows) < most if most <= SMALL else not rows
-        return Got(rows, self._positions(), whole)
+        return Got(rows, self.positions(), whole)
 
     def close(self) -> None:
         self.consumer.close()

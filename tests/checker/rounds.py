@@ -21,9 +21,12 @@ from checker.small import PLACES, play
 __all__ = ["Round", "crowd_round", "room", "small_round"]
 
 CASTS = (
-    ("plain1", "plain2", "committed1", "watch1"),
-    ("plain1", "plain2", "all1", "watch1"),
-    ("plain1", "plain2", "plain3", "all1", "committed1"),
+    ("plain1", "plain2", "committed1", "all1", "watch1"),
+    ("txn1", "txn2", "committed1", "all1", "watch1"),
+    ("txn1", "plain1", "committed1", "watch1"),
+    ("plain1", "mover1", "committed1", "all1"),
+    ("txn1", "mover1", "committed1", "watch1"),
+    ("txn1", "txn2", "txn3", "committed1", "committed2", "plain1"),
 )
 
 

@@ -65,7 +65,7 @@ def up(where: Path, *options: str) -> str:
 
 
 def _run(*args: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "KAFKA_HEAP": "384m"}
+    environment = {**os.environ, "KAFKA_HEAP": "256m"}
     return subprocess.run(
         [script(), *args], capture_output=True, text=True, timeout=180, env=environment, check=False
     )

@@ -19,9 +19,10 @@ _EPILOGUE = "Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. More:
 _RECORDS = Group("Records", sort_key=1)
 _TOPICS = Group("Topics", sort_key=2)
 _GROUPS = Group("Consumer groups", sort_key=3)
-_FILES = Group("Files", sort_key=4)
-_COPIES = Group("Copies", sort_key=5)
-_BROKER = Group("Kafka clients", sort_key=6)
+_TRANSACTIONS = Group("Transactions", sort_key=4)
+_FILES = Group("Files", sort_key=5)
+_COPIES = Group("Copies", sort_key=6)
+_BROKER = Group("Kafka clients", sort_key=7)
 _GLOBAL = Group("For every command", sort_key=9)
 
 app = App(
@@ -40,6 +41,7 @@ app.meta.group_parameters = _GLOBAL
 
 _topic = App(name="topic", help="Create, describe, alter and delete topics.", group=_TOPICS)
 _table = App(name="table", help="Look up the last value of each key.", group=_RECORDS)
+_txn = App(name="txn", help="List, describe and abort transactions.", group=_TRANSACTIONS)
 _group = App(name="group", help="List, describe, move and delete consumer groups.", group=_GROUPS)
 
 # Name, where it is, and the section of the help page.
@@ -68,9 +70,12 @@ for _name in ("ls", "describe", "seek", "delete"):
     _group.command(f"logflume.cli.groups:{_name}", name=_name)
 for _name in ("get", "scan"):
     _table.command(f"logflume.cli.tables:{_name}", name=_name)
+for _name in ("ls", "describe", "abort"):
+    _txn.command(f"logflume.cli.transactions:{_name}", name=_name)
 app.command(_topic)
 app.command(_table)
 app.command(_group)
+app.command(_txn)
 
 
 @app.meta.default
@@ -100,7 +105,7 @@ def run(words: list[str]) -> int:
     """Run one command line; returns its exit code. Raises Usage, Failed, LogflumeError, OSError."""
     if not words or "--help" in words or "-h" in words:
         # A help page shows the first line of each command's text, for which it must be there.
-        for node in (app, _topic, _table, _group):
+        for node in (app, _topic, _table, _group, _txn):
             for name in list(node):
                 node[name]
     try:

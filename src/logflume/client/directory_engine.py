@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     C = TypeVar("C", bound=Config)
 
-__all__ = ["DirectoryEngine", "directory_of", "transactions_of"]
+__all__ = ["DirectoryEngine", "coordinator_of", "directory_of", "transactions_of"]
 
 
 def directory_of(engine: Engine, what: str) -> LogDirectory:
@@ -48,6 +48,13 @@ def transactions_of(engine: Engine) -> Transactions:
     if isinstance(engine, DirectoryEngine):
         return Transactions(engine.coordinator.room)
     raise UnsupportedByEngine(what="log.transactions", instead="a directory, or Kafka's tools")
+
+
+def coordinator_of(engine: Engine, what: str) -> TransactionCoordinator:
+    """Who decides the transactions of a directory. Raises UnsupportedByEngine for `what`, on a cluster."""
+    if isinstance(engine, DirectoryEngine):
+        return engine.coordinator
+    raise UnsupportedByEngine(what=what, instead="a directory")
 
 
 class DirectoryEngine(LogDirectory):

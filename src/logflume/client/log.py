@@ -16,6 +16,7 @@ from logflume.log.directory import LogDirectory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterable, Iterator, Mapping
     from re import Pattern
     from types import TracebackType
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from logflume._native.partition import Partition
     from logflume.client.consumer import Consumer
     from logflume.client.engine import Engine, TopicInfo
+    from logflume.client.outbox import Outbox, OutboxTransaction
     from logflume.client.producer import Producer
     from logflume.client.table import Changelog, Table
     from logflume.client.table.core import Core as TableCore
@@ -70,6 +72,7 @@ class Log:
         self._producers: set[Producer] = set()
         self._consumers: weakref.WeakSet[Consumer] = weakref.WeakSet()
         self._upkeep: Upkeep | None = None
+        self._outbox: Outbox | None = None
         self._tables: weakref.WeakSet[TableCore] = weakref.WeakSet()
         self._mutex = threading.Lock()
         _live.add(self)
@@ -185,6 +188,22 @@ class Log:
         made = Consumer(self, topics, group, config)
         self._consumers.add(made)
         return made
+
+    def transaction(self, *, sqlite: sqlite3.Connection) -> OutboxTransaction:
+        """A transaction of this log and of a SQLite connection: both are committed, or neither is.
+
+        `with log.transaction(sqlite=connection) as txn:` what `txn` sends and what is done on the connection
+        inside. A crash at any moment leaves both sides agreed, once the log is opened again. Raises InvalidTxnState
+        when the connection is in a transaction, InvalidConfig for a database without a file or with
+        `PRAGMA synchronous` below FULL, and at the end of the block what SQLite's commit and Transaction.commit raise.
+        """
+        from logflume.client.outbox import Outbox, OutboxTransaction
+
+        self._check_open()
+        with self._mutex:
+            if self._outbox is None:
+                self._outbox = Outbox(self)
+        return OutboxTransaction(self._outbox, sqlite)
 
     def forget_producer(self, producer: Producer) -> None:
         """It is closed."""

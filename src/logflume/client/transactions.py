@@ -18,7 +18,7 @@ from logflume.errors import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from types import TracebackType
     from typing import Any
 
@@ -60,6 +60,16 @@ class Transaction:
     def is_open(self) -> bool:
         """False once it was committed or aborted."""
         return not self._over
+
+    @property
+    def transactional_id(self) -> str:
+        """Its producer's."""
+        return self._owner.transactional_id
+
+    def commit_decided(self, decided_by: bytes, decide: Callable[[], None]) -> None:
+        """Commit if, and only if, `decide()` commits elsewhere: for `log.transaction(sqlite=...)`."""
+        self._end()
+        self._owner.commit_decided(decided_by, decide)
 
     def commit(self) -> None:
         """Make it durable, and show it to all readers at once: in all partitions, with the group's offsets, or in none.
@@ -209,6 +219,39 @@ class ProducerTransactions:
             failure = self._translated(failure)
             self._abort(parts, quietly=True)
             raise failure
+
+    def commit_decided(self, decided_by: bytes, decide: Callable[[], None]) -> None:
+        """Commit if, and only if, `decide()` does so elsewhere; `decided_by` tells who can be asked about it later.
+
+        Raises what `decide` and `commit` raise.
+        """
+        with self._mutex:
+            self._current = None
+            parts, failure = self._core.settle()
+            pledged = None
+            if failure is None:
+                try:
+                    if parts:
+                        pledged = self._coordinator.pledge(self._entry, parts, decided_by)
+                except Exception as error:
+                    failure = error
+            if failure is not None:
+                failure = self._translated(failure)
+                self._abort(parts, quietly=True)
+                raise failure
+            if pledged is None:
+                decide()
+                self._entry = self._coordinator.commit(self._entry, parts)
+                return
+            self._stale = True
+            try:
+                decide()
+            except BaseException:
+                # It may have come about all the same: what is there now counts.
+                self._coordinator.resolve(pledged, parts)
+                raise
+            self._entry = self._coordinator.keep(pledged, parts)
+            self._stale = False
 
     def _translated(self, failure: Exception) -> Exception:
         """A refused batch says what the log knows; who took the id over is known here."""

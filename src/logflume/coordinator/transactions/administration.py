@@ -8,7 +8,8 @@ from logflume.errors import InvalidTxnState, TransactionalIdNotFound
 from logflume.types import TopicPartition
 
 from .entry import State
-from .settling import is_owned, settle
+from .external import SqliteRow
+from .settling import decide, is_owned, settle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class TransactionDescription:
     started_ms: int
     updated_ms: int
     open_partitions: tuple[tuple[TopicPartition, int], ...] = ()
+    decided_by: str = ""
+    """The file of the SQLite database that decides the open transaction; empty for none."""
 
 
 class Transactions:
@@ -66,11 +69,13 @@ class Transactions:
         ]
         return self._description(entry, tuple(found))
 
-    def abort(self, transactional_id: str) -> bool:
+    def abort(self, transactional_id: str, *, force: bool = False) -> bool:
         """End its open transaction, whoever has it open; False when there was none.
 
         Its producer's commit is refused with TransactionAborted. Raises TransactionalIdNotFound, and InvalidTxnState
-        when its commit is decided: that is finished instead.
+        when its commit is decided: that is finished instead. One that a SQLite database decides is asked about
+        first: TransactionInDoubt when that does not answer; `force` aborts it all the same, and then what the
+        database says, should it come back, may differ.
         """
         entry = self._entry(transactional_id)
         with self._room.locked() as log:
@@ -82,7 +87,13 @@ class Transactions:
                     reason="its commit was decided already, and is finished now",
                 )
             was_open = entry.state is State.ONGOING
-            if was_open:
+            if entry.is_pledged and not force:
+                if decide(self._room, log, entry).state is State.COMPLETE_COMMIT:
+                    raise InvalidTxnState(
+                        transactional_id=transactional_id,
+                        reason="its database has committed it, and it is finished now",
+                    )
+            elif was_open:
                 log.append(entry.fenced(self._room.now_ms()))
         return bool(settle(self._room, self._partitions())) or was_open
 
@@ -116,6 +127,7 @@ class Transactions:
             started_ms=entry.started_ms,
             updated_ms=entry.updated_ms,
             open_partitions=partitions,
+            decided_by=SqliteRow.decode(entry.decided_by).path if entry.is_pledged else "",
         )
 
     def _partitions(self) -> Iterator[Partition]:

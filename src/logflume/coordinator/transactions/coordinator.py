@@ -17,7 +17,7 @@ from .checkpoint import checkpoint, is_due
 from .entry import Entry, State
 from .redo import REDO_HEADER, PartitionRedo, encode_redo
 from .room import Room, wall_clock_ms
-from .settling import is_owned, quieten, settle
+from .settling import decide, is_owned, quieten, settle
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -165,6 +165,66 @@ class TransactionCoordinator:
                 transactional_id=mine.transactional_id, reason=f"its decision: {error}"
             ) from error
         return self._complete(prepared, partitions)
+
+    def pledge(self, mine: Entry, parts: Sequence[Part], decided_by: bytes) -> Entry:
+        """Make all of it durable, and leave the decision to somebody outside the log (external.py). One sync.
+
+        Raises as `commit`, but for TransactionInDoubt: nothing is decided by then, and `abort` is due.
+        """
+        reserve([part[1] for part in parts])
+        redo = self._redo(parts)
+        places = tuple(sorted(part.place for part in redo))
+        with self.room.locked() as log:
+            current = self._own(log, mine)
+            now = self.room.now_ms()
+            if current.is_timed_out(now):
+                raise TransactionTimedOut(
+                    transactional_id=mine.transactional_id, timeout_ms=mine.timeout_ms
+                )
+            pledged = current.pledged(places, decided_by, now)
+            stored = log.append(pledged, [(REDO_HEADER, encode_redo(redo))])
+        stored.sync()
+        return pledged
+
+    def keep(self, pledged: Entry, parts: Sequence[Part]) -> Entry:
+        """It was decided that the pledged transaction is committed: show it. No sync, for the decision is on disk.
+
+        Raises TransactionInDoubt when showing it failed.
+        """
+        name = pledged.transactional_id
+        try:
+            with self.room.locked() as log:
+                if log.get(name) != pledged:
+                    return pledged.prepared((), self.room.now_ms()).completed(self.room.now_ms())
+                headers = [(REDO_HEADER, log.headers_of(pledged).get(REDO_HEADER) or b"")]
+                prepared = pledged.prepared(pledged.partitions, self.room.now_ms())
+                log.append(prepared, headers)
+        except Exception as error:
+            reason = f"it is committed, readers will see it, but: {error}"
+            raise TransactionInDoubt(transactional_id=name, reason=reason) from error
+        return self._complete(prepared, [part[1] for part in parts])
+
+    def resolve(self, pledged: Entry, parts: Sequence[Part]) -> bool:
+        """End a pledged transaction as its database says now: True when it is committed. Raises TransactionInDoubt."""
+        with self.room.locked() as log:
+            current = log.get(pledged.transactional_id)
+            if current == pledged:
+                current = decide(self.room, log, pledged)
+            if current is not None and current.state is State.COMPLETE_COMMIT:
+                return True
+            partitions = [part[1] for part in parts if not part[1].gone]
+            self._end_fenced(log, pledged, partitions)
+            return False
+
+    def free_id(self, prefix: str) -> str:
+        """A transactional id that begins so, and that nobody uses at this moment."""
+        with self.room.locked() as log:
+            number = 0
+            while (entry := log.get(f"{prefix}{number}")) is not None and is_owned(
+                self.room, entry
+            ):
+                number += 1
+            return f"{prefix}{number}"
 
     def _redo(self, parts: Sequence[Part]) -> list[PartitionRedo]:
         """What the commit's record carries. Partitions whose batches it does not are synced here."""

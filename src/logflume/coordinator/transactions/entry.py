@@ -49,7 +49,8 @@ class Entry:
     """The newest record of a transactional id.
 
     Times in ms since 1970, -1 for none. `partitions`: sorted; embedded they are known from the
-    decision on.
+    decision on. `decided_by`: who outside the log decides the open transaction, once its producer has handed the
+    decision over (external.py); empty for none.
     """
 
     transactional_id: str
@@ -64,6 +65,7 @@ class Entry:
     next_producer_id: int = -1
     client_version: int = 0
     next_producer_epoch: int = -1
+    decided_by: bytes = b""
 
     @staticmethod
     def first(transactional_id: str, producer_id: int, timeout_ms: int, now_ms: int) -> Entry:
@@ -105,10 +107,28 @@ class Entry:
             self, state=State.ONGOING, partitions=(), started_ms=now_ms, updated_ms=now_ms
         )
 
+    def pledged(
+        self, partitions: tuple[TopicPartition, ...], decided_by: bytes, now_ms: int
+    ) -> Entry:
+        """Still open, and no longer its producer's to decide."""
+        self._need(State.ONGOING, what="nothing is open to be committed")
+        return replace(self, partitions=partitions, decided_by=decided_by, updated_ms=now_ms)
+
+    @property
+    def is_pledged(self) -> bool:
+        """Somebody outside the log decides it."""
+        return self.state is State.ONGOING and bool(self.decided_by)
+
     def prepared(self, partitions: tuple[TopicPartition, ...], now_ms: int) -> Entry:
         """Decided: it is committed, in these partitions."""
         self._need(State.ONGOING, what="nothing is open to be committed")
-        return replace(self, state=State.PREPARE_COMMIT, partitions=partitions, updated_ms=now_ms)
+        return replace(
+            self,
+            state=State.PREPARE_COMMIT,
+            partitions=partitions,
+            updated_ms=now_ms,
+            decided_by=b"",
+        )
 
     def completed(self, now_ms: int) -> Entry:
         """All markers are written."""
@@ -125,7 +145,9 @@ class Entry:
     def aborted(self, now_ms: int) -> Entry:
         """By its owner, who may begin another."""
         self._need(State.ONGOING, what="nothing is open to be aborted")
-        return replace(self, state=State.COMPLETE_ABORT, partitions=(), updated_ms=now_ms)
+        return replace(
+            self, state=State.COMPLETE_ABORT, partitions=(), updated_ms=now_ms, decided_by=b""
+        )
 
     def fenced(self, now_ms: int) -> Entry:
         """Aborted by another: a higher epoch keeps its owner, should he live, from going on with it."""
@@ -137,11 +159,16 @@ class Entry:
             producer_epoch=epoch,
             partitions=(),
             updated_ms=now_ms,
+            decided_by=b"",
         )
 
     def is_timed_out(self, now_ms: int) -> bool:
-        """The open transaction is older than its producer allowed."""
-        return self.state is State.ONGOING and now_ms - self.started_ms > self.timeout_ms
+        """The open transaction is older than its producer allowed; once it is pledged, that is over."""
+        return (
+            self.state is State.ONGOING
+            and not self.decided_by
+            and now_ms - self.started_ms > self.timeout_ms
+        )
 
     @property
     def was_timed_out(self) -> bool:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 
-from logflume.errors import UnknownTopicOrPartition
+from logflume.errors import TransactionInDoubt, UnknownTopicOrPartition
 from logflume.observe import get_logger
 
 from .entry import State
+from .external import ask
+from .lost_batches import Part, put_back
 from .redo import REDO_HEADER, decode_redo
 
 TYPE_CHECKING = False
@@ -27,14 +29,16 @@ _logger = get_logger(__name__)
 def replay(room: Room, log: StateLog, starts: list[int]) -> None:
     """Commit again what the state log says was committed, from the given offsets of its partitions on.
 
-    Nobody else has the directory's page open. Each commit is put back and ended before the next is looked at: what
-    a producer wrote in an earlier transaction must not end with a later one.
+    Nobody else has the directory's page open: no reader sees one partition before the other.
     """
+    parts: dict[Partition, dict[tuple[int, int], Part]] = {}
     for number, start in enumerate(starts):
         for entry, headers in log.records(number, start):
             data = headers.get(REDO_HEADER)
-            if entry.state is State.PREPARE_COMMIT and data is not None:
-                _redo(room, entry, decode_redo(data))
+            if data is not None:
+                _collect(room, parts, entry, decode_redo(data))
+    for partition, found in parts.items():
+        _put_back(room, partition, list(found.values()))
     log.refresh()
     for entry in log.entries():
         if entry.state.is_decided:
@@ -42,45 +46,59 @@ def replay(room: Room, log: StateLog, starts: list[int]) -> None:
             if entry.state is not State.PREPARE_COMMIT:
                 _mark(room, room.known(entry.partitions), entry, commit=False)
             log.append(entry.completed(room.now_ms()))
+        elif entry.is_pledged:
+            _ask(room, log, entry)
 
 
-def _redo(room: Room, entry: Entry, parts: list[PartitionRedo]) -> None:
-    ended = []
-    for part in parts:
-        partition = _partition(room, part)
-        if partition is None:
-            continue
-        _abort_earlier(room, partition, entry, part)
-        before = partition.end_offset
-        for base_offset, batches in part.batches:
-            if base_offset >= before:
-                partition.append_at(batches, base_offset)
-        if partition.end_offset > before:
-            _logger.warning(
-                "committed batches were lost and are written again",
-                topic=part.place.topic,
-                partition=part.place.partition,
-                transactional_id=entry.transactional_id,
-                from_offset=before,
-                to_offset=partition.end_offset,
+def _collect(
+    room: Room,
+    parts: dict[Partition, dict[tuple[int, int], Part]],
+    entry: Entry,
+    redo: list[PartitionRedo],
+) -> None:
+    """By partition, producer and first offset: a commit's record takes the place of its pledge's."""
+    commit = True if entry.state is State.PREPARE_COMMIT else None
+    for one in redo:
+        partition = _partition(room, one)
+        if partition is not None:
+            parts.setdefault(partition, {})[entry.producer_id, one.first] = Part(
+                entry.producer_id, entry.producer_epoch, one.first, one.end, commit, one.batches
             )
-        if any(
-            found.producer_id == entry.producer_id and found.first_offset < part.end
-            for found in partition.open_transactions()
-        ):
-            ended.append(partition)
-    if ended:
-        _mark(room, ended, entry, commit=True)
 
 
-def _abort_earlier(room: Room, partition: Partition, entry: Entry, part: PartitionRedo) -> None:
-    """An open transaction of this producer that began before this one was aborted, and its marker lost.
+def _put_back(room: Room, partition: Partition, parts: list[Part]) -> None:
+    def mark(where: Partition, producer_id: int, epoch: int, commit: bool) -> None:
+        room.mark([where], producer_id, epoch, commit)
 
-    Had it been committed, its own record, which stands before this one's, would have ended it again.
-    """
-    for found in partition.open_transactions():
-        if found.producer_id == entry.producer_id and found.first_offset < part.first:
-            _mark(room, [partition], entry, commit=False)
+    before = partition.end_offset
+    count = put_back(partition, parts, mark)
+    if count:
+        _logger.warning(
+            "committed batches were lost and are written again",
+            topic=partition.topic,
+            partition=partition.partition,
+            from_offset=before,
+            batches=count,
+        )
+
+
+def _ask(room: Room, log: StateLog, entry: Entry) -> None:
+    """End a pledged transaction as its database says. While that cannot tell, it stays open."""
+    try:
+        commit = ask(entry)
+    except TransactionInDoubt as error:
+        _logger.warning("a transaction stays open", why=str(error))
+        return
+    if commit:
+        redo = log.headers_of(entry).get(REDO_HEADER) or b""
+        ended = entry.prepared(entry.partitions, room.now_ms())
+        log.append(ended, [(REDO_HEADER, redo)])
+        _mark(room, room.known(entry.partitions), ended, commit=True)
+        log.append(ended.completed(room.now_ms()))
+    else:
+        ended = entry.fenced(room.now_ms())
+        log.append(ended)
+        _mark(room, room.known(entry.partitions), ended, commit=False)
 
 
 def _mark(room: Room, partitions: list[Partition], entry: Entry, *, commit: bool) -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from logflume.errors import TransactionInDoubt
+from logflume.observe import get_logger
+
 from .entry import EPOCH_MAX, Entry, State
+from .external import ask
+from .redo import REDO_HEADER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +19,9 @@ if TYPE_CHECKING:
     from .room import Room
     from .state_log import StateLog
 
-__all__ = ["is_owned", "quieten", "settle"]
+__all__ = ["decide", "is_owned", "quieten", "settle"]
+
+_logger = get_logger(__name__)
 
 _COMMIT_MS = 1000  # what a living producer's commit may take before others finish it for him
 
@@ -53,13 +60,32 @@ def _settle_one(room: Room, log: StateLog, partition: Partition, found: OpenTran
     if mine and entry.state is State.ONGOING:
         if is_owned(room, entry) and not entry.is_timed_out(now):
             return 0
-        entry = entry.fenced(now)
-        log.append(entry)
+        try:
+            entry = decide(room, log, entry)
+        except TransactionInDoubt as error:
+            _logger.warning("a transaction stays open", why=str(error))
+            return 0
+        if entry.state is State.COMPLETE_COMMIT:
+            return 1
     # Nobody can commit it any more. The higher epoch keeps its producer from adding to it.
     same_id = entry.producer_id == found.producer_id
     epoch = entry.producer_epoch if same_id else min(found.epoch + 1, EPOCH_MAX)
     room.mark([partition], found.producer_id, epoch, commit=False)
     return 1
+
+
+def decide(room: Room, log: StateLog, entry: Entry) -> Entry:
+    """End an open transaction that its producer will not: as a pledge's database says, else it is aborted.
+
+    The mutex is held. Raises TransactionInDoubt.
+    """
+    if entry.is_pledged and ask(entry):
+        prepared = entry.prepared(entry.partitions, room.now_ms())
+        log.append(prepared, [(REDO_HEADER, log.headers_of(entry).get(REDO_HEADER) or b"")])
+        return room.finish(log, prepared)
+    entry = entry.fenced(room.now_ms())
+    log.append(entry)
+    return entry
 
 
 def is_owned(room: Room, entry: Entry) -> bool:
@@ -74,11 +100,10 @@ def is_owned(room: Room, entry: Entry) -> bool:
 def quieten(room: Room, log: StateLog, entry: Entry) -> Entry:
     """Nothing of this id is open or half done when it returns; what was open is aborted. The mutex is held.
 
-    What an aborted transaction left in partitions is ended by whoever meets it there.
+    What an aborted transaction left in partitions is ended by whoever meets it there. Raises TransactionInDoubt.
     """
     if entry.state.is_decided:
         return room.finish(log, entry)
     if entry.state is State.ONGOING:
-        entry = entry.fenced(room.now_ms())
-        log.append(entry)
+        return decide(room, log, entry)
     return entry

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from logflume.coordinator.offsets_schema import partition_for
@@ -11,6 +12,7 @@ from logflume.observe import get_logger
 from logflume.types import TopicPartition
 
 from .entry import Entry, State
+from .external import DECIDED_BY_HEADER
 from .state_schema import decode_key, decode_value, encode_key, encode_value
 
 __all__ = ["StateLog", "StatePartition", "Stored"]
@@ -132,7 +134,8 @@ class StateLog:
             self._entries.pop(transactional_id, None)
             self._offsets.pop(transactional_id, None)
         else:
-            self._apply(entry, record.offset)
+            decided_by = dict(record.headers).get(DECIDED_BY_HEADER) or b""
+            self._apply(replace(entry, decided_by=decided_by), record.offset)
 
     def _apply(self, entry: Entry, offset: int) -> None:
         name = entry.transactional_id
@@ -163,6 +166,8 @@ class StateLog:
         """The newest record of its id from now on. Published, and safe from kill -9; not yet on disk."""
         place = self._place(entry.transactional_id)
         partition, reader = self._partitions[place], self._readers[place]
+        if entry.decided_by:
+            headers = [*(headers or []), (DECIDED_BY_HEADER, entry.decided_by)]
         offset = partition.append_many(
             [encode_value(entry)],
             [encode_key(entry.transactional_id)],
@@ -188,6 +193,14 @@ class StateLog:
         """The topic's partitions, in order."""
         return self._partitions
 
+    def headers_of(self, entry: Entry) -> dict[str, bytes | None]:
+        """The headers of the newest record of the entry's id."""
+        name = entry.transactional_id
+        number, offset = self._place(name), self._offsets[name]
+        for record in self._partitions[number].reader(offset).read(1, READ_BYTES_MAX).records():
+            return dict(record.headers)
+        raise InvalidRecord(reason=f"the record of {name} at offset {offset} is gone")
+
     def records(self, number: int, start: int) -> Iterator[tuple[Entry, dict[str, bytes | None]]]:
         """The records of a partition from an offset on, oldest first, with their headers."""
         partition = self._partitions[number]
@@ -210,7 +223,8 @@ class StateLog:
         pending = [
             self._offsets[entry.transactional_id]
             for entry in self._entries.values()
-            if entry.state.is_decided and self._place(entry.transactional_id) == number
+            if (entry.state.is_decided or entry.is_pledged)
+            and self._place(entry.transactional_id) == number
         ]
         return min(pending, default=self._partitions[number].end_offset)
 
@@ -224,7 +238,9 @@ class StateLog:
         first = partition.end_offset
         gone = set(dropped)
         for entry in self.entries():
-            if self._place(entry.transactional_id) != number or entry.state.is_decided:
+            if self._place(entry.transactional_id) != number:
+                continue
+            if entry.state.is_decided or entry.is_pledged:
                 continue
             if entry.transactional_id in gone:
                 partition.append_many([None], [encode_key(entry.transactional_id)])
