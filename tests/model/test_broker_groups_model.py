@@ -7,12 +7,14 @@ Held at the end, once everybody behaves: the group becomes stable, in bounded ti
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from uuid import UUID
 
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from logflume.coordinator.classic_requests import Leaver
+from logflume.coordinator.group_context import CommitRequest
 from logflume.coordinator.group_errors import GroupError, GroupRefused
 from logflume.coordinator.group_settings import GroupSettings
 from support.broker_groups import GROUP, REBALANCE_MS, World
@@ -368,3 +370,102 @@ TestConsumerGroups = ConsumerGroups.TestCase
 TestConsumerGroups.settings = CALM
 TestClassicGroups = ClassicGroups.TestCase
 TestClassicGroups.settings = CALM
+
+
+MEMBER_IDS = st.sampled_from(["", "a", "b", "id1", "c-id1", "i-id1", "\0", "é" * 40])
+INSTANCES = st.sampled_from([None, "", "i", "j"])
+NUMBERS = st.sampled_from([-(1 << 31), -3, -2, -1, 0, 1, 2, 3, (1 << 31) - 1])
+PARTITIONS = st.none() | st.frozensets(
+    st.tuples(st.sampled_from([UUID(int=0), UUID(int=1), UUID(int=99)]), NUMBERS), max_size=3
+)
+TOPIC_LISTS = st.none() | st.lists(st.sampled_from(["t", "", "nowhere"]), max_size=2).map(tuple)
+PROTOCOL_LISTS = st.lists(
+    st.tuples(st.sampled_from(["range", "sticky", ""]), st.binary(max_size=3)), max_size=2
+).map(tuple)
+HOSTILE = st.one_of(
+    st.fixed_dictionaries(
+        {
+            "kind": st.just("join"),
+            "member_id": MEMBER_IDS,
+            "instance_id": INSTANCES,
+            "protocol_type": st.sampled_from(["consumer", "", "connect"]),
+            "protocols": PROTOCOL_LISTS,
+            "requires_id": st.booleans(),
+            "rebalance_timeout_ms": NUMBERS,
+        }
+    ),
+    st.fixed_dictionaries(
+        {
+            "kind": st.just("sync"),
+            "member_id": MEMBER_IDS,
+            "generation": NUMBERS,
+            "instance_id": INSTANCES,
+            "assignments": st.dictionaries(MEMBER_IDS, st.binary(max_size=2), max_size=2),
+        }
+    ),
+    st.fixed_dictionaries(
+        {
+            "kind": st.just("heartbeat"),
+            "member_id": MEMBER_IDS,
+            "epoch": NUMBERS,
+            "instance_id": INSTANCES,
+            "rebalance_timeout_ms": NUMBERS,
+            "topics": TOPIC_LISTS,
+            "regex": st.sampled_from([None, "", "t.*", "("]),
+            "assignor": st.sampled_from([None, "range", "uniform", "mine"]),
+            "owned": PARTITIONS,
+        }
+    ),
+    st.fixed_dictionaries(
+        {"kind": st.just("beat"), "member_id": MEMBER_IDS, "generation": NUMBERS}
+    ),
+    st.fixed_dictionaries(
+        {"kind": st.just("leave"), "member_id": MEMBER_IDS, "instance_id": INSTANCES}
+    ),
+    st.fixed_dictionaries(
+        {
+            "kind": st.just("commit"),
+            "member_id": MEMBER_IDS,
+            "epoch": NUMBERS,
+            "instance_id": INSTANCES,
+            "transactional": st.booleans(),
+        }
+    ),
+    st.fixed_dictionaries({"kind": st.just("time"), "ms": TIMES_MS}),
+    st.fixed_dictionaries({"kind": st.just("restart")}),
+    st.fixed_dictionaries({"kind": st.just("delete")}),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(HOSTILE, max_size=25))
+def test_nothing_that_a_client_can_say_breaks_a_group(steps: list[dict]) -> None:
+    """Any request in any state is answered or refused with one of Kafka's errors; nothing else is raised."""
+    world = World(TOPICS)
+    for step in steps:
+        kind = step.pop("kind")
+        try:
+            if kind == "join":
+                world.join(**step)
+            elif kind == "sync":
+                world.sync(**step)
+            elif kind == "heartbeat":
+                world.heartbeat(**step)
+            elif kind == "beat":
+                world.beat(**step)
+            elif kind == "leave":
+                world.coordinator.leave(GROUP, [Leaver(**step)])
+            elif kind == "commit":
+                world.coordinator.check_commit(CommitRequest(group=GROUP, **step))
+            elif kind == "time":
+                world.pass_time(**step)
+            elif kind == "restart":
+                world.restart()
+            else:
+                world.coordinator.delete(GROUP)
+        except GroupRefused:
+            pass
+    world.restart()
+    world.pass_time(10_000_000)
+    machine = world.coordinator.machines.get(GROUP)
+    assert machine is None or machine.group.is_empty

@@ -1,9 +1,12 @@
-"""Consumer groups of embedded consumers: who reads what, and how far each group got.
+"""Consumer groups, embedded and of a broker's clients: who reads what, and how far each group got.
 
-Subscriptions, paths, partition counts and the time enter; assignments, changes of them and
-committed offsets leave. The state is two things on disk: a `.group` file per group, whose kernel
-locks say who lives and who owns what, and records in `__consumer_offsets`, in Kafka's schema.
-Knows no sockets, no clock of its own, no consumer: callbacks and commits are the caller's.
+What lives here, by the beginning of its name: `group_file`, `group_member`, `group_register`, `group_table` ... embedded
+consumers, whose membership is kernel locks on a `.group` file; `group_coordinator` and what it hands requests to,
+`classic_*` (JoinGroup and its kin) and `consumer_*` (KIP-848), the groups of Kafka clients as state machines;
+`group_claims`, which keeps the two kinds apart; `offset_store`, where both commit; `assignors/`.
+Enters: subscriptions, requests, paths, topics, the time, where to write. Leaves: assignments, answers (some of them
+later, through callbacks), records of `__consumer_offsets` in Kafka's schema.
+It does not know: sockets, frames, protocol versions, threads, a clock of its own, the consumer that polls.
 """
 
 from __future__ import annotations

@@ -8,9 +8,11 @@ kernel frees the lock when the broker dies. See docs/decisions/051-one-kind-of-m
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
-from logflume.errors import GroupNotFound
+from logflume.errors import GroupNotFound, LogflumeError
+from logflume.observe import get_logger
 
 from .group_description import EMPTY, describe_table
 from .group_errors import GroupError, GroupRefused
@@ -19,6 +21,8 @@ from .group_files import delete_group
 from .group_table import GroupTable
 
 __all__ = ["GroupClaims"]
+
+_logger = get_logger(__name__)
 
 
 class GroupClaims:
@@ -93,9 +97,20 @@ class GroupClaims:
         return True
 
     def release(self, group: str) -> None:
-        """The last client is gone: embedded consumers may join from now on."""
+        """The last client is gone: embedded consumers may join from now on.
+
+        A file that never had an embedded member goes too: names that strangers make up leave nothing behind.
+        """
         file = self._held.pop(group, None)
-        if file is not None:
+        if file is None:
+            return
+        try:
+            with file.locked():
+                if file.read().data is None and file.is_at_path():
+                    os.unlink(file.path)
+        except (LogflumeError, OSError) as error:
+            _logger.warning("group file not tidied up", path=file.path, why=str(error))
+        finally:
             file.close()
 
     def close(self) -> None:

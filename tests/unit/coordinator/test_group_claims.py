@@ -116,8 +116,32 @@ def test_a_brokers_group_is_not_deleted_beneath_it(path: str, claims: GroupClaim
     with pytest.raises(GroupNotEmpty):
         delete_group(path, GROUP, now=time.monotonic())
     claims.release(GROUP)
-    assert claims.delete_file(GROUP)
     assert not claims.delete_file(GROUP)
+    embedded = member(path)
+    join(embedded)
+    embedded.leave(now=time.monotonic())
+    assert claims.delete_file(GROUP)
+
+
+def test_names_that_strangers_make_up_leave_no_files(path: str, claims: GroupClaims) -> None:
+    world = World(claims=claims)
+    world.join()
+    assert Path(path).exists()
+    world.pass_time(1_000_000)
+    assert not Path(path).exists()
+
+
+def test_a_file_that_embedded_members_know_stays(path: str, claims: GroupClaims) -> None:
+    embedded = member(path)
+    join(embedded)
+    generation = embedded.generation
+    embedded.leave(now=time.monotonic())
+    claims.claim(GROUP)
+    claims.release(GROUP)
+    again = member(path)
+    join(again)
+    assert again.generation > generation
+    again.leave(now=time.monotonic())
 
 
 def test_a_claim_holds_although_the_file_was_replaced_while_it_was_made(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["join_group"]
 
 
-@handles(ApiKey.JOIN_GROUP, versions="0-9")
+@handles(ApiKey.JOIN_GROUP, versions="0-9", cancellable=True)
 async def join_group(call: Call, request: Any) -> Answer:
     """A member takes part in a rebalance."""
     groups = call.broker.service(GroupService)

@@ -1,7 +1,8 @@
 """OffsetFetch: v1-10. Where groups stand, by partition or in all they committed.
 
-v2: all partitions (null), an error for the whole. v5: leader epochs. v7: only what no open transaction is about to
-change. v8: several groups. v9: the member that asks. v10: topics by id. A partition without commit has the offset -1.
+v2: all partitions (null), an error for the whole. v5: leader epochs. v7: a wish for offsets that no open transaction
+is about to change. v8: several groups. v9: the member that asks. v10: topics by id. A partition without commit has
+the offset -1.
 """
 
 from __future__ import annotations

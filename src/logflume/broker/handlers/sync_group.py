@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["sync_group"]
 
 
-@handles(ApiKey.SYNC_GROUP, versions="0-5")
+@handles(ApiKey.SYNC_GROUP, versions="0-5", cancellable=True)
 async def sync_group(call: Call, request: Any) -> Answer:
     """A member's part of the assignment."""
     groups = call.broker.service(GroupService)
