@@ -9,6 +9,7 @@ import threading
 from logflume.broker.server import Broker
 from logflume.config import BrokerConfig, DirectoryConfig
 from logflume.config.option import dotted
+from logflume.coordinator.transactions.directory import TransactionalDirectory
 from logflume.log.directory import LogDirectory
 
 TYPE_CHECKING = False
@@ -54,7 +55,7 @@ def serve(
     """
     if isinstance(log, (str, os.PathLike)):
         for_broker, for_directory = split_options(config)
-        directory = LogDirectory(os.fspath(log), for_directory)
+        directory = TransactionalDirectory(os.fspath(log), for_directory)
         return ThreadedBroker(directory, listen, for_broker, insecure=insecure, owned=True)
     return ThreadedBroker(log.directory, listen, config, insecure=insecure)
 

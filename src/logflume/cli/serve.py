@@ -50,12 +50,12 @@ def serve(
         raise Failed("serving Kafka clients needs more: pip install 'logflume[broker]'")
     from logflume.broker.server import Broker
     from logflume.broker.threaded import new_event_loop, split_options
-    from logflume.log.directory import LogDirectory
+    from logflume.coordinator.transactions.directory import TransactionalDirectory
 
     for_broker, for_directory = split_options(parse_settings(settings))
     loop = new_event_loop()
     try:
-        opened = LogDirectory(directory or context.directory, for_directory)
+        opened = TransactionalDirectory(directory or context.directory, for_directory)
         try:
             broker = Broker(opened, listen, for_broker, insecure=insecure)
             loop.run_until_complete(_run(broker, context.output))

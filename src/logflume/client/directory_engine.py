@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 from logflume.config import parse
-from logflume.config.names import INTERNAL_TOPICS, OFFSETS_TOPIC, TRANSACTIONS_TOPIC
+from logflume.config.names import INTERNAL_TOPICS, OFFSETS_TOPIC
+from logflume.coordinator.transactions.directory import TransactionalDirectory
 from logflume.errors import InvalidTopicName, UnsupportedByEngine
-from logflume.log import layout
 from logflume.log.bulk_sync import sync_together
 from logflume.log.directory import LogDirectory
 from logflume.log.partition_settings import codec_of
@@ -57,50 +55,10 @@ def coordinator_of(engine: Engine, what: str) -> TransactionCoordinator:
     raise UnsupportedByEngine(what=what, instead="a directory")
 
 
-class DirectoryEngine(LogDirectory):
+class DirectoryEngine(TransactionalDirectory):
     """A LogDirectory that makes the parts of producers and consumers. See client.engine.Engine."""
 
     is_remote = False
-    _coordinator: TransactionCoordinator | None = None
-
-    def __init__(
-        self,
-        path: str,
-        config: Mapping[str, object] | None = None,
-        *,
-        read_only: bool = False,
-    ) -> None:
-        super().__init__(path, config, read_only=read_only)
-        # Before anybody can append: what was committed and lost with the power is put back first.
-        if not read_only and self._has_transactions():
-            self.coordinator.room.open()
-
-    def _has_transactions(self) -> bool:
-        page = os.path.join(self.path, layout.TRANSACTIONS_PAGE_FILE)
-        return os.path.exists(page) or TRANSACTIONS_TOPIC in self.topics(internal=True)
-
-    @property
-    def coordinator(self) -> TransactionCoordinator:
-        """Who decides transactions. Raises ReadOnlyDirectory."""
-        if self._coordinator is None:
-            from logflume.coordinator.transactions.coordinator import TransactionCoordinator
-
-            self._check_writable()
-            with self._mutex:
-                if self._coordinator is None:
-                    self._coordinator = TransactionCoordinator(self)
-        return self._coordinator
-
-    def close(self) -> None:
-        """Close transactions, every partition, and let go of the directory. Idempotent."""
-        if self._coordinator is not None and not self.closed:
-            self._coordinator.close()
-        super().close()
-
-    def _reopen_in_child(self) -> None:
-        super()._reopen_in_child()
-        if self._coordinator is not None:
-            self._coordinator.abandon()
 
     def delete_topic(self, name: str) -> None:
         """Delete a topic with its records, and what groups committed for it."""

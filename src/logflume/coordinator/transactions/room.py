@@ -169,11 +169,13 @@ class Room:
         """Let go of all. What this directory committed is on disk by then, or stays to be redone."""
         with self._opening:
             if self._page is not None:
-                self._note_synced()
-                self._page.close()
-                self._page = None
-                self._log = None
-            self.presence.close()
+                try:
+                    self._note_synced()
+                finally:
+                    self._page.close()
+                    self._page = None
+                    self._log = None
+                    self.presence.close()
 
     def _note_synced(self) -> None:
         """Spare the next opener the commits whose partitions are on disk."""
