@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,7 @@ ADDRESS = re.compile(r"^[\d.]+:\d+$", re.MULTILINE)
 SENT = re.compile(r"^(\d+) records sent, ([\d.]+) records/sec", re.MULTILINE)
 PRODUCER = {"acks": 1, "linger.ms": 5, "batch.size": 65536}
 ATTEMPTS = 8
+STUCK_S = 60.0
 
 
 def missing() -> str | None:
@@ -82,12 +84,20 @@ class Kafka:
         producer = Producer({"bootstrap.servers": self.address, **PRODUCER})
         produce = producer.produce
         for value in values:
-            try:
-                produce(topic, value, partition=0)
-            except BufferError:  # its queue is full
-                producer.poll(0.1)
-                produce(topic, value, partition=0)
-        producer.flush()
+            since = None
+            while True:
+                try:
+                    produce(topic, value, partition=0)
+                    break
+                except (
+                    BufferError
+                ):  # its queue is full: without callbacks poll() says nothing of what was sent
+                    since = since or time.monotonic()
+                    if time.monotonic() - since > STUCK_S:
+                        raise
+                    producer.poll(0.01)
+        if producer.flush(STUCK_S):
+            raise RuntimeError(f"Kafka did not take all records within {STUCK_S} s")
 
     def read_all(self, topic: str, count: int) -> None:
         """librdkafka: `consume` in lists, every value touched."""
