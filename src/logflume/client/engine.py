@@ -144,6 +144,9 @@ class Assignment(Protocol):
     def readers(self) -> list[Any]:
         """What logflume.aio waits for, see its Sleeper."""
 
+    def group_position(self) -> Any:
+        """What a cluster's transaction tells of this member."""
+
     def close(self) -> None: ...
 
 

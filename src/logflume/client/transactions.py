@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
-    from typing import Any
+    from typing import Any, Protocol
 
     from logflume._native.partition import Partition
     from logflume._native.producer_core import ProducerCore
@@ -30,6 +30,20 @@ if TYPE_CHECKING:
     from logflume.coordinator.transactions.entry import Entry
     from logflume.log.directory import LogDirectory
     from logflume.types import OffsetAndMetadata
+
+    class Owner(Protocol):
+        """Whose transaction it is: of a directory's producer, or of a cluster's."""
+
+        @property
+        def transactional_id(self) -> str: ...
+        def commit(self) -> None: ...
+        def abort(self) -> None: ...
+        def send_offsets(
+            self,
+            consumer: Consumer,
+            offsets: Mapping[tuple[str, int], int | OffsetAndMetadata] | None,
+        ) -> None: ...
+
 
 __all__ = ["InternalTopic", "ProducerTransactions", "Transaction"]
 
@@ -52,7 +66,7 @@ class Transaction:
     It belongs to its producer; other threads may send in it, and one of them ends it.
     """
 
-    def __init__(self, owner: ProducerTransactions) -> None:
+    def __init__(self, owner: Owner) -> None:
         self._owner = owner
         self._over = False
 

@@ -356,6 +356,10 @@ class ClusterAssignment:
         """The descriptor that tells of news."""
         return [self._signal]
 
+    def group_position(self) -> Any:
+        """What a transaction's send_offsets tells the group's coordinator of this member."""
+        return self.handle.group_position()
+
     # ---- life
 
     def disconnect(self) -> None:

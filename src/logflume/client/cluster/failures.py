@@ -22,6 +22,8 @@ AUTHENTICATION = frozenset({-169, -181, 33, 34, 58})
 AUTHORIZATION = frozenset({29, 30, 31, 53, 65})
 FENCED = frozenset({-144, 47, 90})
 """_FENCED, INVALID_PRODUCER_EPOCH, PRODUCER_FENCED."""
+PURGED = frozenset({-151, -152})
+"""_PURGE_INFLIGHT and _PURGE_QUEUE: an abort drops what is on its way."""
 RETRIABLE = frozenset(
     {3, 5, 6, 7, 8, 9, 13, 14, 15, 16, 19, 20, 27, 51, 56, 60, 67, 72, 74, 75, 78, 79, 80}
 )
@@ -109,6 +111,8 @@ class Fail:
             return errors.UnsupportedCompression(codec="(as given)", reason=text)
         if code in FENCED and self.transactional_id is not None:
             return errors.ProducerFenced(transactional_id=self.transactional_id, reason=text)
+        if code in PURGED and self.transactional_id is not None:
+            return errors.TransactionAborted(transactional_id=self.transactional_id, reason=text)
         if code in (48, -172):  # and _STATE
             return errors.InvalidTxnState(transactional_id=self.transactional_id, reason=text)
         return None

@@ -10,13 +10,13 @@ from logflume._native.rdkafka_producer import ProducerHandle
 from logflume.client.cluster.failures import Fail
 from logflume.client.cluster.overflow import Overflow
 from logflume.client.cluster.settings import producer_settings
+from logflume.client.cluster.transactions import ClusterTransactions
 from logflume.config.names import INTERNAL_TOPICS
 from logflume.errors import (
     Closed,
     InvalidTopicName,
     RecordTooLarge,
     UnknownTopicOrPartition,
-    UnsupportedByEngine,
 )
 
 TYPE_CHECKING = False
@@ -40,11 +40,7 @@ _REFRESH_S = 30.0  # how often the number of a topic's partitions is asked for w
 class ClusterProducerCore:
     """See client.engine.ProducerCore. Thread-safe."""
 
-    transactions = None
-
     def __init__(self, cluster: Cluster, config: ProducerConfig) -> None:
-        if config.transactional_id is not None:
-            raise UnsupportedByEngine(what="transactional_id on a cluster", instead="a directory")
         self._cluster = cluster
         self._config = config
         self.handle = ProducerHandle(
@@ -64,6 +60,13 @@ class ClusterProducerCore:
             daemon=True,
         )
         self._thread.start()
+        self.transactions: ClusterTransactions | None = None
+        if config.transactional_id is not None:
+            try:
+                self.transactions = ClusterTransactions(self, config)
+            except BaseException:
+                self.close()
+                raise
 
     # ---- topics
 
@@ -185,6 +188,10 @@ class ClusterProducerCore:
             raise Closed(what="the producer")
         self._wait_for_all()
         self._raise_failure()
+
+    def settle(self) -> None:
+        """For a commit: as flush."""
+        self.flush()
 
     def _wait_for_all(self) -> None:
         while self._overflow or not self.handle.flush(_FLUSH_MS):

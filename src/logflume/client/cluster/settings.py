@@ -90,7 +90,7 @@ def producer_settings(config: ProducerConfig) -> dict[str, str]:
         {
             "enable.idempotence": "true" if config.idempotent else "false",
             "message.max.bytes": str(config.max_request_size),
-            "delivery.timeout.ms": str(config.delivery_timeout_ms),
+            "delivery.timeout.ms": str(_delivery_timeout_ms(config)),
             "partitioner": "murmur2_random",
             "queue.buffering.max.messages": "0",  # bytes are the limit
             "queue.buffering.max.kbytes": str(max(1, memory // 1024)),
@@ -98,6 +98,13 @@ def producer_settings(config: ProducerConfig) -> dict[str, str]:
         }
     )
     return out
+
+
+def _delivery_timeout_ms(config: ProducerConfig) -> int:
+    """A record of a transaction cannot be on its way for longer than the transaction may be open."""
+    if config.transactional_id is None or "delivery.timeout.ms" in config.explicit():
+        return config.delivery_timeout_ms
+    return min(config.delivery_timeout_ms, config.transaction_timeout_ms)
 
 
 def consumer_settings(config: ConsumerConfig) -> dict[str, str]:

@@ -294,7 +294,9 @@ class ClusterSubscription:
         self, offsets: dict[TopicPartition, OffsetAndMetadata], *, durable: bool
     ) -> None:
         """Its offsets live on the cluster: no transaction of a directory can hold them."""
-        raise UnsupportedByEngine(what="send_offsets with a consumer of a cluster")
+        raise UnsupportedByEngine(
+            what="a transaction of a directory with offsets of a cluster", instead="commit()"
+        )
 
     def commit_positions(self, wheres: Iterable[TopicPartition], *, durable: bool = True) -> None:
         """Store where these partitions stand now, with enable.auto.commit."""

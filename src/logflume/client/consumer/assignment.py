@@ -5,7 +5,12 @@ from __future__ import annotations
 from logflume._native.consumer_core import Fetcher
 from logflume._native.partition_reader import PartitionReader
 from logflume.config import by_duration_ms
-from logflume.errors import NoOffsetForPartition, OffsetOutOfRange, UnknownTopicOrPartition
+from logflume.errors import (
+    NoOffsetForPartition,
+    OffsetOutOfRange,
+    UnknownTopicOrPartition,
+    UnsupportedByEngine,
+)
 from logflume.types import OffsetAndTimestamp, TopicPartition
 
 TYPE_CHECKING = False
@@ -233,6 +238,12 @@ class Assignment:
     def wake(self) -> None:
         """From another thread: end a wait."""
         self._fetcher.wake()
+
+    def group_position(self) -> Any:
+        """There is no coordinator to tell. Raises UnsupportedByEngine."""
+        raise UnsupportedByEngine(
+            what="a transaction of a cluster with offsets of a directory", instead="commit()"
+        )
 
     def close(self) -> None:
         """Nothing of its own is open."""

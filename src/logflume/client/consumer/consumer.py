@@ -227,6 +227,11 @@ class Consumer:
         with self._enter():
             return self._positions()
 
+    def group_position(self) -> Any:
+        """What a cluster's transaction tells of this member."""
+        with self._enter():
+            return self._assignment.group_position()
+
     def wakeup(self) -> None:
         """From any thread: end the poll under way (or the next one) early."""
         self._woken = True
