@@ -198,7 +198,7 @@ cdef class FetchRequest:
         w.flexible = frame.version >= FLEXIBLE_FROM
         w.bad = False
         self._parse(&w)
-        if w.bad or w.p != w.end:
+        if w.bad:       # bytes behind it are left alone, as Kafka does
             raise FrameFault("not a fetch request")
 
     cdef int _parse(self, lf_wire *w) except -1:

@@ -79,7 +79,7 @@ cdef class ProduceRequest:
         w.flexible = frame.version >= FLEXIBLE_FROM
         w.bad = False
         self._parse(&w)
-        if w.bad or w.p != w.end:
+        if w.bad:       # bytes behind it are left alone, as Kafka does
             raise FrameFault("not a produce request")
 
     def __dealloc__(self):

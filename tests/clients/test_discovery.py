@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
 import logflume
@@ -16,6 +17,16 @@ def test_librdkafka_sees_the_cluster_and_its_topics(
     assert seen.cluster_id == log.directory.meta.cluster_id
     assert [f"{b.host}:{b.port}" for b in seen.brokers.values()] == [broker.bootstrap]
     assert sorted(seen.topics["clicks"].partitions) == [0, 1, 2]
+
+
+def test_librdkafka_lists_all_topics_from_any_client(
+    broker: ThreadedBroker, log: logflume.Log
+) -> None:
+    """Its request for all topics has three bytes too many when the client is no AdminClient, as when it is one."""
+    log.create_topic("t")
+    for client in (Producer, AdminClient):
+        seen = client({"bootstrap.servers": broker.bootstrap, "log_level": 0})
+        assert set(seen.list_topics(timeout=10).topics) == {"t"}
 
 
 def test_a_topic_that_a_producer_asks_for_is_made(
