@@ -23,6 +23,7 @@ _TRANSACTIONS = Group("Transactions", sort_key=4)
 _FILES = Group("Files", sort_key=5)
 _COPIES = Group("Copies", sort_key=6)
 _BROKER = Group("Kafka clients", sort_key=7)
+_FLOWS = Group("Flows", sort_key=8)
 _GLOBAL = Group("For every command", sort_key=9)
 
 app = App(
@@ -42,6 +43,7 @@ app.meta.group_parameters = _GLOBAL
 _topic = App(name="topic", help="Create, describe, alter and delete topics.", group=_TOPICS)
 _table = App(name="table", help="Look up the last value of each key.", group=_RECORDS)
 _txn = App(name="txn", help="List, describe and abort transactions.", group=_TRANSACTIONS)
+_agent = App(name="agent", help="Run, check and draw a Flume agent.", group=_FLOWS)
 _group = App(name="group", help="List, describe, move and delete consumer groups.", group=_GROUPS)
 
 # Name, where it is, and the section of the help page.
@@ -74,8 +76,11 @@ for _name in ("ls", "describe", "abort"):
     _txn.command(f"logflume.cli.transactions:{_name}", name=_name)
 app.command(_topic)
 app.command(_table)
+for _name in ("run", "validate", "graph"):
+    _agent.command(f"logflume.cli.agent:{_name}", name=_name)
 app.command(_group)
 app.command(_txn)
+app.command(_agent)
 
 
 @app.meta.default
@@ -105,7 +110,7 @@ def run(words: list[str]) -> int:
     """Run one command line; returns its exit code. Raises Usage, Failed, LogflumeError, OSError."""
     if not words or "--help" in words or "-h" in words:
         # A help page shows the first line of each command's text, for which it must be there.
-        for node in (app, _topic, _table, _group, _txn):
+        for node in (app, _topic, _table, _group, _txn, _agent):
             for name in list(node):
                 node[name]
     try:

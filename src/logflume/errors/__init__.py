@@ -55,6 +55,7 @@ Kafka's error code stands in brackets where Kafka has one; all others have -1.
     ├── CopyDiffers(topic, partition, offset, reason)
     ├── OffsetGap(topic, partition, offset)
     ├── MissingExtra(what, extra, reason=None)                          also ImportError
+    ├── ChannelFull(channel, capacity, property="capacity")             retriable
     └── UnsupportedByEngine(what, instead=None)
 
 Fields are keyword-only. The message is composed from them when it is asked for,
@@ -89,6 +90,7 @@ from logflume.errors.transactions import (
 
 __all__ = [
     "AuthenticationFailed",
+    "ChannelFull",
     "Closed",
     "ClusterError",
     "ClusterUnreachable",
@@ -400,6 +402,19 @@ class UnsupportedByEngine(LogflumeError):
     template = "{what} is not supported by this engine[; use {instead}]"
     what: str
     instead: str | None = None
+
+
+# The agent
+
+
+class ChannelFull(LogflumeError):
+    """An agent's channel has no room for a batch; `property` is what bounds it."""
+
+    retriable = True
+    template = "channel {channel!r} has no room: its {property} is {capacity}"
+    channel: str
+    capacity: int
+    property: str = "capacity"
 
 
 # Groups

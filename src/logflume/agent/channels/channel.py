@@ -1,0 +1,142 @@
+"""What a channel promises."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from logflume.agent.components import Component
+from logflume.agent.counters import CHANNEL, Counters
+from logflume.errors import ChannelFull
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from logflume.agent.components import Context
+    from logflume.agent.events import EventBatch
+    from logflume.agent.stores import Store
+
+__all__ = ["Channel", "LogChannel", "Room", "Taker"]
+
+
+class Taker:
+    """One sink's, or sink group's, end of a channel. Not thread-safe."""
+
+    def take(self, max_events: int, timeout: float) -> EventBatch | None:
+        """Up to so many events, waiting `timeout` seconds for the first; None when none came.
+
+        They stay in the channel until `commit`, which may follow several takes.
+        """
+        raise NotImplementedError
+
+    def commit(self, note: str | None) -> None:
+        """What was taken since the last one is gone. `note` is kept with it, where the channel outlives the process."""
+        raise NotImplementedError
+
+    def rollback(self) -> None:
+        """What was taken since the last commit comes again."""
+        raise NotImplementedError
+
+    def note(self) -> str | None:
+        """The newest note."""
+        raise NotImplementedError
+
+
+class Room:
+    """How many events may still come in. Thread-safe.
+
+    Room is reserved before a transaction begins, so that none fails half way for a full channel.
+    """
+
+    def __init__(self, channel: str, capacity: int, keep_alive_s: float) -> None:
+        self._channel = channel
+        self.capacity = capacity
+        self._keep_alive_s = keep_alive_s
+        self.used = 0
+        self._changed = threading.Condition()
+
+    def reserve(self, count: int, stopping: threading.Event) -> None:
+        """Wait keep-alive seconds for room. Raises ChannelFull."""
+        until = time.monotonic() + self._keep_alive_s
+        with self._changed:
+            while self.used + count > self.capacity:
+                left = until - time.monotonic()
+                if left <= 0 or stopping.is_set():
+                    raise ChannelFull(channel=self._channel, capacity=self.capacity)
+                self._changed.wait(min(left, 0.2))
+            self.used += count
+
+    def release(self, count: int) -> None:
+        """So many events left, or did not come."""
+        with self._changed:
+            self.used = max(self.used - count, 0)
+            self._changed.notify_all()
+
+
+class Channel(Component):
+    """Holds events until a sink has delivered them.
+
+    A put is in two steps, so that several channels get a batch or none does: `reserve` may fail for want of room;
+    what follows it, `put` (or `unreserve`), may not. Thread-safe but for `open` and `close`.
+    """
+
+    def __init__(self, name: str, config: Any, context: Context) -> None:
+        self.counters = Counters(CHANNEL, name)
+        self.takers_wanted = 0
+        super().__init__(name, config, context)
+        self.room = Room(name, int(config.capacity), float(config.keep_alive))
+        self.counters.gauge("ChannelSize", lambda: self.room.used)
+        self.counters.gauge("ChannelCapacity", lambda: self.room.capacity)
+        self.counters.gauge(
+            "ChannelFillPercentage", lambda: 100.0 * self.room.used / max(self.room.capacity, 1)
+        )
+
+    @property
+    def transaction_capacity(self) -> int:
+        """The most events of one put or take."""
+        return int(self.config.transaction_capacity)
+
+    def reserve(self, batch: EventBatch) -> None:
+        """Make sure of room. Raises ChannelFull after keep-alive seconds."""
+        self.counters.add("EventPutAttemptCount", len(batch))
+        self.room.reserve(len(batch), self.context.draining)
+
+    def unreserve(self, batch: EventBatch) -> None:
+        """Nothing was put after all."""
+        self.room.release(len(batch))
+
+    def put(self, batch: EventBatch) -> None:
+        """Take in a batch that room was reserved for."""
+        raise NotImplementedError
+
+    def taker(self) -> Taker:
+        """One more taker; each event goes to one of them. All are made before the first event is put."""
+        raise NotImplementedError
+
+    def wake(self) -> None:
+        """End the waiting of takers: the agent stops."""
+
+
+class LogChannel(Channel):
+    """A channel whose events are records of a log.
+
+    Several of them in one log get a batch in one transaction, the source's positions with it: so they are not put
+    into, but written to by a `stores.Writer`, which asks where.
+    """
+
+    store: Store
+    topic: str
+
+    @property
+    def acks(self) -> str | int:
+        """The level of a put: "all" (on disk), or 1."""
+        raise NotImplementedError
+
+    def next_partition(self) -> int:
+        """Where the next batch goes."""
+        raise NotImplementedError
+
+    def stored(self, count: int) -> None:
+        """So many events were written."""
+        self.counters.add("EventPutSuccessCount", count)

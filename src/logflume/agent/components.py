@@ -1,0 +1,156 @@
+"""What every component is, and what sources, sinks and interceptors have to do.
+
+A component gets its parsed properties and a context, is opened before the flow starts and closed after it
+ended. Its methods are called by one thread at a time, unless said otherwise.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from logflume.agent.counters import SINK, SOURCE, Counters
+from logflume.agent.options import ComponentConfig
+from logflume.observe import get_logger
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any, ClassVar, Protocol
+
+    from logflume.agent.events import EventBatch
+    from logflume.agent.stores import Stores
+
+    class Positions(Protocol):
+        """Where a source stands, by keys of its own; kept with the events that it delivered."""
+
+        def load(self) -> dict[str, str]: ...
+
+    Deliver = Callable[[EventBatch, Mapping[str, str] | None], None]
+
+__all__ = ["Component", "Context", "Interceptor", "Sink", "Source"]
+
+
+class Context:
+    """What an agent gives its components: its name, the word to stop, open logs."""
+
+    def __init__(self, agent: str, stores: Stores) -> None:
+        self.agent = agent
+        self.stores = stores
+        self.draining = threading.Event()
+        """Set when sources are to stop."""
+
+
+class _NoConfig(ComponentConfig, table="component"):
+    """No properties."""
+
+
+class Component:
+    """A configured part of a flow."""
+
+    Config: ClassVar[type[ComponentConfig]] = _NoConfig
+
+    def __init__(self, name: str, config: Any, context: Context) -> None:
+        self.name = name
+        self.config = config
+        self.context = context
+        self.log = get_logger(type(self).__module__)
+        self.setup()
+
+    def setup(self) -> None:
+        """Check what parsing cannot, before anything starts. Raises InvalidConfig."""
+
+    def open(self) -> None:
+        """Take hold of files, sockets, connections."""
+
+    def close(self) -> None:
+        """Let them go. Called once, also after a failed `open`."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"
+
+
+class Source(Component):
+    """Where events come from.
+
+    `run` is called in a thread of the source's own and returns when `self.draining` is set, or when there is
+    nothing more to come. It hands events over with `self.deliver(batch, positions)`, which returns when all
+    channels have them; while a channel is full it waits and tries again, and raises `Stopped` when the agent
+    stops meanwhile. A source that must answer somebody uses `self.offer(batch)`, which raises ChannelFull instead.
+    Both may be called by several threads.
+
+    `positions` says where the source stands behind this batch, by keys of its own: durable channels store it in the
+    transaction that stores the events. `self.positions.load()` gives what was stored.
+    """
+
+    deliver: Deliver
+    offer: Deliver
+    positions: Positions
+
+    def __init__(self, name: str, config: Any, context: Context) -> None:
+        self.counters = Counters(SOURCE, name)
+        super().__init__(name, config, context)
+
+    @property
+    def draining(self) -> threading.Event:
+        """Set when the source is to end."""
+        return self.context.draining
+
+    @property
+    def batch_size(self) -> int:
+        """The most events of one transaction; the channel's transactionCapacity must allow it."""
+        return int(getattr(self.config, "batch_size", 1))
+
+    def run(self) -> None:
+        """Produce events until told to stop."""
+        raise NotImplementedError
+
+
+class Sink(Component):
+    """Where events go.
+
+    `write(batch)` delivers; when `settle()` returns, what was written is safe, and is taken off the channel. When
+    either raises, all since the last settling comes again after a pause.
+    A sink that can undo says so: its `note()` (text, at most 3,000 bytes) tells what is written, and is stored with the
+    channel's position, atomically. `restore(note)` gets the newest back, before the first write and after a failure,
+    and undoes what was written behind it: then each event is there exactly once. It may also ask to be settled less
+    often than with each batch, which costs it a sync a time: `settle_interval_s`.
+    """
+
+    settle_interval_s: float = 0.0
+
+    def __init__(self, name: str, config: Any, context: Context) -> None:
+        self.counters = Counters(SINK, name)
+        super().__init__(name, config, context)
+
+    @property
+    def batch_size(self) -> int:
+        """The most events of one take."""
+        return int(getattr(self.config, "batch_size", 100))
+
+    def restore(self, note: str | None) -> None:
+        """Undo what was written after this note; None when there is none."""
+
+    def write(self, batch: EventBatch) -> None:
+        """Deliver a batch. Raises whatever keeps it from being delivered."""
+        raise NotImplementedError
+
+    def settle(self) -> None:
+        """Make what was written safe."""
+
+    def note(self) -> str | None:
+        """What has been written so far; None when there is nothing to say."""
+        return None
+
+    def settled(self) -> None:
+        """The channel's position, and the note, are stored."""
+
+    def idle(self) -> None:
+        """Called now and then, with everything settled."""
+
+
+class Interceptor(Component):
+    """Changes or drops events on their way from a source to its channels. Must not keep state between batches."""
+
+    def intercept(self, batch: EventBatch) -> EventBatch:
+        """The events as they go on; fewer, if some are dropped."""
+        raise NotImplementedError

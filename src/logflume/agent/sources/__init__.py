@@ -1,0 +1,28 @@
+"""Sources: where events come from.
+
+One file a source, with what several share beside it (`lines`, `line_server`, `datagrams`). Lines, datagrams and
+requests enter; batches leave through `deliver`, with the source's position behind them where it has one.
+"""
+
+from logflume.agent.sources.exec import ExecSource
+from logflume.agent.sources.http import HttpSource
+from logflume.agent.sources.netcat import NetcatSource, NetcatUdpSource
+from logflume.agent.sources.seq import SequenceSource
+from logflume.agent.sources.spooldir import SpoolDirSource
+from logflume.agent.sources.stress import StressSource
+from logflume.agent.sources.syslog import MultiportSyslogSource, SyslogTcpSource, SyslogUdpSource
+from logflume.agent.sources.taildir import TailDirSource
+
+__all__ = [
+    "ExecSource",
+    "HttpSource",
+    "MultiportSyslogSource",
+    "NetcatSource",
+    "NetcatUdpSource",
+    "SequenceSource",
+    "SpoolDirSource",
+    "StressSource",
+    "SyslogTcpSource",
+    "SyslogUdpSource",
+    "TailDirSource",
+]

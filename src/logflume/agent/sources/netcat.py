@@ -1,0 +1,123 @@
+"""Lines over TCP, datagrams over UDP."""
+
+from __future__ import annotations
+
+from logflume.agent.components import Source
+from logflume.agent.events import EventBatch
+from logflume.agent.options import ComponentConfig, needed, setting
+from logflume.agent.registry import source
+from logflume.agent.sources.datagrams import Datagrams
+from logflume.agent.sources.line_server import Connection, LineServer
+from logflume.config.kinds import Bool, Int, Text
+from logflume.errors import ChannelFull, InvalidConfig
+
+__all__ = ["NetcatConfig", "NetcatSource", "NetcatUdpConfig", "NetcatUdpSource"]
+
+
+class NetcatConfig(ComponentConfig, table="netcat source"):
+    """Flume guide, "NetCat TCP Source"."""
+
+    bind: str = needed("bind", Text(), doc="Address to listen on.")
+    port: int = needed("port", Int(max=65_535), doc="Port to listen on; 0: any that is free.")
+    max_line_length: int = setting(
+        "max-line-length", 512, Int(min=1), doc="Bytes of a line at most, its end included."
+    )
+    ack_every_event: bool = setting(
+        "ack-every-event", True, Bool(), doc="Answer each event with OK."
+    )
+    encoding: str = setting(
+        "encoding", "utf-8", Text(), doc="Encoding of the lines; bodies are UTF-8."
+    )
+
+
+@source("netcat", "org.apache.flume.source.NetcatSource")
+class NetcatSource(Source):
+    """A line is an event. `OK` is answered when the channels have it; `FAILED: ...`, when they are full."""
+
+    Config = NetcatConfig
+
+    def setup(self) -> None:
+        self._server: LineServer | None = None
+        try:
+            "".encode(self.config.encoding)
+        except LookupError:
+            raise InvalidConfig(
+                name="encoding", value=self.config.encoding, reason="is no known encoding"
+            ) from None
+
+    def open(self) -> None:
+        address = self.config.bind, self.config.port
+        self._server = LineServer(address, self, self, self.config.max_line_length)
+
+    @property
+    def server(self) -> LineServer:
+        """The server, once opened."""
+        assert self._server is not None
+        return self._server
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return self.server.port
+
+    def run(self) -> None:
+        self.server.serve(self.draining)
+
+    def close(self) -> None:
+        if self._server is not None:
+            self._server.server_close()
+
+    def take_lines(self, lines: list[bytes], connection: Connection) -> bool:
+        """Events of one connection that came together are one transaction."""
+        good = [line for line in lines if len(line) < self.config.max_line_length]
+        if len(good) < len(lines):
+            self._refuse(connection)
+        if not good:
+            return True
+        if self.config.encoding.lower() not in ("utf-8", "utf8"):
+            good = [line.decode(self.config.encoding, "replace").encode() for line in good]
+        try:
+            self.offer(EventBatch(good), None)
+        except ChannelFull as error:
+            self.counters.add("ChannelWriteFail")
+            connection.answer(f"FAILED: {error}\n".encode())
+            return True
+        if self.config.ack_every_event:
+            connection.answer(b"OK\n" * len(good))
+        return True
+
+    def too_long(self, part: bytes, connection: Connection) -> bytes | None:
+        """As Flume: the line is refused and the connection closed, since its end is not in sight."""
+        self._refuse(connection)
+        return None
+
+    def _refuse(self, connection: Connection) -> None:
+        self.counters.add("EventReadFail")
+        most = self.config.max_line_length
+        text = f"FAILED: Event exceeds the maximum length ({most} chars, including newline)\n"
+        connection.answer(text.encode())
+
+
+class NetcatUdpConfig(ComponentConfig, table="netcat UDP source"):
+    """Flume guide, "NetCat UDP Source"."""
+
+    bind: str = needed("bind", Text(), doc="Address to listen on.")
+    port: int = needed("port", Int(max=65_535), doc="Port to listen on; 0: any that is free.")
+    remote_address_header: str | None = setting(
+        "remoteAddressHeader", None, Text(), doc="A header with the sender's address."
+    )
+
+
+@source("netcatudp", "org.apache.flume.source.NetcatUdpSource")
+class NetcatUdpSource(Datagrams):
+    """A datagram is an event, without the newline at its end."""
+
+    Config = NetcatUdpConfig
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return self.config.bind, self.config.port
+
+    def event(self, data: bytes, sender: str) -> tuple[dict[str, str], bytes]:
+        name = self.config.remote_address_header
+        return ({name: sender} if name else {}), data.removesuffix(b"\n").removesuffix(b"\r")

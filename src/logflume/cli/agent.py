@@ -1,0 +1,150 @@
+"""`agent run|validate|graph`: Flume's flow."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from logflume.cli.context import Shared
+from logflume.cli.failures import Failed, Usage
+from logflume.cli.output import Table
+from logflume.cli.settings import parse_pairs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from logflume.agent.agent import Agent
+    from logflume.agent.plan import Plan
+
+__all__ = [
+    "Conf",
+    "Name",
+    "System",
+    "graph",
+    "run",
+    "validate",
+]
+
+Conf = Annotated[
+    list[str],
+    Parameter(
+        name=["--conf", "--conf-file", "-f"],
+        help="The configuration file; repeatable, later ones win.",
+    ),
+]
+Name = Annotated[str, Parameter(name=["--name", "-n"], help="The agent in it.")]
+System = Annotated[
+    list[str] | None,
+    Parameter(name=["--system", "-D"], help="name=value for ${sys:name}; repeatable."),
+]
+
+
+def _plan(conf: list[str], name: str, system: list[str] | None) -> Plan:
+    try:
+        from logflume.agent.reading import load
+    except ModuleNotFoundError as error:
+        raise Failed(f"{error.name} is not installed: pip install 'logflume[agent]'") from None
+    return load(conf, name, system=dict(parse_pairs(system, "--system")))
+
+
+def validate(*, conf: Conf, name: Name, system: System = None, context: Shared) -> int:
+    """Check a configuration: every property that is wrong, unknown or without effect is named.
+
+    Exit code 1 when the agent would not start.
+    """
+    plan = _plan(conf, name, system)
+    document = {
+        "agent": name,
+        "valid": not plan.errors,
+        "problems": [problem._asdict() for problem in plan.problems],
+        "sources": sorted(plan.sources),
+        "channels": sorted(plan.channels),
+        "sinks": sorted(plan.sinks),
+    }
+    table = Table("", "PROPERTY", "PROBLEM")
+    for problem in plan.problems:
+        table.add(problem.severity, problem.property, problem.message)
+    said = f"{name}: {len(plan.sources)} sources, {len(plan.channels)} channels, {len(plan.sinks)} sinks"
+    verdict = "would not start" if plan.errors else "is valid"
+    context.output.answer(document, *([table] if plan.problems else []), f"{said}; {verdict}")
+    return 1 if plan.errors else 0
+
+
+def graph(
+    *,
+    conf: Conf,
+    name: Name,
+    system: System = None,
+    format: Annotated[Literal["text", "svg"], Parameter(help="What to draw.")] = "text",
+    context: Shared,
+) -> None:
+    """Draw an agent: what its events pass on their way."""
+    from logflume.agent.graph import as_svg, as_text, edges
+
+    plan = _plan(conf, name, system)
+    rows = [{"from": start, "to": end, "label": label} for start, end, label in edges(plan)]
+    shown = as_svg(plan).rstrip("\n") if format == "svg" else as_text(plan)
+    context.output.answer({"agent": name, "edges": rows}, shown)
+
+
+def run(
+    *,
+    conf: Conf,
+    name: Name,
+    system: System = None,
+    metrics: Annotated[
+        str | None,
+        Parameter(help="[HOST:]PORT for counters: /metrics (Flume's JSON), /prometheus, /healthz."),
+    ] = None,
+    log_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR"],
+        Parameter(help="What is written to standard error."),
+    ] = "INFO",
+    until_end: Annotated[
+        bool, Parameter(help="Stop when every source has come to its end (seq, exec, ...).")
+    ] = False,
+    context: Shared,
+) -> int:
+    """Run an agent until it is told to stop (SIGTERM, Ctrl-C).
+
+    Sources stop first; events in memory channels are delivered before the agent ends.
+    """
+    import logging
+
+    from logflume.agent.agent import Agent
+
+    logging.basicConfig(level=log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    plan = _plan(conf, name, system)
+    for problem in plan.problems:
+        logging.getLogger("logflume.agent").warning("%s", problem)
+    if plan.errors:
+        raise Failed(
+            f"{len(plan.errors)} errors in the configuration; logflume agent validate shows them"
+        )
+    with Agent(plan) as agent:
+        _work(agent, metrics, until_end=until_end)
+    return 0
+
+
+def _work(agent: Agent, metrics: str | None, *, until_end: bool) -> None:
+    import signal
+    import threading
+
+    from logflume.agent.monitor import Monitor
+
+    told = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: told.set())
+    monitor = None
+    if metrics is not None:
+        host, _, port = metrics.rpartition(":")
+        if not port.isdecimal():
+            raise Usage(f"--metrics {metrics}: a port, or an address and a port, is needed")
+        monitor = Monitor(agent.counters, int(port), host or "127.0.0.1")
+    try:
+        while not told.wait(0.2):
+            if until_end and agent.wait(0):
+                break
+    finally:
+        if monitor is not None:
+            monitor.close()
