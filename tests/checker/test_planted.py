@@ -14,7 +14,7 @@ import pytest
 from checker.rounds import crowd_round, room, small_round
 from checker.sabotage import SABOTAGE
 
-pytestmark = [pytest.mark.crash, pytest.mark.slow]
+pytestmark = [pytest.mark.crash, pytest.mark.slow, pytest.mark.timeout(400)]
 
 SEED = int(os.environ.get("LOGFLUME_SEED", time.time_ns() % 1_000_000_000))
 SMALL, CROWDS = 400, 12
