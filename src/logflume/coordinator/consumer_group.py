@@ -75,9 +75,11 @@ class ConsumerGroup:
     def put(self, member: ConsumerMember) -> None:
         """Let a member in, or take over its new state."""
         old = self.members.get(member.member_id)
-        if old is not None:
-            self._disown(old, member.held)
         self.members[member.member_id] = member
+        if old is not None:
+            if old.assigned is member.assigned and old.revoking is member.revoking:
+                return  # most heartbeats: nothing moved, however much it has
+            self._disown(old, member.held)
         if member.metadata.instance_id is not None:
             self.static[member.metadata.instance_id] = member.member_id
         for partition in member.held:
