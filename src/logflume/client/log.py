@@ -197,9 +197,11 @@ class Log:
         when the connection is in a transaction, InvalidConfig for a database without a file or with
         `PRAGMA synchronous` below FULL, and at the end of the block what SQLite's commit and Transaction.commit raise.
         """
+        from logflume.client.directory_engine import directory_of
         from logflume.client.outbox import Outbox, OutboxTransaction
 
         self._check_open()
+        directory_of(self._engine, "a transaction together with SQLite")
         with self._mutex:
             if self._outbox is None:
                 self._outbox = Outbox(self)

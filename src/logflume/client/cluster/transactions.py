@@ -12,11 +12,12 @@ from logflume.errors import (
     InvalidGroup,
     InvalidTxnState,
     LogflumeError,
+    UnsupportedByEngine,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from logflume.client.cluster.producing import ClusterProducerCore
     from logflume.client.consumer import Consumer
@@ -72,6 +73,10 @@ class ClusterTransactions:
                 except LogflumeError as error:  # fenced, say: then it is aborted already
                     failure.add_note(f"aborting the transaction said: {error}")
                 raise
+
+    def commit_decided(self, decided_by: bytes, decide: Callable[[], None]) -> None:
+        """Nobody else can decide a cluster's transaction. Raises UnsupportedByEngine."""
+        raise UnsupportedByEngine(what="a transaction together with SQLite", instead="a directory")
 
     def abort(self) -> None:
         """See Transaction.abort."""
