@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["create_topics"]
 
+SHOWN_OF_A_SETTING = ("name", "value", "read_only", "config_source", "is_sensitive")
+
 
 @handles(ApiKey.CREATE_TOPICS, versions="2-7")
 async def create_topics(call: Call, request: Any) -> Answer:
@@ -68,7 +70,9 @@ async def _create(call: Call, asked: Any, *, validate_only: bool) -> dict[str, A
         "error_message": None,
         "num_partitions": entry.partitions,
         "replication_factor": 1,
-        "configs": topic_config(entry.config),
+        "configs": [
+            {name: item[name] for name in SHOWN_OF_A_SETTING} for item in topic_config(entry.config)
+        ],
     }
 
 
