@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -167,6 +168,7 @@ class KafkaSide(Side):
         self._admin = AdminClient(self.common)
         self._producers: dict[str, Any] = {}
         self._consumers: dict[str, Any] = {}
+        self._touched: dict[str, set[Place]] = {}
 
     def create(self, topic: str, partitions: int, config: Mapping[str, str]) -> None:
         from confluent_kafka.admin import NewTopic
@@ -215,6 +217,7 @@ class KafkaSide(Side):
 
     def add(self, name: str, place: Place, rows: Iterable[Sent]) -> None:
         self._send(self._producers[f"txn {name}"], place, rows)
+        self._touched.setdefault(name, set()).add(place)
 
     def add_offsets(self, name: str, group: str, offsets: Mapping[Place, int]) -> None:
         consumer = self._consumer(group, "read_uncommitted")
@@ -224,7 +227,14 @@ class KafkaSide(Side):
 
     def end(self, name: str, *, commit: bool) -> None:
         producer = self._producers[f"txn {name}"]
+        ends = {place: self._ends(place, "read_uncommitted")[1] for place in self._touched[name]}
         (producer.commit_transaction if commit else producer.abort_transaction)(30)
+        # Kafka answers when the end is decided; the markers come a moment later.
+        deadline = time.monotonic() + 20
+        for place in self._touched.pop(name):
+            while self._ends(place, "read_uncommitted")[1] == ends[place]:
+                assert time.monotonic() < deadline, f"no marker in {place}"
+                time.sleep(0.005)
 
     def delete_records(self, place: Place, before: int) -> None:
         for future in self._admin.delete_records(self._with_offsets({place: before})).values():
