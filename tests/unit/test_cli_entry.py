@@ -65,7 +65,7 @@ def test_help_of_each_command(run: Runner, command: str) -> None:
 
 
 def test_wrong_usage_is_one_line_that_names_the_help_page(run: Runner) -> None:
-    assert "verify, ... (see: logflume --help)" in run.misused("nix")
+    assert "serve, dump, ... (see: logflume --help)" in run.misused("nix")
     assert "logflume topic --help" in run.misused("topic", "nix")
     assert "logflume ls --help" in run.misused("ls", "--nix")
     assert "logflume ls --help" in run.misused("ls", "more")

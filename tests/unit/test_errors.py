@@ -88,6 +88,7 @@ def test_docstring_draws_the_whole_tree() -> None:
         if cls.code != -1 and cls is not errors.UnknownConfig and cls is not errors.LockTimeout:
             assert f"[{cls.code}]" in line
     assert [c.__name__ for c in CLASSES if c.retriable] == [
+        "ChannelFull",
         "ClusterUnreachable",
         "DirectoryLocked",
         "LockTimeout",
