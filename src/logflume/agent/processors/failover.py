@@ -64,19 +64,8 @@ class Failover(Processor):
         self._penalties = {one.name: Penalty(self.config.max_penalty / 1000) for one in self.sinks}
 
     def write(self, batch: EventBatch) -> Sink:
-        failure: Exception | None = None
         now = self.clock()
         well = [one for one in self._order if self._penalties[one.name].until <= now]
         # When all are left out, the one whose time is up first is tried anyway: there is nothing better.
-        for one in well or sorted(self._order, key=lambda s: self._penalties[s.name].until)[:1]:
-            try:
-                self.attempt(one, batch)
-            except Exception as error:  # the next sink's turn; the last failure is raised below
-                failure = error
-                self._penalties[one.name].failed(self.clock())
-                self.log.warning("sink_failed", sink=one.name, error=error)
-            else:
-                self._penalties[one.name].worked()
-                return one
-        assert failure is not None
-        raise failure
+        soonest = sorted(self._order, key=lambda sink: self._penalties[sink.name].until)[:1]
+        return self.write_by_first(well or soonest, self._penalties, batch)

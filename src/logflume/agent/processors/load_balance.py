@@ -56,16 +56,4 @@ class LoadBalance(Processor):
         return [one for one in order if self._penalties[one.name].until <= now] or order[:1]
 
     def write(self, batch: EventBatch) -> Sink:
-        failure: Exception | None = None
-        for one in self._order():
-            try:
-                self.attempt(one, batch)
-            except Exception as error:  # the next sink's turn; the last failure is raised below
-                failure = error
-                self._penalties[one.name].failed(self.clock())
-                self.log.warning("sink_failed", sink=one.name, error=error)
-            else:
-                self._penalties[one.name].worked()
-                return one
-        assert failure is not None
-        raise failure
+        return self.write_by_first(self._order(), self._penalties, batch)

@@ -8,7 +8,7 @@ from logflume.observe import get_logger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any, ClassVar
 
     from logflume.agent.components import Sink
@@ -66,6 +66,24 @@ class Processor:
     def write(self, batch: EventBatch) -> Sink:
         """Have a sink write the batch; returns which. Raises the last failure when none could."""
         raise NotImplementedError
+
+    def write_by_first(
+        self, order: Sequence[Sink], penalties: Mapping[str, Penalty], batch: EventBatch
+    ) -> Sink:
+        """The first of these sinks that can writes the batch. Raises the last failure when none can."""
+        failure: Exception | None = None
+        for one in order:
+            try:
+                self.attempt(one, batch)
+            except Exception as error:  # the next sink's turn; the last failure is raised below
+                failure = error
+                penalties[one.name].failed(self.clock())
+                self.log.warning("sink_failed", sink=one.name, error=error)
+            else:
+                penalties[one.name].worked()
+                return one
+        assert failure is not None
+        raise failure
 
     def attempt(self, sink: Sink, batch: EventBatch) -> None:
         """One sink's try, counted."""
