@@ -85,6 +85,7 @@ def build() -> Path:
         "auditwheel",
         "repair",
         "--strip",
+        "--zip-compression-level=9",
         "-w",
         "wheelhouse",
         raw,
