@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable
 
 from logflume.client.cluster.failures import Fail
+from logflume.client.consumer.places import names_or_pattern
 from logflume.errors import CommitFailed, UnknownTopicOrPartition, UnsupportedByEngine
 from logflume.types import OffsetAndMetadata, TopicPartition
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from re import Pattern
 
     from logflume.client.cluster.assignment import ClusterAssignment
@@ -67,19 +67,7 @@ class ClusterSubscription:
         on_lost: Listener | None,
     ) -> None:
         """Names or one pattern, instead of what was before. Raises UnknownTopicOrPartition for an unknown name."""
-        names: set[str] = set()
-        pattern: Pattern[str] | None = None
-        for item in topics:
-            if isinstance(item, str):
-                names.add(item)
-            elif isinstance(item, Iterable):
-                names.update(item)
-            else:
-                pattern = item
-        if not names and pattern is None:
-            raise TypeError("subscribe() wants topic names or a compiled pattern")
-        if pattern is not None and (names or len(topics) > 1):
-            raise TypeError("subscribe() takes names or one pattern, not both")
+        names, pattern = names_or_pattern(topics)
         for name in names:
             self._count(name)
         if self._manual or not self._member:

@@ -1,14 +1,17 @@
-"""What users may write for a partition, brought into one form."""
+"""What users may write for partitions and topics, brought into one form."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from logflume.types import OffsetAndMetadata, TopicPartition
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
+    from re import Pattern
 
-__all__ = ["as_offsets", "as_partitions", "as_place"]
+__all__ = ["as_offsets", "as_partitions", "as_place", "names_or_pattern"]
 
 
 def as_place(topic: object, partition: int | None = None) -> TopicPartition:
@@ -38,3 +41,23 @@ def as_offsets(
             raise ValueError(f"offset {entry.offset} of {place} is negative")
         out[as_place(place)] = entry
     return out
+
+
+def names_or_pattern(
+    topics: tuple[str | Iterable[str] | Pattern[str], ...],
+) -> tuple[set[str], Pattern[str] | None]:
+    """What `subscribe` was given: topic names, or one compiled pattern. TypeError for both, or neither."""
+    names: set[str] = set()
+    pattern: Pattern[str] | None = None
+    for item in topics:
+        if isinstance(item, str):
+            names.add(item)
+        elif isinstance(item, Iterable):
+            names.update(item)
+        else:
+            pattern = item
+    if not names and pattern is None:
+        raise TypeError("subscribe() wants topic names or a compiled pattern")
+    if pattern is not None and (names or len(topics) > 1):
+        raise TypeError("subscribe() takes names or one pattern, not both")
+    return names, pattern
