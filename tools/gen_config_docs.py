@@ -29,7 +29,9 @@ WHERE = {
     "producer": "`log.producer(...)`.",
     "consumer": "`log.consumer(...)`.",
     "directory": "`logflume.open(...)`.",
-    "broker": "`logflume.serve(log, ...)`, `logflume serve --config k=v`.",
+    "broker": "`logflume.serve(log, ...)`, `logflume serve --config k=v`,"
+    " [the environment or a file](guide/broker.md#options).",
+    "serve": "`logflume serve --config k=v`, [the environment or a file](guide/broker.md#options).",
 }
 
 

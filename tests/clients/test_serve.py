@@ -95,6 +95,41 @@ def test_options_of_the_broker_and_of_the_directory(tmp_path: Path) -> None:
         assert len(producer.list_topics("t", timeout=10).topics["t"].partitions) == 3
 
 
+def test_options_of_a_file_and_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broker.toml").write_text(
+        'num.partitions = 2\nmax.connections = 5\nlogging.format = "json"\n'
+    )
+    monkeypatch.setenv("LOGFLUME_NUM_PARTITIONS", "4")
+    monkeypatch.setenv("LOGFLUME_MAX_CONNECTION", "1")
+    with serving(tmp_path / "data", "--config", str(tmp_path / "broker.toml")) as (
+        process,
+        bootstrap,
+    ):
+        producer = Producer({"bootstrap.servers": bootstrap, "log_level": 0})
+        assert len(producer.list_topics("t", timeout=10).topics["t"].partitions) == 4
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        assert process.stderr is not None
+        lines = [json.loads(line) for line in process.stderr.read().splitlines()]
+    assert [line["event"] for line in lines] == ["unknown_variable", "listening", "stopped"]
+    assert lines[0]["nearest"] == "LOGFLUME_MAX_CONNECTIONS"
+
+
+def test_a_wrong_option_in_a_file_is_named_with_the_file(tmp_path: Path) -> None:
+    (tmp_path / "broker.toml").write_text("max.conections = 5")
+    done = subprocess.run(
+        [*COMMAND, str(tmp_path / "data"), "--config", str(tmp_path / "broker.toml")],
+        capture_output=True,
+        timeout=20,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert b"did you mean 'max.connections'? (in " in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
 @pytest.mark.parametrize("listen", ["0.0.0.0:0", "[::]:0", "192.168.1.1:0", "example.org:0"])
 def test_it_does_not_listen_beyond_this_machine_unless_told(tmp_path: Path, listen: str) -> None:
     done = subprocess.run(

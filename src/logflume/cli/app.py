@@ -8,12 +8,11 @@ from cyclopts import App, Group, Parameter
 from cyclopts.exceptions import CycloptsError
 
 from logflume._version import __version__
-from logflume.cli.context import Context
+from logflume.cli.context import DEFAULT_DIRECTORY, Context
 from logflume.cli.failures import Usage
 
 __all__ = ["app", "run"]
 
-DEFAULT_DIRECTORY = "./logflume-data"
 _EPILOGUE = "Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted. More: docs/guide/cli.md"
 
 _RECORDS = Group("Records", sort_key=1)
@@ -87,9 +86,14 @@ app.command(_agent)
 def _launch(
     *words: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
     directory: Annotated[
-        str,
-        Parameter(name="--dir", env_var="LOGFLUME_DIR", group=_GLOBAL, help="The log directory."),
-    ] = DEFAULT_DIRECTORY,
+        str | None,
+        Parameter(
+            name="--dir",
+            env_var="LOGFLUME_DIR",
+            group=_GLOBAL,
+            help=f"The log directory. (default: {DEFAULT_DIRECTORY})",
+        ),
+    ] = None,
     json: Annotated[
         bool,
         Parameter(

@@ -16,14 +16,17 @@ if TYPE_CHECKING:
     from logflume.client.log import Log
     from logflume.log.directory import LogDirectory
 
-__all__ = ["Context", "Shared"]
+__all__ = ["DEFAULT_DIRECTORY", "Context", "Shared"]
+
+DEFAULT_DIRECTORY = "./logflume-data"
 
 
 class Context:
-    """The global options of one command line."""
+    """The global options of one command line. `chosen`: the directory where one is named, by option or environment."""
 
-    def __init__(self, directory: str, *, json: bool = False) -> None:
-        self.directory = directory
+    def __init__(self, chosen: str | None, *, json: bool = False) -> None:
+        self.chosen = chosen
+        self.directory = chosen or DEFAULT_DIRECTORY
         self.json = json
         self.output = Output(json=json)
 

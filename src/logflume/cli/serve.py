@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -9,13 +10,20 @@ from cyclopts import Parameter
 from logflume.cli.context import Shared
 from logflume.cli.failures import Failed
 from logflume.cli.settings import parse_settings
+from logflume.config import BrokerConfig, DirectoryConfig, ServeConfig, parse
+from logflume.config.sources import Source, collect, from_environment, from_toml
+from logflume.observe import get_logger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from logflume.broker.server import Broker
     from logflume.cli.output import Output
+    from logflume.config.sources import Unknown
 
 __all__ = ["serve"]
+
+_log = get_logger(__name__)
+_TABLES = (ServeConfig, BrokerConfig, DirectoryConfig)
 
 
 def serve(
@@ -25,8 +33,9 @@ def serve(
     /,
     *,
     listen: Annotated[
-        str, Parameter(help="HOST:PORT; port 0 takes any that is free.")
-    ] = "127.0.0.1:9092",
+        str | None,
+        Parameter(help="HOST:PORT; port 0 takes any that is free. (default: 127.0.0.1:9092)"),
+    ] = None,
     insecure: Annotated[
         bool,
         Parameter(
@@ -38,7 +47,8 @@ def serve(
         list[str] | None,
         Parameter(
             name="--config",
-            help="name=value: an option of the broker or the directory (docs/configuration.md); repeatable.",
+            help="A TOML file of options, or name=value for one option (docs/configuration.md); repeatable."
+            " Options are also taken from the environment, as LOGFLUME_NAME.",
         ),
     ] = None,
     context: Shared,
@@ -48,24 +58,44 @@ def serve(
 
     if find_spec("kio") is None:  # said now, and not when the first client comes
         raise Failed("serving Kafka clients needs more: pip install 'logflume[broker]'")
-    from logflume.broker.server import Broker
-    from logflume.broker.threaded import new_event_loop, split_options
-    from logflume.coordinator.transactions.directory import TransactionalDirectory
+    flags = {"listen": listen, "insecure": insecure or None}
+    values, unknown = _options(settings, {n: v for n, v in flags.items() if v is not None})
+    options = parse(ServeConfig, values["serve"])
 
-    for_broker, for_directory = split_options(parse_settings(settings))
+    from logflume.broker.server import Broker
+    from logflume.broker.threaded import new_event_loop
+    from logflume.coordinator.transactions.directory import TransactionalDirectory
+    from logflume.observe.lines import log_to
+
+    log_to(format=options.logging_format, level=options.logging_level)
+    for one in unknown:
+        _log.warning("unknown_variable", variable=one.variable, nearest=one.suggestion or "none")
     loop = new_event_loop()
     try:
-        opened = TransactionalDirectory(directory or context.directory, for_directory)
+        where = directory or context.chosen or options.dir or context.directory
+        opened = TransactionalDirectory(where, values["directory"])
         try:
-            broker = Broker(opened, listen, for_broker, insecure=insecure)
-            loop.run_until_complete(_run(broker, context.output))
+            broker = Broker(opened, options.listen, values["broker"], insecure=options.insecure)
+            loop.run_until_complete(_run(broker, context.output, options.shutdown_grace_ms / 1000))
         finally:
             opened.close()
     finally:
         loop.close()
 
 
-async def _run(broker: Broker, output: Output) -> None:
+def _options(
+    settings: list[str] | None, flags: dict[str, object]
+) -> tuple[dict[str, dict[str, object]], list[Unknown]]:
+    """Options by table, from all places: files, the environment, --config name=value, flags."""
+    files = [text for text in settings or () if "=" not in text]
+    pairs = [text for text in settings or () if "=" in text]
+    variables, unknown = from_environment(os.environ, _TABLES, but=("DIR",))
+    places = [from_toml(path, _TABLES) for path in files]
+    places += [variables, Source(parse_settings(pairs)), Source(flags)]
+    return collect(_TABLES, places), unknown
+
+
+async def _run(broker: Broker, output: Output, grace_s: float) -> None:
     import asyncio
     import signal
 
@@ -86,4 +116,4 @@ async def _run(broker: Broker, output: Output) -> None:
     # A second signal ends it at once, as it would any program.
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.remove_signal_handler(number)
-    await broker.stop()
+    await broker.stop(grace_s)

@@ -1,11 +1,12 @@
 """Options, declared once: parser, documentation and lint in one.
 
-What lives here: the tables of options for topics, producers, consumers, the directory
-and the broker (one file each), the kinds of values they have, the rules for names of topics and groups.
+What lives here: the tables of options for topics, producers, consumers, the directory,
+the broker and its process (one file each), the kinds of values they have, how values from several places come
+together (`sources.py`), the rules for names of topics and groups.
 Enters: Kafka's option names (or keyword names, with underscores for dots) and values as
 Python objects or as Kafka's strings. Leaves: read-only typed config objects, or an
 InvalidConfig that names the option and the nearest right one.
-It does not know: files, what an option does, where options come from.
+It does not know: what an option does. The one file it reads is a TOML file that it is told to read.
 """
 
 from logflume.config.broker import BrokerConfig
@@ -17,6 +18,7 @@ from logflume.config.names import check_group, check_partitions, check_topic, co
 from logflume.config.option import Config, Option, option
 from logflume.config.parser import parse, update
 from logflume.config.producer import ProducerConfig
+from logflume.config.serve import ServeConfig
 from logflume.config.topic import TopicConfig
 
 TABLES: tuple[type[Config], ...] = (
@@ -25,6 +27,7 @@ TABLES: tuple[type[Config], ...] = (
     ConsumerConfig,
     DirectoryConfig,
     BrokerConfig,
+    ServeConfig,
 )
 
 __all__ = [
@@ -35,6 +38,7 @@ __all__ = [
     "DirectoryConfig",
     "Option",
     "ProducerConfig",
+    "ServeConfig",
     "TopicConfig",
     "by_duration_ms",
     "check_group",

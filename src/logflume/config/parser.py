@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     C = TypeVar("C", bound=Config)
 
-__all__ = ["parse", "update"]
+__all__ = ["nearest", "parse", "read", "update"]
 
 
 def parse(
@@ -40,6 +40,15 @@ def parse(
     return config
 
 
+def read(table: type[Config], given: str, value: object) -> tuple[str, Any]:
+    """One option of a directory's or broker's table: its dotted name and its value, None for the default.
+
+    Raises as `parse` does, but for contradictions between options.
+    """
+    item = _find(table, given, value, table.foreign)
+    return item.name, None if value is None else _value(item, given, value, refuse=True)
+
+
 def update(config: C, changes: Mapping[str, object]) -> C:
     """The config with some options changed; a value of None sets one back to its default."""
     merged: dict[str, object] = config.explicit()
@@ -63,24 +72,25 @@ def _find(table: type[Config], given: str, value: object, foreign: Mapping[str, 
         shown = "(not shown)" if secret else value
         raise InvalidConfig(name=given, value=shown, reason=foreign[name])
     hint = _elsewhere(name)
-    nearest = None if hint else _nearest(name, table.names)
-    raise UnknownConfig(name=given, table=table.table, hint=hint, suggestion=nearest)
+    suggestion = None if hint else nearest(name, table.names)
+    raise UnknownConfig(name=given, table=table.table, hint=hint, suggestion=suggestion)
 
 
 def _value(item: Option, given: str, value: object, *, refuse: bool) -> Any:
     try:
         parsed = item.kind.parse(value)
     except ValueError as error:
-        nearest = _nearest(value, item.kind.choices) if isinstance(value, str) else None
+        suggestion = nearest(value, item.kind.choices) if isinstance(value, str) else None
         raise InvalidConfig(
-            name=given, value=value, reason=str(error), suggestion=nearest
+            name=given, value=value, reason=str(error), suggestion=suggestion
         ) from None
     if refuse and item.refused is not None and parsed != item.default:
         raise InvalidConfig(name=given, value=value, reason=item.refused)
     return parsed
 
 
-def _nearest(word: str, words: Iterable[str]) -> str | None:
+def nearest(word: str, words: Iterable[str]) -> str | None:
+    """Which of the words was probably meant, if any."""
     import difflib  # imported on errors only: it costs more than all of this package
 
     return next(iter(difflib.get_close_matches(word.lower(), list(words), n=1)), None)

@@ -25,8 +25,8 @@ Kafka's error code stands in brackets where Kafka has one; all others have -1.
     ├── InvalidRecord(reason)                                           [87]
     ├── UnsupportedCompression(codec, reason=None)                      [76]
     ├── DecompressionTooLarge(limit, size=None, path=None)
-    ├── InvalidConfig(name, value, reason, suggestion=None)             [40], also ValueError
-    │   └── UnknownConfig(name, table=None, hint=None, suggestion=None)
+    ├── InvalidConfig(name, value, reason, suggestion=None, where=None) [40], also ValueError
+    │   └── UnknownConfig(name, table=None, hint=None, suggestion=None, where=None)
     ├── ConcurrentAccess(what)
     ├── Closed(what)
     ├── Timeout(what, seconds)                                          [7] retriable, also TimeoutError
@@ -346,17 +346,21 @@ class InvalidConfig(LogflumeError, ValueError):
     """An option has a value it cannot have."""
 
     code = 40
-    template = "{name}={value!r}: {reason}[; did you mean {suggestion!r}?]"
+    template = "{name}={value!r}: {reason}[; did you mean {suggestion!r}?][ (in {where})]"
     name: str
     value: object
     reason: str
     suggestion: str | None = None
+    where: str | None = None
+    """The file or the environment's variable that it stands in, when it is neither an argument nor a flag."""
 
 
 class UnknownConfig(InvalidConfig):
     """No option of this name; `suggestion` is the nearest one there is."""
 
-    template = "unknown[ {table}] option {name!r}[: {hint}][; did you mean {suggestion!r}?]"
+    template = (
+        "unknown[ {table}] option {name!r}[: {hint}][; did you mean {suggestion!r}?][ (in {where})]"
+    )
     value: object = None
     reason: str = "unknown option"
     table: str | None = None

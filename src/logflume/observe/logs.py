@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import logging
 
-__all__ = ["Logger", "format_line", "get_logger"]
+__all__ = ["Logger", "format_fields", "format_line", "get_logger"]
 
 # The numbers of logging.DEBUG and so on, which importing would cost milliseconds.
 _DEBUG, _INFO, _WARNING, _ERROR = 10, 20, 30, 40
@@ -62,7 +62,7 @@ class Logger:
             line = format_line(event, fields)
             # Two frames up is the caller of debug(), info() ...; without arguments
             # logging leaves a % in the line alone.
-            logger.log(level, line, stacklevel=3, extra={"fields": fields})
+            logger.log(level, line, stacklevel=3, extra={"event": event, "fields": fields})
 
 
 def get_logger(name: str) -> Logger:
@@ -72,7 +72,12 @@ def get_logger(name: str) -> Logger:
 
 def format_line(event: str, fields: dict[str, object]) -> str:
     """`event key=value ...`; a value with anything but plain characters is quoted and escaped."""
-    return " ".join([event, *(f"{key}={_quoted(str(value))}" for key, value in fields.items())])
+    return " ".join([event, format_fields(fields)]) if fields else event
+
+
+def format_fields(fields: dict[str, object]) -> str:
+    """`key=value ...`, as logfmt has it."""
+    return " ".join(f"{key}={_quoted(str(value))}" for key, value in fields.items())
 
 
 def _quoted(text: str) -> str:
