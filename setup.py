@@ -93,6 +93,7 @@ MODULES: list[str] = [  # native/<name>.pyx -> logflume._native.<name>
     "append_input",
     "accumulator",
     "arrow_stream",
+    "avro_events",
     "batch_heads",
     "batch_reader",
     "batches",

@@ -90,6 +90,7 @@ def test_docstring_draws_the_whole_tree() -> None:
     assert [c.__name__ for c in CLASSES if c.retriable] == [
         "ChannelFull",
         "ClusterUnreachable",
+        "DeliveryFailed",
         "DirectoryLocked",
         "LockTimeout",
         "RetriableClusterError",

@@ -32,7 +32,6 @@ _found: dict[str, dict[str, type]] = {kind: {} for kind in KINDS}
 _NOT_YET = "it is not built yet"
 NOT_SERVED: dict[str, dict[str, str]] = {
     "source": {
-        "avro": _NOT_YET,
         "thrift": _NOT_YET,
         "org.apache.flume.source.kafka.KafkaSource": _NOT_YET,
         "jms": "JMS has no client outside Java; bridge it into Kafka, and use a Kafka source",
@@ -48,7 +47,6 @@ NOT_SERVED: dict[str, dict[str, str]] = {
         "org.apache.flume.channel.PseudoTxnMemoryChannel": "it is for tests only; use memory",
     },
     "sink": {
-        "avro": _NOT_YET,
         "thrift": _NOT_YET,
         "http": _NOT_YET,
         "hdfs": _NOT_YET,

@@ -127,12 +127,15 @@ class Writer:
         positions: Mapping[str, str] | None,
     ) -> None:
         """(topic, partition, events) each, all or none of them. On disk when it returns, if acks is "all"."""
-        with self._mutex:
-            if positions is None and len(parts) == 1:
+        if positions is None and len(parts) == 1:
+            with self._mutex:
                 if self._plain is None:
                     self._plain = self._store.log.producer(acks=self._acks)
-                self._send(self._plain, *parts[0])
-                return
+                plain = self._plain
+            # Not under the mutex: connections that put at one time share a sync.
+            self._send(plain, *parts[0])
+            return
+        with self._mutex:
             producer = self._for_transactions
             with producer.transaction():
                 for part in parts:

@@ -56,6 +56,8 @@ Kafka's error code stands in brackets where Kafka has one; all others have -1.
     ├── OffsetGap(topic, partition, offset)
     ├── MissingExtra(what, extra, reason=None)                          also ImportError
     ├── ChannelFull(channel, capacity, property="capacity")             retriable
+    ├── BadMessage(peer, reason)
+    ├── DeliveryFailed(peer, reason)                                    retriable
     └── UnsupportedByEngine(what, instead=None)
 
 Fields are keyword-only. The message is composed from them when it is asked for,
@@ -75,6 +77,7 @@ from logflume.errors.clusters import (
     OffsetGap,
     RetriableClusterError,
 )
+from logflume.errors.peers import BadMessage, DeliveryFailed
 from logflume.errors.transactions import (
     InvalidProducerEpoch,
     InvalidTransactionTimeout,
@@ -90,6 +93,7 @@ from logflume.errors.transactions import (
 
 __all__ = [
     "AuthenticationFailed",
+    "BadMessage",
     "ChannelFull",
     "Closed",
     "ClusterError",
@@ -98,6 +102,7 @@ __all__ = [
     "ConcurrentAccess",
     "CopyDiffers",
     "CorruptRecord",
+    "DeliveryFailed",
     "DecompressionTooLarge",
     "DirectoryLocked",
     "DiskFull",

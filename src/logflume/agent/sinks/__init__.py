@@ -4,9 +4,10 @@ One file a sink. A batch enters; when `write` returns, its events are delivered.
 stores find their place here: a sink that keeps a `note` of what it wrote delivers each event once.
 """
 
+from logflume.agent.sinks.avro import AvroSink
 from logflume.agent.sinks.file_roll import FileRoll
 from logflume.agent.sinks.logger import LoggerSink
 from logflume.agent.sinks.null import NullSink
 from logflume.agent.sinks.topic import TopicSink
 
-__all__ = ["FileRoll", "LoggerSink", "NullSink", "TopicSink"]
+__all__ = ["AvroSink", "FileRoll", "LoggerSink", "NullSink", "TopicSink"]

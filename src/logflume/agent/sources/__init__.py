@@ -4,6 +4,7 @@ One file a source, with what several share beside it (`lines`, `line_server`, `d
 requests enter; batches leave through `deliver`, with the source's position behind them where it has one.
 """
 
+from logflume.agent.sources.avro import AvroSource
 from logflume.agent.sources.exec import ExecSource
 from logflume.agent.sources.http import HttpSource
 from logflume.agent.sources.netcat import NetcatSource, NetcatUdpSource
@@ -14,6 +15,7 @@ from logflume.agent.sources.syslog import MultiportSyslogSource, SyslogTcpSource
 from logflume.agent.sources.taildir import TailDirSource
 
 __all__ = [
+    "AvroSource",
     "ExecSource",
     "HttpSource",
     "MultiportSyslogSource",

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 from logflume.agent.components import Source
 from logflume.agent.events import EventBatch
 from logflume.agent.intake import Stopped
 from logflume.agent.options import ComponentConfig, family, needed, parse_component, setting
 from logflume.agent.registry import source
-from logflume.config.kinds import Bool, Int, Size, Text
+from logflume.agent.sources.tcp_server import Guarded
+from logflume.agent.tls import TlsServerConfig, server_context
+from logflume.config.kinds import Int, Size, Text
 from logflume.errors import ChannelFull, InvalidConfig
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
     from typing import Any
 
@@ -27,7 +29,7 @@ _REQUEST_BYTES_MAX = 64 << 20
 _IDLE_S = 30
 
 
-class HttpConfig(ComponentConfig, table="HTTP source"):
+class HttpConfig(TlsServerConfig, table="HTTP source"):
     """Flume guide, "HTTP Source"."""
 
     bind: str = setting(
@@ -41,9 +43,6 @@ class HttpConfig(ComponentConfig, table="HTTP source"):
         doc="How a request becomes events: JSONHandler or BlobHandler.",
     )
     handler_options: dict[str, str] = family("handler.", doc="Its properties.")
-    ssl: bool = setting(
-        "ssl", False, Bool(), doc="TLS.", refused="TLS is not built yet; put a proxy before it"
-    )
 
 
 class BlobConfig(ComponentConfig, table="blob handler"):
@@ -88,6 +87,7 @@ class HttpSource(Source):
 
     def setup(self) -> None:
         self._server: _Server | None = None
+        self._tls = server_context(self.config)
         name = self.config.handler.lower().removesuffix("$builder")
         self._limit = _REQUEST_BYTES_MAX
         if name in ("json", "org.apache.flume.source.http.jsonhandler"):
@@ -104,33 +104,26 @@ class HttpSource(Source):
             )
 
     def open(self) -> None:
-        self._server = _Server(self, self._limit)
+        self._server = _Server(self, self._limit, self._tls)
 
     @property
     def port(self) -> int:
         """Where it listens."""
         assert self._server is not None
-        return int(self._server.server_address[1])
+        return self._server.port
 
     def run(self) -> None:
         assert self._server is not None
-        thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True
-        )
-        thread.start()
-        self.draining.wait()
-        self._server.shutdown()
-        thread.join()
+        self._server.serve(self.draining)
 
     def close(self) -> None:
         if self._server is not None:
             self._server.server_close()
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def __init__(self, owner: HttpSource, limit: int) -> None:
+class _Server(Guarded, HTTPServer):
+    def __init__(self, owner: HttpSource, limit: int, tls: ssl.SSLContext | None) -> None:
+        self.guard(owner, tls)
         self.owner = owner
         self.limit = limit
         super().__init__((owner.config.bind, owner.config.port), _Requests)

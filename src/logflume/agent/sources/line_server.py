@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import socketserver
-import threading
 
 from logflume.agent.intake import Stopped
+from logflume.agent.sources.tcp_server import Guarded
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
-    from typing import Any, Protocol
+    import ssl
+    from typing import Protocol
 
     from logflume.agent.components import Source
 
@@ -29,48 +29,21 @@ __all__ = ["Connection", "LineServer"]
 _RECEIVE = 65_536
 
 
-class LineServer(socketserver.ThreadingTCPServer):
+class LineServer(Guarded, socketserver.TCPServer):
     """Listens; `owner` gets the lines. `serve()` returns when `draining` is set."""
 
-    allow_reuse_address = True
-    daemon_threads = True
-
     def __init__(
-        self, address: tuple[str, int], owner: LineTaker, source: Source, line_bytes_max: int
+        self,
+        address: tuple[str, int],
+        owner: LineTaker,
+        source: Source,
+        line_bytes_max: int,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
+        self.guard(source, tls)
         self.owner = owner
-        self.source = source
         self.line_bytes_max = line_bytes_max
-        self._open: set[socket.socket] = set()
         super().__init__(address, Connection)
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        return int(self.server_address[1])
-
-    def serve(self, draining: threading.Event) -> None:
-        """Take connections until told to stop; then those that clients keep open are ended."""
-        thread = threading.Thread(
-            target=self.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True
-        )
-        thread.start()
-        draining.wait()
-        self.shutdown()
-        for one in list(self._open):
-            self.shutdown_request(one)
-        thread.join()
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        self._open.add(request)
-        self.source.counters.add("OpenConnectionCount")
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        if request in self._open:
-            self._open.discard(request)
-            self.source.counters.add("OpenConnectionCount", -1)
-        super().shutdown_request(request)
 
 
 class Connection(socketserver.BaseRequestHandler):

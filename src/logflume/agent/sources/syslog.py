@@ -11,7 +11,8 @@ from logflume.agent.registry import source
 from logflume.agent.sources.datagrams import Datagrams
 from logflume.agent.sources.line_server import Connection, LineServer
 from logflume.agent.sources.syslog_lines import KEEP_ALL, STATUS, parse_syslog
-from logflume.config.kinds import Bool, Int, Size, Text
+from logflume.agent.tls import TlsServerConfig, server_context
+from logflume.config.kinds import Int, Size, Text
 from logflume.errors import InvalidConfig
 
 __all__ = [
@@ -47,19 +48,16 @@ class SyslogConfig(ComponentConfig, table="syslog UDP source"):
     )
 
 
-class SyslogTcpConfig(SyslogConfig, table="syslog TCP source"):
+class SyslogTcpConfig(SyslogConfig, TlsServerConfig, table="syslog TCP source"):
     """Flume guide, "Syslog TCP Source"."""
 
     event_size: int = setting(
         "eventSize", 2500, Size(min=1), doc="Bytes of a message; a longer one is cut into several."
     )
     batch_size: int = setting("batchSize", 100, Int(min=1), doc="Events of a transaction.")
-    ssl: bool = setting(
-        "ssl", False, Bool(), doc="TLS.", refused="TLS is not built yet; put stunnel before it"
-    )
 
 
-class MultiportConfig(ComponentConfig, table="multiport syslog TCP source"):
+class MultiportConfig(TlsServerConfig, table="multiport syslog TCP source"):
     """Flume guide, "Multiport Syslog TCP Source"."""
 
     host: str = setting("host", "0.0.0.0", Text(), doc="Address to listen on.", also=("bind",))
@@ -114,6 +112,7 @@ class _SyslogLines(Source):
 
     def setup(self) -> None:
         self._keep = _kept(self.config.keep_fields)
+        self._tls = server_context(self.config)
         self._servers: list[LineServer] = []
 
     @property
@@ -124,7 +123,7 @@ class _SyslogLines(Source):
     def listen(self, port: int) -> None:
         """One more port."""
         address = self.config.host, port
-        self._servers.append(LineServer(address, self, self, self.config.event_size))
+        self._servers.append(LineServer(address, self, self, self.config.event_size, self._tls))
 
     def run(self) -> None:
         threads = [

@@ -1,0 +1,1 @@
+"""Flume's events out of Avro's bytes, as columns."""
