@@ -94,6 +94,7 @@ def test_docstring_draws_the_whole_tree() -> None:
         "DirectoryLocked",
         "LockTimeout",
         "RetriableClusterError",
+        "StoreUnavailable",
         "Timeout",
     ]
 

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from logflume.bridge.archive import Archive
     from logflume.client.log import Log
 
     Row = tuple[int, int, bytes | None, bytes | None, list[tuple[str, bytes | None]]]
@@ -16,14 +17,15 @@ if TYPE_CHECKING:
 __all__ = ["compare"]
 
 
-def compare(source: Log, target: Log, topic: str) -> int:
+def compare(source: Log | Archive, target: Log | Archive, topic: str) -> int:
     """Read a topic on both sides and compare offsets, times, keys, values and headers; returns how many records.
 
     Goes from the later start to the end that the copy has now. Raises CopyDiffers naming the first that differs.
     """
     count = 0
     for number in range(len(source[topic])):
-        left, right = source.partition(topic, number), target.partition(topic, number)
+        left: Any = source.partition(topic, number)
+        right: Any = target.partition(topic, number)
         start = max(left.start_offset, right.start_offset)
         end = int(right.end_offset)
         copy = _rows(right, start, end)

@@ -2,35 +2,63 @@
 
 from __future__ import annotations
 
-from logflume.config.names import OFFSETS_TOPIC
+from logflume.types import OffsetAndMetadata, TopicPartition
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection, Mapping
 
     from logflume.client.log import Log
-    from logflume.types import OffsetAndMetadata, TopicPartition
 
-__all__ = ["copy_groups"]
+    Groups = dict[str, list[tuple[str, int, int, str]]]
+    Translate = Callable[[TopicPartition, int], int]
+
+__all__ = ["commit_groups", "committed_offsets", "copy_groups"]
 
 
-def copy_groups(source: Log, target: Log, topics: Collection[str]) -> list[str]:
-    """Commit in the copy what each group of a directory has committed for these topics; the groups' names, sorted.
+def copy_groups(
+    source: Log,
+    target: Log,
+    topics: Collection[str],
+    *,
+    translate: Translate | None = None,
+) -> list[str]:
+    """Commit in the copy what each group has committed for these topics; the groups' names, sorted.
 
-    Raises UnsupportedByEngine when the source is a cluster, CommitFailed when a group has members in the copy.
+    `translate`: from a partition's offset in the source to that in the copy, where they are not the same. Raises
+    CommitFailed when a group has members in the copy.
     """
-    found: dict[str, dict[TopicPartition, OffsetAndMetadata]] = {}
-    if OFFSETS_TOPIC not in source.topics(internal=True):
-        return []
-    from logflume.coordinator.offset_store import OffsetStore
+    groups = committed_offsets(source, topics)
+    if translate is not None:
+        groups = {
+            group: [(t, p, translate(TopicPartition(t, p), o), m) for t, p, o, m in rows]
+            for group, rows in groups.items()
+        }
+    return commit_groups(target, groups)
 
-    for partition in source.directory.partitions(OFFSETS_TOPIC):
-        store = OffsetStore(partition)
-        for group in store.groups():
-            offsets = {w: entry for w, entry in store.offsets(group).items() if w.topic in topics}
-            if offsets:
-                found.setdefault(group, {}).update(offsets)
-    for group, offsets in found.items():
+
+def committed_offsets(source: Log, topics: Collection[str]) -> Groups:
+    """What each group has committed for these topics: topic, partition, offset, metadata, sorted."""
+    found: Groups = {}
+    for group, offsets in source.engine.committed_by_groups().items():
+        rows = [(*w, e.offset, e.metadata) for w, e in offsets.items() if w.topic in topics]
+        if rows:
+            found[group] = sorted(rows)
+    return dict(sorted(found.items()))
+
+
+def commit_groups(
+    target: Log, groups: Groups, ends: Mapping[TopicPartition, int] | None = None
+) -> list[str]:
+    """Commit these offsets, none behind its partition's end; the groups' names."""
+    for group, rows in groups.items():
+        offsets = {
+            TopicPartition(topic, number): OffsetAndMetadata(
+                offset if ends is None else min(offset, ends[TopicPartition(topic, number)]),
+                metadata,
+            )
+            for topic, number, offset, metadata in rows
+        }
         with target.consumer(group=group, enable_auto_commit=False) as consumer:
             consumer.commit(dict(offsets.items()))
-    return sorted(found)
+    return sorted(groups)

@@ -6,59 +6,84 @@ import threading
 import time
 
 from logflume.bridge.partition_copy import open_copy
+from logflume.bridge.producers import keep_producer_ids_apart
+from logflume.bridge.report import MirrorReport
+from logflume.bridge.topics import make_topic
 from logflume.config.names import INTERNAL_TOPICS
-from logflume.errors import InvalidPartitions, UnknownTopicOrPartition
-from logflume.types import NamedTuple
+from logflume.errors import UnsupportedByEngine
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from logflume.bridge.archive import Archive
     from logflume.bridge.partition_copy import PartitionCopy
     from logflume.client.log import Log
 
     OnProgress = Callable[[int, int], None]
 
-__all__ = ["MirrorReport", "mirror"]
+__all__ = ["mirror"]
 
 _PAUSE_S = 0.5
 _SETTLE_S = 0.5
 
 
-class MirrorReport(NamedTuple):
-    """What was copied of one partition, and where the copy ends (exclusive)."""
-
-    topic: str
-    partition: int
-    records: int
-    size: int
-    end_offset: int
-
-
 def mirror(
-    source: Log,
-    target: Log,
+    source: Log | Archive,
+    target: Log | Archive,
     topics: Iterable[str] | None = None,
     *,
     follow: bool = False,
+    until: int | None = None,
+    keep: bool = False,
     stop: threading.Event | None = None,
     on_progress: OnProgress | None = None,
 ) -> list[MirrorReport]:
-    """Copy topics (default: all) from one log to another, at the same offsets; go on where an earlier copy ended.
+    """Copy topics (default: all) from one place to another, at the same offsets; go on where an earlier copy ended.
 
-    Topics that are missing are made with the same partitions and settings. Between directories batches are copied
-    byte for byte, and so are transactions; from a cluster come the committed records. A cluster gives offsets itself:
-    they are the same as long as the original has no gaps (deleted records at its start, compaction, transactions),
-    else OffsetGap is raised. Nobody else may write to the copy: that is noticed, and raises CopyDiffers.
+    Topics that are missing are made with the same partitions and settings. Between directories and archives batches
+    are copied byte for byte, and so are transactions; from a cluster come the committed records. A cluster gives
+    offsets itself: they are the same as long as the original has no gaps (deleted records at its start, compaction,
+    transactions), else OffsetGap is raised. Nobody else may write to the copy: that is noticed (CopyDiffers).
 
-    Parameters: `follow`, go on with what comes, and with new topics, until `stop` is set; `on_progress`, called with
-    the records and bytes of each step. Raises UnknownTopicOrPartition, InvalidPartitions when a topic of the copy has
-    more partitions, CopyDiffers, OffsetGap, and what reading and appending raise.
+    Parameters: `follow`, go on with what comes, and with new topics, until `stop` is set; `until` (ms since 1970),
+    from an archive: what was there at that time, see `restore`; `keep`, into an archive: what the source deletes stays
+    there, see `fill`; `on_progress`, called with the records and bytes of each step. Raises UnknownTopicOrPartition,
+    InvalidPartitions when a topic of the copy has more partitions, CopyDiffers, OffsetGap, UnsupportedByEngine, and
+    what reading and appending raise.
     """
+    from logflume.bridge.archive import Archive, fill, restore
+
+    if until is not None and not isinstance(source, Archive):
+        raise UnsupportedByEngine(what="until", instead="an archive as the source")
+    if keep and not isinstance(target, Archive):
+        raise UnsupportedByEngine(what="keep", instead="an archive as the target")
+    if isinstance(source, Archive):
+        if isinstance(target, Archive):
+            raise UnsupportedByEngine(
+                what="a copy from an archive to another", instead="the object store's own tools"
+            )
+        return restore(
+            source, target, topics, until=until, follow=follow, stop=stop, on_progress=on_progress
+        )
+    if isinstance(target, Archive):
+        return fill(
+            source, target, topics, follow=follow, keep=keep, stop=stop, on_progress=on_progress
+        )
     wanted = None if topics is None else list(topics)
+    return _between_logs(source, target, wanted, follow, stop or threading.Event(), on_progress)
+
+
+def _between_logs(
+    source: Log,
+    target: Log,
+    wanted: list[str] | None,
+    follow: bool,
+    ended: threading.Event,
+    on_progress: OnProgress | None,
+) -> list[MirrorReport]:
     copies: dict[tuple[str, int], PartitionCopy] = {}
     sums: dict[tuple[str, int], list[int]] = {}
-    ended = stop or threading.Event()
     try:
         while True:
             _open_missing(source, target, wanted, copies)
@@ -73,6 +98,8 @@ def mirror(
                         on_progress(step.records, step.size)
                     if ended.is_set():
                         break
+            if moved and not target.engine.is_remote:
+                keep_producer_ids_apart(target, copies)
             if ended.is_set() or not follow:
                 break
             if not moved:
@@ -117,23 +144,8 @@ def _open_missing(
         count = len(source[name])
         if (name, count - 1) in copies:
             continue
-        _make(source, target, name, count)
+        make_topic(source, target, name, count)
         _settle(target, name)
         for number in range(count):
             if (name, number) not in copies:
                 copies[name, number] = open_copy(source, target, name, number)
-
-
-def _make(source: Log, target: Log, name: str, count: int) -> None:
-    try:
-        have = len(target[name])
-    except UnknownTopicOrPartition:
-        config = source.describe_topic(name).config.explicit()
-        target.create_topic(name, partitions=count, config=config)
-        return
-    if have < count:
-        target.alter_topic(name, partitions=count)
-    elif have > count:
-        raise InvalidPartitions(
-            topic=name, partitions=count, reason=f"the copy has {have}, and keys would part ways"
-        )

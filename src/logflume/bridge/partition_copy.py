@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from logflume._native.columns import Record, RecordBatch
+    from logflume.bridge.archive import Archive
     from logflume.client.log import Log
 
     class Writer(Protocol):
@@ -55,7 +56,9 @@ class Step(NamedTuple):
 class PartitionCopy:
     """One partition on its way. Not thread-safe. Close it."""
 
-    def __init__(self, source: Log, target: Log, topic: str, number: int) -> None:
+    def __init__(
+        self, source: Log | Archive, target: Log | Archive, topic: str, number: int
+    ) -> None:
         self.topic = topic
         self.partition = number
         self.source: Any = source.partition(topic, number)
@@ -95,7 +98,7 @@ def _last_before(log: Any, offset: int) -> tuple[Any, ...] | None:
 class _BatchCopy(PartitionCopy):
     """Directory to directory: whole batches, byte for byte, transactions and their markers among them."""
 
-    def __init__(self, source: Log, target: Log, topic: str, number: int) -> None:
+    def __init__(self, source: Log, target: Log | Archive, topic: str, number: int) -> None:
         super().__init__(source, target, topic, number)
         at = max(self.check(), self.source.start_offset)
         self._reader = self.source.batches(at)
@@ -111,7 +114,7 @@ class _BatchCopy(PartitionCopy):
 class _RecordCopy(PartitionCopy):
     """From or to a cluster: committed records, taken apart and put together again."""
 
-    def __init__(self, source: Log, target: Log, topic: str, number: int) -> None:
+    def __init__(self, source: Log, target: Log | Archive, topic: str, number: int) -> None:
         super().__init__(source, target, topic, number)
         at = max(self.check(), self.source.start_offset)
         self._consumer = source.consumer(
@@ -119,8 +122,7 @@ class _RecordCopy(PartitionCopy):
         )
         self._consumer.assign([(topic, number)])
         self._consumer.seek(topic, number, at)
-        remote = target.engine.is_remote
-        self._writer: Writer = (_ClusterWriter if remote else _DirectoryWriter)(target, self)
+        self._writer: Writer = _writer_to(target, self)
 
     def step(self) -> Step | None:
         deadline = time.monotonic() + _PATIENCE_S
@@ -139,10 +141,18 @@ class _RecordCopy(PartitionCopy):
         self._writer.close()
 
 
+def _writer_to(target: Log | Archive, copy: PartitionCopy) -> Writer:
+    from logflume.client.log import Log
+
+    if isinstance(target, Log) and target.engine.is_remote:
+        return _ClusterWriter(target, copy)
+    return _DirectoryWriter(target, copy)
+
+
 class _DirectoryWriter:
     """Into a directory: batches are made at the records' offsets, gaps between them are kept."""
 
-    def __init__(self, target: Log, copy: PartitionCopy) -> None:
+    def __init__(self, target: Log | Archive, copy: PartitionCopy) -> None:
         self._copy = copy
         codec = target[copy.topic].config.compression_type
         self._codec = {"producer": "none", "uncompressed": "none"}.get(codec, codec)
@@ -223,7 +233,8 @@ def _first_gap(batch: RecordBatch) -> int:
     return next(after for before, after in pairwise(offsets) if after != before + 1)
 
 
-def open_copy(source: Log, target: Log, topic: str, number: int) -> PartitionCopy:
+def open_copy(source: Log, target: Log | Archive, topic: str, number: int) -> PartitionCopy:
     """The copy of one partition, which exists on both sides."""
-    plain = not source.engine.is_remote and not target.engine.is_remote
-    return (_BatchCopy if plain else _RecordCopy)(source, target, topic, number)
+    if source.engine.is_remote or target.engine.is_remote:
+        return _RecordCopy(source, target, topic, number)
+    return _BatchCopy(source, target, topic, number)

@@ -6,7 +6,8 @@ import os
 
 from logflume.bridge.compare import compare
 from logflume.bridge.groups import copy_groups
-from logflume.bridge.mirror import MirrorReport, mirror
+from logflume.bridge.mirror import mirror
+from logflume.bridge.report import MirrorReport
 from logflume.errors import UnknownTopicOrPartition
 from logflume.types import NamedTuple
 

@@ -8,14 +8,19 @@ from cyclopts import Parameter
 
 from logflume.cli.amounts import bytes_text, count_text
 from logflume.cli.context import Shared
+from logflume.cli.failures import Usage
 from logflume.cli.output import Table
+from logflume.cli.place import parse_place
 from logflume.cli.progress import Progress
+from logflume.config.names import INTERNAL_TOPICS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import threading
     from collections.abc import Callable, Iterable
 
-    from logflume.bridge import MirrorReport
+    from logflume.bridge import Archive, MirrorReport
+    from logflume.client.log import Log
 
 __all__ = ["mirror", "promote"]
 
@@ -34,6 +39,16 @@ def mirror(
     follow: Annotated[
         bool, Parameter(show_default=False, help="Go on with what comes, until interrupted.")
     ] = False,
+    until: Annotated[
+        str | None,
+        Parameter(
+            help="From an archive: what was there at this time (ISO 8601, ms, or 2h for ago)."
+        ),
+    ] = None,
+    keep: Annotated[
+        bool,
+        Parameter(show_default=False, help="Into an archive: keep there what SOURCE deletes."),
+    ] = False,
     verify: Annotated[
         bool, Parameter(show_default=False, help="Read everything on both sides and compare.")
     ] = False,
@@ -41,34 +56,64 @@ def mirror(
 ) -> None:
     """Copy topics from SOURCE to TARGET at the same offsets; go on where an earlier copy ended.
 
-    Each is a directory or kafka://host:port. Between directories batches are copied byte for byte.
+    Each is a directory, kafka://host:port, or an archive in an object store: s3://bucket/prefix, gs://…, az://…,
+    file:///path. Between directories and archives batches are copied byte for byte. Out of an archive it is a restore.
     """
+    import signal
     import threading
 
     from logflume import bridge
-    from logflume.client.log import open_log
 
+    moment = None if until is None else _moment(until)
     stop = threading.Event()
-    with open_log(source) as left, open_log(target) as right:
+    if follow:
+        # What is under way is finished and counts; a second signal ends it at once.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _stopper(stop, number))
+    with _opened(source) as left, _opened(target) as right:
         with Progress("mirror", None) as progress:
-            chosen = topics or None
-            try:
-                reports = bridge.mirror(
-                    left, right, chosen, follow=follow, stop=stop, on_progress=_adder(progress)
-                )
-            except KeyboardInterrupt:
-                if not follow:
-                    raise
-                reports = bridge.mirror(left, right, chosen)
-        compared = 0
-        if verify:
-            compared = sum(
-                bridge.compare(left, right, n) for n in sorted({r.topic for r in reports})
+            reports = bridge.mirror(
+                left,
+                right,
+                topics or None,
+                follow=follow,
+                until=moment,
+                keep=keep,
+                stop=stop,
+                on_progress=_adder(progress),
             )
+        names = sorted({r.topic for r in reports} - INTERNAL_TOPICS)
+        compared = sum(bridge.compare(left, right, name) for name in names) if verify else 0
     rows = [report._asdict() for report in reports]
     context.output.answer(rows, _table(reports))
     if verify and not context.json:
         context.output.note(f"{compared:,} records are the same on both sides")
+
+
+def _opened(address: str) -> Log | Archive:
+    from logflume import bridge
+    from logflume.client.log import open_log
+
+    return bridge.open_archive(address) if bridge.is_store_address(address) else open_log(address)
+
+
+def _moment(text: str) -> int:
+    import time
+
+    place = parse_place(text, option="--until", now_ms=time.time_ns() // 1_000_000)
+    if place.kind != "time":
+        raise Usage(f"--until {text}: expected a time")
+    return place.value
+
+
+def _stopper(stop: threading.Event, number: int) -> Callable[..., None]:
+    import signal
+
+    def note(*_: object) -> None:
+        stop.set()
+        signal.signal(number, signal.default_int_handler)
+
+    return note
 
 
 def promote(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from logflume.config.option import Config
     from logflume.coordinator.transactions.administration import Transactions
     from logflume.coordinator.transactions.coordinator import TransactionCoordinator
-    from logflume.types import PartitionReport
+    from logflume.types import OffsetAndMetadata, PartitionReport, TopicPartition
 
     C = TypeVar("C", bound=Config)
 
@@ -68,6 +68,18 @@ class DirectoryEngine(TransactionalDirectory):
 
             for partition in self.partitions(OFFSETS_TOPIC):
                 OffsetStore(partition).delete_topic(name)
+
+    def committed_by_groups(self) -> dict[str, dict[TopicPartition, OffsetAndMetadata]]:
+        """All that each group has committed."""
+        found: dict[str, dict[TopicPartition, OffsetAndMetadata]] = {}
+        if OFFSETS_TOPIC in self.topics(internal=True):
+            from logflume.coordinator.offset_store import OffsetStore
+
+            for partition in self.partitions(OFFSETS_TOPIC):
+                store = OffsetStore(partition)
+                for group in store.groups():
+                    found.setdefault(group, {}).update(store.offsets(group))
+        return found
 
     def partition_reports(self) -> list[PartitionReport]:
         """What opening each partition opened so far found and did."""

@@ -54,6 +54,9 @@ Kafka's error code stands in brackets where Kafka has one; all others have -1.
     ├── NotAuthorized(reason)                                           [29]
     ├── CopyDiffers(topic, partition, offset, reason)
     ├── OffsetGap(topic, partition, offset)
+    ├── StoreUnavailable(address, reason)                               retriable
+    ├── ObjectMissing(key)
+    ├── ArchiveTaken(address)
     ├── MissingExtra(what, extra, reason=None)                          also ImportError
     ├── ChannelFull(channel, capacity, property="capacity")             retriable
     ├── BadMessage(peer, reason)
@@ -68,14 +71,17 @@ from __future__ import annotations
 
 from logflume.errors.base import LogflumeError, code_of
 from logflume.errors.clusters import (
+    ArchiveTaken,
     AuthenticationFailed,
     ClusterError,
     ClusterUnreachable,
     CopyDiffers,
     MissingExtra,
     NotAuthorized,
+    ObjectMissing,
     OffsetGap,
     RetriableClusterError,
+    StoreUnavailable,
 )
 from logflume.errors.peers import BadMessage, DeliveryFailed
 from logflume.errors.transactions import (
@@ -92,6 +98,7 @@ from logflume.errors.transactions import (
 )
 
 __all__ = [
+    "ArchiveTaken",
     "AuthenticationFailed",
     "BadMessage",
     "ChannelFull",
@@ -124,6 +131,7 @@ __all__ = [
     "NetworkFilesystem",
     "NoOffsetForPartition",
     "NotAuthorized",
+    "ObjectMissing",
     "OffsetGap",
     "OffsetOutOfRange",
     "OutOfOrderSequence",
@@ -133,6 +141,7 @@ __all__ = [
     "RecoveryFailed",
     "RetriableClusterError",
     "StorageError",
+    "StoreUnavailable",
     "SyncFailed",
     "Timeout",
     "TopicExists",

@@ -5,14 +5,17 @@ from __future__ import annotations
 from logflume.errors.base import LogflumeError
 
 __all__ = [
+    "ArchiveTaken",
     "AuthenticationFailed",
     "ClusterError",
     "ClusterUnreachable",
     "CopyDiffers",
     "MissingExtra",
     "NotAuthorized",
+    "ObjectMissing",
     "OffsetGap",
     "RetriableClusterError",
+    "StoreUnavailable",
 ]
 
 
@@ -77,6 +80,29 @@ class OffsetGap(LogflumeError):
     topic: str
     partition: int
     offset: int
+
+
+class StoreUnavailable(LogflumeError):
+    """An object store cannot be reached, or failed for long enough."""
+
+    retriable = True
+    template = "{address}: {reason}"
+    address: str
+    reason: str
+
+
+class ObjectMissing(LogflumeError):
+    """An object store has no such object."""
+
+    template = "{key}: there is no such object"
+    key: str
+
+
+class ArchiveTaken(LogflumeError):
+    """Another process writes to this archive now; this one's last commit does not count."""
+
+    template = "{address}: another process writes to this archive"
+    address: str
 
 
 class MissingExtra(LogflumeError, ImportError):

@@ -48,6 +48,21 @@ class ProducerIds:
             self._next += 1
             return self._next - 1
 
+    def stay_above(self, producer_id: int) -> None:
+        """Hand out higher ids than this only: records that were copied here have it.
+
+        What other processes have taken already they go on handing out. Raises as claim.
+        """
+        with self._mutex, self._lock.changing():
+            start, end = self._read_used(_boot_id())
+            following = start if start < end else self._read_leased()
+            if following <= producer_id:
+                above = max(self._read_leased(), producer_id + 1)
+                write_atomic(self._leased, f"{above}\n".encode())
+                write_atomic(self._used, b"{}\n", sync=False)
+            if self._next <= producer_id:
+                self._next = self._end = 0
+
     def _take_block(self) -> int:
         boot = _boot_id()
         start, end = self._read_used(boot)

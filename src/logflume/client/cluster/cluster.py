@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from logflume.client.cluster.reading import Readers
     from logflume.client.cluster.subscription import ClusterSubscription
     from logflume.config.option import Config
+    from logflume.types import OffsetAndMetadata, TopicPartition
 
     C = TypeVar("C", bound=Config)
     Made = tuple[Librdkafka, Fail, Callable[[int, str, str], None], Callable[[int, str], None]]
@@ -249,6 +250,10 @@ class Cluster:
     def delete_records(self, topic: str, number: int, before: int) -> int:
         """Make `before` (-1: the end) the partition's first offset; returns the new start offset."""
         return self.admin.delete_records(topic, number, before)
+
+    def committed_by_groups(self) -> dict[str, dict[TopicPartition, OffsetAndMetadata]]:
+        """What each group of the cluster has committed; a group is seen when this user may describe it."""
+        return {group: self.admin.committed(group) for group in self.admin.groups()}
 
     def partition_reports(self) -> list[PartitionReport]:
         """Recovery is the brokers' own."""

@@ -1,0 +1,31 @@
+"""The copy's topics: made as the original's are."""
+
+from __future__ import annotations
+
+from logflume.errors import InvalidPartitions, UnknownTopicOrPartition
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from logflume.bridge.archive import Archive
+    from logflume.client.log import Log
+
+__all__ = ["make_topic"]
+
+
+def make_topic(source: Log | Archive, target: Log, name: str, count: int) -> None:
+    """Make a topic with `count` partitions and the source's settings, or add what partitions it lacks.
+
+    Raises InvalidPartitions when the copy has more.
+    """
+    try:
+        have = len(target[name])
+    except UnknownTopicOrPartition:
+        config = source.describe_topic(name).config.explicit()
+        target.create_topic(name, partitions=count, config=config)
+        return
+    if have < count:
+        target.alter_topic(name, partitions=count)
+    elif have > count:
+        raise InvalidPartitions(
+            topic=name, partitions=count, reason=f"the copy has {have}, and keys would part ways"
+        )
