@@ -273,7 +273,7 @@ cdef class Accumulator:
                 self.core.check_open()
                 self.stamp(stage)
                 if given.value_column is not None:
-                    at = stage.fill_columns(given.value_column, given.key_column, given.stamps_at(), now, at)
+                    at = stage.fill_columns(given.value_column, given.key_column, given.stamps_at(), given.shared, now, at)
                 else:
                     at = stage.fill_objects(given.values, given.keys, given.timestamps, given.headers, now, at, given.length)
                 stage.finish()

@@ -7,6 +7,9 @@ cimport cython
 from logflume import errors
 
 from logflume._native.input_columns cimport as_column, as_sequence, as_timestamps, lf_in_get
+from logflume._native.staging cimport SharedHeaders
+
+from logflume._native.input_columns import held_bytes
 
 __all__ = ["AppendInput"]
 
@@ -17,12 +20,19 @@ NO_KEY = "record %d has no key, and the topic is compacted: nothing could tell w
 cdef class AppendInput:
     """Values with keys, timestamps and headers of the same length, each None when there are none.
 
-    Columns (numpy, Arrow, Packed) stay columns when values and keys both are and no record has headers.
+    Columns (numpy, Arrow, Packed) stay columns when values and keys both are and no record has headers of its own.
+    With SharedHeaders lists become columns too.
     Raises ValueError for different lengths, TypeError and InvalidRecord for what cannot be bytes.
     """
 
     def __init__(self, values, keys, timestamps, headers):
         self.stamps = None
+        if isinstance(headers, SharedHeaders):
+            self.shared, headers = headers, None
+            values = held_bytes(values) if isinstance(values, (list, tuple)) else values
+            keys = held_bytes(keys) if isinstance(keys, (list, tuple)) else keys
+            self.length = len(values)
+            self._check("headers", self.shared.count)
         if headers is None:
             self.value_column = as_column(values)
             if self.value_column is not None and keys is not None:

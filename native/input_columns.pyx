@@ -16,10 +16,10 @@ Nothing is copied, so the memory must not change before the call that takes it r
 import sys
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.stdint cimport INT64_MIN, int32_t, int64_t, uint8_t
-from libc.stdlib cimport free, realloc
+from libc.stdlib cimport free, malloc, realloc
 from libc.string cimport memset
 
 cimport cython
@@ -29,7 +29,7 @@ from logflume import errors
 from logflume._native.arrow_abi cimport ArrowArray, ArrowArrayStream, ArrowSchema
 from logflume._native.core cimport LF_E_FORMAT
 
-__all__ = ["Packed"]
+__all__ = ["ByteColumn", "Packed", "held_bytes", "last_only"]
 
 
 cdef extern from "lf/arrow_import.h" nogil:
@@ -72,6 +72,103 @@ cdef class Packed:
 
     def __repr__(self):
         return f"<Packed: {len(self)} values>"
+
+
+cdef class ByteColumn:
+    """Byte strings anywhere in memory: a pointer and a length each, -1 for null. Not changed once made.
+
+    Made by native code: lines of a buffer, a list's bytes. A stretch of one is over the same memory, and keeps it alive.
+    """
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, index):
+        """A stretch of the values, over the same memory; `index` is a slice with step 1."""
+        start, stop, step = index.indices(self.count)
+        if step != 1:
+            raise ValueError("a column is cut with step 1 only")
+        return self.stretch(start, max(stop, start))
+
+    cdef ByteColumn stretch(self, int64_t start, int64_t stop):
+        cdef ByteColumn out = type(self).__new__(type(self))
+        out.items = self.items + start
+        out.count = stop - start
+        out.owner = self.owner
+        return out
+
+    def tolist(self):
+        """list[bytes | None]: a copy of each."""
+        cdef list out = [None] * self.count
+        cdef int64_t i
+        for i in range(self.count):
+            if self.items[i].length >= 0:
+                out[i] = PyBytes_FromStringAndSize(<const char *>self.items[i].at, self.items[i].length)
+        return out
+
+    @property
+    def nbytes(self):
+        """Bytes of all values."""
+        cdef int64_t i, total = 0
+        for i in range(self.count):
+            if self.items[i].length > 0:
+                total += self.items[i].length
+        return total
+
+    def __repr__(self):
+        return f"<{type(self).__name__}: {self.count} values>"
+
+
+@cython.final
+cdef class _Held:
+    """Memory of a column's items, and the objects whose bytes they are."""
+
+    def __dealloc__(self):
+        free(self.items)
+
+
+cdef ByteColumn of_items(int64_t count, object keep):
+    """A column of nulls, to be filled in by its maker."""
+    cdef _Held held = _Held.__new__(_Held)
+    cdef ByteColumn out = ByteColumn.__new__(ByteColumn)
+    cdef int64_t i
+    held.items = <lf_in_bytes *>malloc((count or 1) * sizeof(lf_in_bytes))
+    if held.items == NULL:
+        raise MemoryError
+    for i in range(count):
+        held.items[i].at = NULL
+        held.items[i].length = -1
+    held.keep = keep
+    out.items = held.items
+    out.count = count
+    out.owner = held
+    return out
+
+
+def held_bytes(values):
+    """ByteColumn: a sequence of bytes and None as a column over the objects' own memory. TypeError for anything else."""
+    cdef tuple kept = tuple(values)
+    cdef ByteColumn out = of_items(len(kept), kept)
+    cdef lf_in_bytes *items = (<_Held>out.owner).items
+    cdef int64_t i
+    for i in range(out.count):
+        item = kept[i]
+        if PyBytes_CheckExact(item):
+            items[i].at = <const uint8_t *>PyBytes_AS_STRING(item)
+            items[i].length = PyBytes_GET_SIZE(item)
+        elif item is not None:
+            raise TypeError(f"a column is of bytes and None, not {type(item).__name__}")
+    return out
+
+
+def last_only(int64_t count, bytes value):
+    """ByteColumn: `count` values, all null but the last."""
+    cdef ByteColumn out = of_items(count, value)
+    cdef lf_in_bytes *items = (<_Held>out.owner).items
+    if count:
+        items[count - 1].at = <const uint8_t *>PyBytes_AS_STRING(value)
+        items[count - 1].length = PyBytes_GET_SIZE(value)
+    return out
 
 
 @cython.final
@@ -241,6 +338,19 @@ cdef InputColumn _from_packed(Packed source):
     return out
 
 
+cdef InputColumn _from_bytes(ByteColumn source):
+    cdef InputColumn out = InputColumn.__new__(InputColumn)
+    cdef lf_in_column *chunk
+    out.keep = source
+    out.length = source.count
+    if source.count:
+        chunk = out._chunk()
+        chunk.kind = LF_IN_POINTERS
+        chunk.n = source.count
+        chunk.offsets = source.items
+    return out
+
+
 cdef object _null_rows(object numpy, object mask, str what):
     """One bool a row of a masked array; a row that is masked in part is neither a value nor a null."""
     if mask.dtype.names is not None:
@@ -300,6 +410,8 @@ cdef InputColumn as_column(object values, str what="values"):
         raise TypeError(f"{what}: a sequence of byte strings is needed, not one {type(values).__name__}")
     if isinstance(values, Packed):
         return _from_packed(values)
+    if isinstance(values, ByteColumn):
+        return _from_bytes(values)
     # numpy is not imported for this: there is no array before somebody else has imported it.
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(values, numpy.ndarray):

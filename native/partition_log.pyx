@@ -319,15 +319,17 @@ cdef class PartitionLog:
             self.raise_error(&e)
         return offset
 
-    def append_many(self, values, keys=None, timestamps=None, headers=None, *, int64_t batch_bytes=65536):
+    def append_many(self, values, keys=None, timestamps=None, headers=None, *, int64_t batch_bytes=65536,
+                    bint followed=False):
         """Append records in whole batches; returns the offset of the first (their offsets are consecutive
         unless other writers append meanwhile). Published and safe from kill -9 when it returns.
 
         `values`, `keys`: sequences of bytes-like or None, numpy arrays, or anything with the Arrow C data
-        interface; `timestamps`: ints in ms or None; `headers`: a list of (str, bytes) pairs, or None, a record.
+        interface; `timestamps`: ints in ms or None; `headers`: a list of (str, bytes) pairs, or None, a record;
+        `followed`: a sync comes next, and more such calls, so that zeroes written ahead pay.
         """
         cdef int64_t first = -1
-        self._append_staged(values, keys, timestamps, headers, batch_bytes, self.codec, self.level, &first)
+        self._append_staged(values, keys, timestamps, headers, batch_bytes, self.codec, self.level, &first, followed)
         return first
 
     cdef Stage take_stage(self, int64_t batch_bytes):
@@ -347,7 +349,7 @@ cdef class PartitionLog:
         self.spare = stage
 
     cdef int64_t _append_staged(self, object values, object keys, object timestamps, object headers, int64_t batch_bytes,
-                                int codec, int level, int64_t *first) except? -2:
+                                int codec, int level, int64_t *first, bint followed=False) except? -2:
         cdef int64_t at = 0, now = lf_now_ms()
         cdef AppendInput given = AppendInput(values, keys, timestamps, headers)
         cdef lf_append_info info
@@ -362,11 +364,11 @@ cdef class PartitionLog:
         try:
             while at < given.length:
                 if given.value_column is not None:
-                    at = stage.fill_columns(given.value_column, given.key_column, given.stamps_at(), now, at)
+                    at = stage.fill_columns(given.value_column, given.key_column, given.stamps_at(), given.shared, now, at)
                 else:
                     at = stage.fill_objects(given.values, given.keys, given.timestamps, given.headers, now, at, given.length)
                 stage.finish()
-                self.write_batches(stage.b.buf, stage.b.start, False, &info)
+                self.write_batches(stage.b.buf, stage.b.start, followed, &info)
                 stage.reset()
                 if first[0] < 0:
                     first[0] = info.base_offset

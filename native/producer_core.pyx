@@ -22,7 +22,7 @@ from logflume._native.gather cimport stamp_of
 from logflume._native.input_columns cimport as_timestamps
 from logflume._native.partitioner cimport LF_PARTITION_XXH3, lf_partition_of
 from logflume._native.scatter cimport Scatter
-from logflume._native.staging cimport Stage, put_headers, raise_status, take_headers
+from logflume._native.staging cimport SharedHeaders, Stage, put_headers, raise_status, take_headers
 
 __all__ = ["ProducerCore"]
 
@@ -316,7 +316,8 @@ cdef class ProducerCore(Upkeep):
                     s.sticky = (s.sticky + 1) % s.count
                 at += step
         else:
-            return self._send_keyed(s, values, keys, timestamps, headers)
+            return self._send_keyed(s, values, keys, timestamps,
+                                    headers.tolist() if isinstance(headers, SharedHeaders) else headers)
         self._sync_appended(s)
         return n
 

@@ -5,7 +5,7 @@ takes them to the file.
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint8_t
 from libc.stdlib cimport free
 from libc.string cimport memset
@@ -18,7 +18,7 @@ from logflume._native.core cimport *
 from logflume._native.gather cimport Gather, stamp_of
 from logflume._native.input_columns cimport InputColumn, lf_in_column
 
-__all__ = ["Stage"]
+__all__ = ["SharedHeaders", "Stage"]
 
 cdef extern from "Python.h":
     bint PyUnicode_IS_ASCII(object text)
@@ -33,6 +33,9 @@ cdef extern from "lf/fill.h" nogil:
         const lf_in_column *values
         const lf_in_column *keys
         const int64_t *timestamps
+        const uint8_t *headers
+        int64_t headers_len
+        int32_t headers_count
         int64_t now, length, batch_bytes, message_bytes_max
         size_t full_bytes
         lf_codec_ctx *codecs
@@ -115,6 +118,37 @@ cdef uint8_t *_put_header_part(uint8_t *p, object part) noexcept:
     if type(part) is str:
         return lf_put_bytes(p, <const uint8_t *>PyUnicode_DATA(part), PyUnicode_GET_LENGTH(part))
     return lf_put_bytes(p, <const uint8_t *>PyBytes_AS_STRING(part), PyBytes_GET_SIZE(part))
+
+
+@cython.final
+cdef class SharedHeaders:
+    """Headers that all records of one call have: encoded once. Taken by `append_many` and `send_many` for `headers`.
+
+    Parameters: `pairs`, (str, bytes | None) each; `count`, the records. Raises InvalidRecord.
+    """
+
+    def __init__(self, pairs, int64_t count):
+        cdef int64_t size = 0
+        cdef uint8_t *start
+        self.pairs = take_headers(list(pairs), &size)
+        self.count = count
+        self.encoded = PyBytes_FromStringAndSize(NULL, size)
+        start = <uint8_t *>PyBytes_AS_STRING(self.encoded)
+        put_headers(start, self.pairs)
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, index):
+        """For a stretch of the records; `index` is a slice."""
+        cdef SharedHeaders out = SharedHeaders.__new__(SharedHeaders)
+        out.pairs, out.encoded = self.pairs, self.encoded
+        out.count = len(range(*index.indices(self.count)))
+        return out
+
+    def tolist(self):
+        """list: the pairs, once for each record."""
+        return [self.pairs] * self.count
 
 
 @cython.final
@@ -238,19 +272,24 @@ cdef class Stage:
         gather.release()
         return i
 
-    cdef int64_t fill_columns(self, InputColumn values, InputColumn keys, const int64_t *timestamps, int64_t now,
-                              int64_t start) except -1:
+    cdef int64_t fill_columns(self, InputColumn values, InputColumn keys, const int64_t *timestamps, SharedHeaders headers,
+                              int64_t now, int64_t start) except -1:
         """As fill_objects, over columns."""
-        return self._fill(values.chunks, keys.chunks if keys is not None else NULL, timestamps, now, values.length, start)
+        return self._fill(values.chunks, keys.chunks if keys is not None else NULL, timestamps, now, values.length, start,
+                          headers)
 
     cdef int64_t _fill(self, const lf_in_column *values, const lf_in_column *keys, const int64_t *timestamps, int64_t now,
-                       int64_t length, int64_t start) except -1:
+                       int64_t length, int64_t start, SharedHeaders headers=None) except -1:
         cdef lf_fill f
         cdef int rc
         memset(&f, 0, sizeof(f))
         f.values = values
         f.keys = keys
         f.timestamps = timestamps
+        if headers is not None:
+            f.headers = <const uint8_t *>PyBytes_AS_STRING(headers.encoded)
+            f.headers_len = PyBytes_GET_SIZE(headers.encoded)
+            f.headers_count = <int32_t>len(headers.pairs)
         f.now = now
         f.length = length
         f.batch_bytes = self.batch_bytes

@@ -10,12 +10,12 @@ static inline __attribute__((always_inline)) int64_t put_run(const lf_fill *f, l
     int64_t base = b->base_timestamp, max = b->max_timestamp;
     int32_t count = b->count;
     uint8_t *p = b->buf + b->len;
-    const int64_t stop = (int64_t)b->start + f->batch_bytes - LF_RECORD_OVERHEAD_MAX;
+    const int64_t headers_len = f->headers_len, stop = (int64_t)b->start + f->batch_bytes - LF_RECORD_OVERHEAD_MAX;
     const uint8_t *value = NULL, *key = NULL;
     values.kind = kind;
     for (done = 0; done < n; done++) {
         int64_t value_len = lf_in_get(&values, value_at + done, &value);
-        int64_t payload = value_len > 0 ? value_len : 0;
+        int64_t payload = headers_len + (value_len > 0 ? value_len : 0);
         if (keyed) {
             key_len = lf_in_get(&keys, key_at + done, &key);
             if (key_len > 0) payload += key_len;
@@ -25,7 +25,8 @@ static inline __attribute__((always_inline)) int64_t put_run(const lf_fill *f, l
         if (!count) base = max = timestamp;
         else if (timestamp > max) max = timestamp;
         int64_t delta = (int64_t)((uint64_t)timestamp - (uint64_t)base); /* wraps, as reading does */
-        p = lf_put_record(p, count, delta, key, key_len, value, value_len, 0, 0);
+        p = lf_put_record(p, count, delta, key, key_len, value, value_len, (size_t)headers_len, f->headers_count);
+        if (headers_len) lf_copy(p - headers_len, f->headers, (size_t)headers_len);
         count++;
     }
     b->len = (size_t)(p - b->buf);
@@ -84,15 +85,17 @@ static int put_large(lf_fill *f, lf_builder *b) {
     const uint8_t *value = NULL, *key = NULL;
     int64_t value_len = lf_in_get(&f->values[f->value_chunk], f->value_at, &value), key_len = -1;
     if (f->keys) key_len = lf_in_get(&f->keys[f->key_chunk], f->key_at, &key);
-    int64_t payload = (value_len > 0 ? value_len : 0) + (key_len > 0 ? key_len : 0);
+    int64_t payload = (value_len > 0 ? value_len : 0) + (key_len > 0 ? key_len : 0) + f->headers_len;
     f->too_large = payload;
     if (payload > INT32_MAX / 2) return LF_E_TOO_LARGE;
     /* Compressed it may fit: finish() looks again. */
     if (!f->codec && payload + LF_BATCH_RECORDS_AT + LF_RECORD_OVERHEAD_MAX > f->message_bytes_max) return LF_E_TOO_LARGE;
     int rc = lf_builder_put(b, f->timestamps ? f->timestamps[f->at] : f->now, key, (int32_t)key_len, value,
-                            (int32_t)value_len, 0, 0);
-    if (!rc) step(f, 1);
-    return rc;
+                            (int32_t)value_len, (size_t)f->headers_len, f->headers_count);
+    if (rc) return rc;
+    if (f->headers_len) memcpy(b->buf + b->len - f->headers_len, f->headers, (size_t)f->headers_len);
+    step(f, 1);
+    return LF_OK;
 }
 
 int lf_fill_run(lf_fill *f, lf_builder *b) {

@@ -9,6 +9,9 @@
 typedef struct lf_fill {
     const lf_in_column *values, *keys;  /* chunks; keys NULL: no record has one */
     const int64_t *timestamps;          /* NULL: all are `now` */
+    const uint8_t *headers;             /* that every record has, encoded behind their count */
+    int64_t headers_len;
+    int32_t headers_count;
     int64_t now, length;                /* length: records in all */
     int64_t batch_bytes;                /* a batch is closed before it grows beyond */
     int64_t message_bytes_max;          /* what the topic takes */

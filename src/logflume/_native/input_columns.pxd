@@ -34,6 +34,19 @@ cdef class Packed:
     cdef readonly object offsets
 
 
+cdef class ByteColumn:
+    cdef const lf_in_bytes *items
+    cdef int64_t count
+    cdef object owner               # keeps the items, and what they point to
+
+    cdef ByteColumn stretch(self, int64_t start, int64_t stop)
+
+
+cdef class _Held:
+    cdef lf_in_bytes *items
+    cdef object keep
+
+
 cdef class InputColumn:
     cdef lf_in_column *chunks
     cdef int32_t n_chunks, cap_chunks

@@ -35,4 +35,4 @@ cdef class PartitionLog:
     cdef Stage take_stage(self, int64_t batch_bytes)
     cdef void give_stage(self, Stage stage) noexcept
     cdef int64_t _append_staged(self, object values, object keys, object timestamps, object headers, int64_t batch_bytes,
-                                int codec, int level, int64_t *first) except? -2
+                                int codec, int level, int64_t *first, bint followed=*) except? -2

@@ -4,6 +4,7 @@ from os import PathLike
 from typing_extensions import Buffer
 
 from logflume._native.input_columns import _Headers, _Strings, _Times
+from logflume._native.staging import SharedHeaders
 from logflume.types import PartitionReport, SegmentInfo
 
 __all__ = ["PartitionLog", "arm_failpoints", "failpoint_names"]
@@ -79,9 +80,10 @@ class PartitionLog:
         values: _Strings,
         keys: _Strings | None = None,
         timestamps: _Times | None = None,
-        headers: Sequence[_Headers | None] | None = None,
+        headers: Sequence[_Headers | None] | SharedHeaders | None = None,
         *,
         batch_bytes: int = 65536,
+        followed: bool = False,
     ) -> int: ...
     def sync(self, offset: int | None = None) -> None: ...
     def roll(self) -> None: ...

@@ -1,6 +1,16 @@
+from collections.abc import Iterable
 from typing import final
 
-__all__ = ["Stage"]
+from typing_extensions import Buffer
+
+__all__ = ["SharedHeaders", "Stage"]
+
+@final
+class SharedHeaders:
+    def __init__(self, pairs: Iterable[tuple[str, Buffer | None]], count: int) -> None: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: slice, /) -> SharedHeaders: ...
+    def tolist(self) -> list[tuple[tuple[str, bytes | None], ...]]: ...
 
 @final
 class Stage: ...

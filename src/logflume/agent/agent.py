@@ -11,7 +11,7 @@ from logflume.agent.intake import Intake
 from logflume.agent.interceptors import Call
 from logflume.agent.memory_positions import NoPositions
 from logflume.agent.runners import SinkRunner, SourceRunner
-from logflume.agent.stores import StoredPositions, Stores
+from logflume.agent.stores import Stores
 from logflume.errors import InvalidConfig
 from logflume.observe import get_logger
 
@@ -103,11 +103,9 @@ class Agent:
             self.context.draining,
         )
         self._intakes.append(intake)
-        home = intake.positions_store
-        source.positions = (
-            NoPositions() if home is None else StoredPositions(home, self.plan.agent, name)
-        )
-        source.deliver, source.offer = intake.deliver, intake.offer
+        source.positions = intake.positions or NoPositions()
+        source.deliver, source.offer, source.flush = intake.deliver, intake.offer, intake.flush
+        source.transaction_max = min(one.transaction_capacity for one in channels.values())
         self._open(source)
         self._source_runners.append(SourceRunner(source, self.context))
         self._source_runners[-1].start()

@@ -78,13 +78,19 @@ class Source(Component):
     stops meanwhile. A source that must answer somebody uses `self.offer(batch)`, which raises ChannelFull instead.
     Both may be called by several threads.
 
+    What waits may be handed over in larger batches than batchSize, up to `put_max`: then fewer transactions do.
+
     `positions` says where the source stands behind this batch, by keys of its own: durable channels store it in the
-    transaction that stores the events. `self.positions.load()` gives what was stored.
+    transaction that stores the events. `self.positions.load()` gives what was stored. A batch that was delivered with
+    positions is on disk when `self.flush()` returns: what cannot be read again (a file to be deleted) waits for that.
     """
 
     deliver: Deliver
     offer: Deliver
+    flush: Callable[[], None]
     positions: Positions
+    transaction_max: int = 0
+    """What the channels' transactions take; set before `run`."""
 
     def __init__(self, name: str, config: Any, context: Context) -> None:
         self.counters = Counters(SOURCE, name)
@@ -97,8 +103,13 @@ class Source(Component):
 
     @property
     def batch_size(self) -> int:
-        """The most events of one transaction; the channel's transactionCapacity must allow it."""
+        """Events of a transaction as configured; the channel's transactionCapacity must allow it."""
         return int(getattr(self.config, "batch_size", 1))
+
+    @property
+    def put_max(self) -> int:
+        """The most events of one transaction, when so many are at hand."""
+        return max(self.batch_size, self.transaction_max)
 
     def run(self) -> None:
         """Produce events until told to stop."""
@@ -117,6 +128,8 @@ class Sink(Component):
     """
 
     settle_interval_s: float = 0.0
+    channel_is_durable: bool = True
+    """False: the channel's events are gone with the process, so that what is settled need not be on disk."""
 
     def __init__(self, name: str, config: Any, context: Context) -> None:
         self.counters = Counters(SINK, name)
@@ -124,8 +137,13 @@ class Sink(Component):
 
     @property
     def batch_size(self) -> int:
-        """The most events of one take."""
+        """Events of a transaction as configured."""
         return int(getattr(self.config, "batch_size", 100))
+
+    @property
+    def take_max(self) -> int:
+        """The most events of one `write`, when so many wait: a sink that settles by the clock may ask for more."""
+        return self.batch_size
 
     def restore(self, note: str | None) -> None:
         """Undo what was written after this note; None when there is none."""

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from logflume._native.columns import ColumnView, RecordBatch
-    from logflume._native.input_columns import Packed
+    from logflume._native.input_columns import ByteColumn, Packed
+    from logflume._native.staging import SharedHeaders
 
-    Bodies = list[bytes] | Packed | ColumnView
+    Bodies = list[bytes] | Packed | ByteColumn | ColumnView
     Column = Sequence[str | None]
 
 __all__ = ["EventBatch"]
@@ -25,7 +26,7 @@ __all__ = ["EventBatch"]
 class EventBatch:
     """Bodies and headers of some events. Not changed once made: what changes something gives another batch.
 
-    Parameters: `bodies`, a list of bytes, or a column of them (`Packed`, the values of a RecordBatch); `common`,
+    Parameters: `bodies`, a list of bytes, or a column of them (`Packed`, `Lines`, a RecordBatch's values); `common`,
     headers that every event has; `columns`, for each further header a value for each event, None where an event
     lacks it. A name is in one of the two only.
     """
@@ -75,14 +76,14 @@ class EventBatch:
 
     def _load(self) -> None:
         records, self._records = self._records, None
-        if records is not None:
-            rows = [
-                {
-                    name: "" if value is None else value.decode("utf-8", "replace")
-                    for name, value in pairs
-                }
-                for pairs in (record.headers for record in records)
-            ]
+        if records is None or not len(records):
+            return
+        from logflume._native.lines import same_headers
+
+        if same_headers(records):
+            self._common = _decoded(records[0].headers)
+        else:
+            rows = [_decoded(record.headers) for record in records]
             self._common, self._columns = _columns_of(rows)
 
     @property
@@ -113,6 +114,14 @@ class EventBatch:
             {**common, **{n: v for n, v in zip(names, values, strict=True) if v is not None}}
             for values in zip(*self._columns.values(), strict=True)
         ]
+
+    def append_headers(self) -> SharedHeaders | list[list[tuple[str, bytes]]] | None:
+        """As `record_headers`, for an append to a directory: headers that all events share are encoded once."""
+        if not self.columns and self._common:
+            from logflume._native.staging import SharedHeaders
+
+            return SharedHeaders([(n, v.encode()) for n, v in self._common.items()], len(self))
+        return self.record_headers()
 
     def record_headers(self) -> list[list[tuple[str, bytes]]] | None:
         """The headers as a producer takes them, None when there are none. Events alike share one list."""
@@ -170,6 +179,18 @@ class EventBatch:
         data, ends = memoryview(bodies.data), bodies.offsets.tolist()
         return [bytes(data[a:b]) for a, b in itertools.pairwise(ends)]
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all bodies."""
+        bodies = self.bodies
+        if isinstance(bodies, list):
+            return sum(map(len, bodies))
+        if hasattr(bodies, "nbytes"):
+            return int(bodies.nbytes)
+        if hasattr(bodies, "offsets"):
+            return int(bodies.offsets[-1]) - int(bodies.offsets[0])
+        return sum(map(len, self.body_list()))
+
     def with_bodies(self, bodies: Bodies) -> EventBatch:
         """The same headers over other bodies, one for each event."""
         return EventBatch(bodies, self.common, self._columns)
@@ -183,7 +204,7 @@ class EventBatch:
             return self
         columns = {name: values[start:stop] for name, values in self.columns.items()}
         bodies = self.bodies
-        if hasattr(bodies, "tolist"):
+        if hasattr(bodies, "iter_bytes"):
             bodies = self.body_list()
         return EventBatch(bodies[start:stop], self._common, columns)
 
@@ -197,6 +218,10 @@ class EventBatch:
 
     def __repr__(self) -> str:
         return f"<EventBatch: {len(self)} events, headers {[*self.common, *self._columns]}>"
+
+
+def _decoded(pairs: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:
+    return {n: "" if v is None else v.decode("utf-8", "replace") for n, v in pairs}
 
 
 def _columns_of(rows: Sequence[Mapping[str, str]]) -> tuple[dict[str, str], dict[str, Column]]:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 from logflume.agent.channels.channel import LogChannel
-from logflume.agent.stores import Writer
-from logflume.errors import ChannelFull, Closed
+from logflume.agent.positions import StoredPositions
+from logflume.agent.writer import Writer
+from logflume.errors import ChannelFull, Closed, SyncFailed
 from logflume.observe import get_logger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from logflume.agent.channels import Channel
     from logflume.agent.components import Interceptor
     from logflume.agent.counters import Counters
     from logflume.agent.events import EventBatch
     from logflume.agent.selectors import Route, Selector
-    from logflume.agent.stores import Part, Store
+    from logflume.agent.writer import Part
 
 __all__ = ["Intake", "Stopped"]
 
@@ -25,6 +28,7 @@ _logger = get_logger(__name__)
 
 _PAUSE_FIRST_S = 0.1
 _PAUSE_MOST_S = 5.0
+_HOLD_S = 1.0  # positions behind events that all were dropped are stored so often
 
 
 class Stopped(Closed):
@@ -55,22 +59,30 @@ class Intake:
         self._selector = selector
         self._channels = dict(channels)
         self._draining = draining
+        self._logs = [one for one in self._channels.values() if isinstance(one, LogChannel)]
         self._writers: dict[str, Writer] = {}
-
-    @property
-    def positions_store(self) -> Store | None:
-        """Where the source's positions are kept: the first durable channel's log; None without one."""
-        logs = (one for one in self._channels.values() if isinstance(one, LogChannel))
-        return next((one.store for one in logs), None)
+        self._writers_mutex = threading.Lock()
+        self._held: dict[str, str] = {}
+        self._held_since = 0.0
+        # Kept where the first durable channel is.
+        self.positions = (
+            StoredPositions(self._logs[0].store, agent, source, self._logs) if self._logs else None
+        )
 
     def deliver(self, batch: EventBatch, positions: Mapping[str, str] | None = None) -> None:
-        """Put a batch into the channels, waiting while they are full. Raises Stopped when the agent stops."""
+        """Put a batch into the channels, waiting while they are full. Raises Stopped when the agent stops.
+
+        With `positions` the batch may still be on its way to the disk when this returns (`flush` waits for it): the
+        source could read it again. A sync that failed is raised: the source begins anew at what is stored.
+        """
         pause = _PAUSE_FIRST_S
         while True:
             try:
-                return self.offer(batch, positions)
+                return self._offer(batch, positions, behind=bool(positions))
             except ChannelFull as error:
                 _logger.debug("channel_full", source=self._source, channel=error.channel)
+            except SyncFailed:
+                raise
             except Exception as error:
                 # A full disk, say: nothing was taken in, so that trying again loses and doubles nothing.
                 self._counters.add("ChannelWriteFail")
@@ -81,25 +93,41 @@ class Intake:
 
     def offer(self, batch: EventBatch, positions: Mapping[str, str] | None = None) -> None:
         """Put a batch into the channels once. Raises ChannelFull, and what their stores raise."""
+        self._offer(batch, positions, behind=False)
+
+    def _offer(
+        self, batch: EventBatch, positions: Mapping[str, str] | None, *, behind: bool
+    ) -> None:
         received = len(batch)
         for one in self._interceptors:
             batch = one.intercept(batch)
         routes = [route for route in self._selector.routes(batch) if len(route.batch)]
-        self._put([route for route in routes if route.required], positions)
+        self._put(
+            [route for route in routes if route.required],
+            positions,
+            lambda: self._counters.add("EventAcceptedCount", received),
+            behind=behind,
+        )
         for route in routes:
             if not route.required:
                 self._put_optional(route)
         self._counters.add("EventReceivedCount", received)
-        self._counters.add("EventAcceptedCount", received)
 
-    def _put(self, routes: list[Route], positions: Mapping[str, str] | None) -> None:
+    def _put(
+        self,
+        routes: list[Route],
+        positions: Mapping[str, str] | None,
+        done: Callable[[], None],
+        *,
+        behind: bool,
+    ) -> None:
         reserved: list[Route] = []
         try:
             for route in routes:
                 self._check_size(route)
                 self._channels[route.channel].reserve(route.batch)
                 reserved.append(route)
-            self._store(routes, positions)
+            self._store(routes, positions, done, behind=behind)
         except BaseException:
             for route in reserved:
                 self._channels[route.channel].unreserve(route.batch)
@@ -120,35 +148,71 @@ class Intake:
                 property="transactionCapacity",
             )
 
-    def _store(self, routes: list[Route], positions: Mapping[str, str] | None) -> None:
-        """What goes into logs: one transaction a log."""
-        home = self.positions_store
+    def _store(
+        self,
+        routes: list[Route],
+        positions: Mapping[str, str] | None,
+        done: Callable[[], None],
+        *,
+        behind: bool,
+    ) -> None:
+        """What goes into logs: one put a log, the positions with the last of them."""
         parts: dict[str, list[Part]] = {}
-        if positions and home is not None:
-            parts[home.path] = []
         for route in routes:
             channel = self._channels[route.channel]
             if isinstance(channel, LogChannel):
                 mine = parts.setdefault(channel.store.path, [])
                 mine.append((channel.topic, channel.next_partition(), route.batch))
-        for path, mine in parts.items():
-            at_home = home is not None and path == home.path
-            self._writer(path).put(mine, positions if at_home else None)
+        if not parts:
+            self._hold(positions)
+            done()
+            return
+        if positions and self._held:
+            positions, self._held = {**self._held, **positions}, {}
+        # The last has the positions: when it has them, all have their events.
+        last = len(parts) - 1
+        for number, (path, mine) in enumerate(parts.items()):
+            if number < last:
+                self._writer(path).put(mine, None, _nothing)
+            else:
+                self._writer(path).put(mine, positions or None, done, behind=behind and not last)
+
+    def _hold(self, positions: Mapping[str, str] | None) -> None:
+        """Where the source stands behind events that went into no log: stored now and then."""
+        if not positions or not self._logs:
+            return
+        if not self._held:
+            self._held_since = time.monotonic()
+        self._held.update(positions)
+        if time.monotonic() - self._held_since >= _HOLD_S:
+            self._store_held()
+
+    def _store_held(self) -> None:
+        if self._held:
+            held, self._held = self._held, {}
+            self._writer(self._logs[0].store.path).put([], held, _nothing)
 
     def _writer(self, path: str) -> Writer:
-        found = self._writers.get(path)
-        if found is None:
-            logs = [c for c in self._channels.values() if isinstance(c, LogChannel)]
-            mine = [one for one in logs if one.store.path == path]
-            # The strictest of the channels decides for all that share the log.
-            acks = "all" if any(one.acks == "all" for one in mine) else 1
-            made = Writer(mine[0].store, self._agent, self._source, acks=acks)
-            found = self._writers.setdefault(path, made)
-        return found
+        with self._writers_mutex:
+            found = self._writers.get(path)
+            if found is None:
+                mine = [one for one in self._logs if one.store.path == path]
+                # The strictest of the channels decides for all that share the log.
+                acks = "all" if any(one.acks == "all" for one in mine) else 1
+                found = self._writers[path] = Writer(
+                    mine[0].store, self._agent, self._source, positions=self.positions, acks=acks
+                )
+            return found
+
+    def flush(self) -> None:
+        """Return when all that was delivered is on disk. Raises what a sync failed with."""
+        self._store_held()
+        for writer in list(self._writers.values()):
+            writer.flush()
 
     def _put_optional(self, route: Route) -> None:
         try:
-            self._put([route], None)
+            self._put([route], None, _nothing, behind=False)
         except Exception as error:  # what optional means: it is said, and no more
             _logger.warning(
                 "optional_channel_failed", source=self._source, channel=route.channel, error=error
@@ -159,3 +223,7 @@ class Intake:
         for writer in self._writers.values():
             writer.close()
         self._writers.clear()
+
+
+def _nothing() -> None:
+    """Nobody waits for this put."""

@@ -6,6 +6,7 @@ import json
 import threading
 import time
 
+from logflume.agent.channels import LogChannel
 from logflume.agent.intake import Stopped
 from logflume.observe import get_logger
 
@@ -42,6 +43,7 @@ class SourceRunner:
         while not self._context.draining.is_set():
             try:
                 self.source.run()
+                self.source.flush()
                 break
             except Stopped:
                 break
@@ -69,6 +71,8 @@ class SinkRunner:
         self._since = 0.0
         # A group's sinks must not stand at different settlings, so it settles with each batch.
         alone = len(processor.sinks) == 1
+        for one in processor.sinks:
+            one.channel_is_durable = isinstance(channel, LogChannel)
         self._interval_s = processor.sinks[0].settle_interval_s if alone else 0.0
         self._ending = threading.Event()
         self._stopping = threading.Event()
@@ -125,7 +129,7 @@ class SinkRunner:
 
     def _step(self) -> bool:
         """One take; False when the flow has ended, and the channel is empty or not to be emptied."""
-        batch = self._taker.take(self._processor.batch_size, _TAKE_S if not self._pending else 0.0)
+        batch = self._taker.take(self._processor.take_max, _TAKE_S if not self._pending else 0.0)
         if batch is None:
             if self._pending:
                 self._settle()
@@ -138,7 +142,8 @@ class SinkRunner:
         if not self._pending:
             self._pending, self._since = True, time.monotonic()
         self._processor.write(batch)
-        if time.monotonic() - self._since >= self._interval_s:
+        # A channel that fills up gets its room back sooner.
+        if time.monotonic() - self._since >= self._interval_s or self.channel.is_pressed:
             self._settle()
         return not self._stopping.is_set() or self._settle_last()
 

@@ -5,24 +5,17 @@ from __future__ import annotations
 import os
 import threading
 
+from logflume.agent.positions import POSITIONS_TOPIC
 from logflume.client.log import open_log
 from logflume.errors import TopicExists
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from logflume.agent.events import EventBatch
     from logflume.client.log import Log
-    from logflume.client.producer import Producer
 
-    Part = tuple[str, int, EventBatch]
-    """Topic, partition, events."""
-
-__all__ = ["POSITIONS_TOPIC", "Store", "StoredPositions", "Stores", "Writer"]
-
-POSITIONS_TOPIC = "agent.positions"
-"""Compacted: key `agent/source/key` -> where the source stands. One partition."""
+__all__ = ["Store", "Stores"]
 
 
 class Stores:
@@ -78,83 +71,3 @@ class Store:
     def positions_topic(self) -> None:
         """Make the topic of positions when it is missing."""
         self.topic(POSITIONS_TOPIC, 1, {"cleanup.policy": "compact", "segment.bytes": 16 << 20})
-
-
-class StoredPositions:
-    """Where one source stands, as the newest committed transaction left it."""
-
-    def __init__(self, store: Store, agent: str, source: str) -> None:
-        self._store = store
-        self.prefix = f"{agent}/{source}/"
-
-    def load(self) -> dict[str, str]:
-        """All keys and values; empty before the first transaction."""
-        self._store.positions_topic()
-        with self._store.log.table(POSITIONS_TOPIC, follow="manual") as table:
-            table.refresh()
-            return {
-                bytes(key).decode()[len(self.prefix) :]: bytes(value).decode()
-                for key, value in table.items()
-                if bytes(key).decode().startswith(self.prefix)
-            }
-
-
-class Writer:
-    """Puts a source's events, and where it stands behind them, into a store in one transaction.
-
-    Owned by one source; thread-safe. `acks` is the level of puts without positions: "all" (on disk), or 1.
-    """
-
-    def __init__(self, store: Store, agent: str, source: str, *, acks: str | int = "all") -> None:
-        self._store = store
-        self._prefix = f"{agent}/{source}/"
-        self._mutex = threading.Lock()
-        self._id = f"logflume-agent/{agent}/{source}"
-        self._acks = acks
-        self._plain: Producer | None = None
-        self._transactional: Producer | None = None
-
-    @property
-    def _for_transactions(self) -> Producer:
-        if self._transactional is None:
-            self._store.positions_topic()
-            self._transactional = self._store.log.producer(transactional_id=self._id)
-        return self._transactional
-
-    def put(
-        self,
-        parts: Sequence[Part],
-        positions: Mapping[str, str] | None,
-    ) -> None:
-        """(topic, partition, events) each, all or none of them. On disk when it returns, if acks is "all"."""
-        if positions is None and len(parts) == 1:
-            with self._mutex:
-                if self._plain is None:
-                    self._plain = self._store.log.producer(acks=self._acks)
-                plain = self._plain
-            # Not under the mutex: connections that put at one time share a sync.
-            self._send(plain, *parts[0])
-            return
-        with self._mutex:
-            producer = self._for_transactions
-            with producer.transaction():
-                for part in parts:
-                    self._send(producer, *part)
-                if positions:
-                    producer.send_many(
-                        POSITIONS_TOPIC,
-                        [value.encode() for value in positions.values()],
-                        keys=[(self._prefix + key).encode() for key in positions],
-                        partition=0,
-                    )
-
-    @staticmethod
-    def _send(producer: Producer, topic: str, partition: int, batch: EventBatch) -> None:
-        producer.send_many(topic, batch.bodies, partition=partition, headers=batch.record_headers())
-
-    def close(self) -> None:
-        """Close its producers."""
-        for producer in (self._plain, self._transactional):
-            if producer is not None:
-                producer.close()
-        self._plain = self._transactional = None

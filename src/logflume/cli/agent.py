@@ -13,6 +13,8 @@ from logflume.cli.settings import parse_pairs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import threading
+
     from logflume.agent.agent import Agent
     from logflume.agent.plan import Plan
 
@@ -110,6 +112,8 @@ def run(
     Sources stop first; events in memory channels are delivered before the agent ends.
     """
     import logging
+    import signal
+    import threading
 
     from logflume.agent.agent import Agent
 
@@ -121,20 +125,17 @@ def run(
         raise Failed(
             f"{len(plan.errors)} errors in the configuration; logflume agent validate shows them"
         )
-    with Agent(plan) as agent:
-        _work(agent, metrics, until_end=until_end)
-    return 0
-
-
-def _work(agent: Agent, metrics: str | None, *, until_end: bool) -> None:
-    import signal
-    import threading
-
-    from logflume.agent.monitor import Monitor
-
     told = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: told.set())
+    with Agent(plan) as agent:
+        _work(agent, metrics, told, until_end=until_end)
+    return 0
+
+
+def _work(agent: Agent, metrics: str | None, told: threading.Event, *, until_end: bool) -> None:
+    from logflume.agent.monitor import Monitor
+
     monitor = None
     if metrics is not None:
         host, _, port = metrics.rpartition(":")

@@ -28,6 +28,7 @@ class Flow:
         self.batches: list[int] = []
         self.refuse: Exception | None = None
         self.source.deliver = self.source.offer = self._take
+        self.source.flush = lambda: None
         self.source.positions = self
         self._thread: threading.Thread | None = None
 

@@ -97,6 +97,11 @@ class Channel(Component):
         """The most events of one put or take."""
         return int(self.config.transaction_capacity)
 
+    @property
+    def is_pressed(self) -> bool:
+        """More than half full: what was taken should be settled soon."""
+        return 2 * self.room.used > self.room.capacity
+
     def reserve(self, batch: EventBatch) -> None:
         """Make sure of room. Raises ChannelFull after keep-alive seconds."""
         self.counters.add("EventPutAttemptCount", len(batch))
@@ -122,11 +127,12 @@ class LogChannel(Channel):
     """A channel whose events are records of a log.
 
     Several of them in one log get a batch in one transaction, the source's positions with it: so they are not put
-    into, but written to by a `stores.Writer`, which asks where.
+    into, but written to by a `writer.Writer`, which asks where.
     """
 
     store: Store
     topic: str
+    partitions: int
 
     @property
     def acks(self) -> str | int:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 
+from logflume._native.batch_heads import BatchHeads
 from logflume.agent.channels.channel import LogChannel, Taker
 from logflume.agent.events import EventBatch
 from logflume.agent.options import ComponentConfig, Words, setting
+from logflume.agent.positions import Carried
 from logflume.agent.registry import channel
+from logflume.agent.writer import CHANNEL_BATCH_BYTES_MAX
 from logflume.config.kinds import Bool, Choice, Duration, Int, Size, Text
 from logflume.coordinator.byte_locks import try_lock
 from logflume.coordinator.offsets_topic import open_offsets
@@ -16,6 +19,9 @@ from logflume.types import OffsetAndMetadata, TopicPartition
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from logflume._native.partition import Partition
     from logflume.client.consumer import Consumer
 
 __all__ = [
@@ -148,8 +154,11 @@ class FileChannel(LogChannel):
             {
                 "retention.ms": -1,
                 "retention.bytes": -1,
-                "segment.bytes": max(min(self.config.max_file_size, 1 << 30), 1 << 20),
+                "segment.bytes": max(
+                    min(self.config.max_file_size, 1 << 30), 2 * CHANNEL_BATCH_BYTES_MAX
+                ),
                 "compression.type": self.config.compression,
+                "max.message.bytes": CHANNEL_BATCH_BYTES_MAX + (1 << 20),
             },
         )
         self.room.used = sum(self._waiting(number) for number in range(self.partitions))
@@ -181,11 +190,11 @@ class FileChannel(LogChannel):
         return offsets.committed(self.group, TopicPartition(self.topic, number))
 
     def _waiting(self, number: int) -> int:
+        """Events of a partition that were not delivered yet."""
         partition = self.store.log.partition(self.topic, number)
         entry = self.committed(number)
-        return int(partition.end_offset) - max(
-            int(partition.start_offset), entry.offset if entry is not None else 0
-        )
+        start = max(int(partition.start_offset), entry.offset if entry is not None else 0)
+        return _events_between(partition, start, int(partition.end_offset))
 
     def next_partition(self) -> int:
         """Where the next put goes: round robin over those that are taken from."""
@@ -209,6 +218,22 @@ class FileChannel(LogChannel):
             self.lock_fd = -1
 
 
+def _events_between(partition: Partition, start: int, end: int) -> int:
+    """Records that a committed reader gets from `start` on: neither transactions' ends nor what they took back."""
+    count = end - start
+    opened: dict[int, int] = {}
+    for base, last, producer, outcome in BatchHeads(partition, start).take(end):
+        records = last + 1 - max(base, start)
+        if outcome < 0:
+            opened[producer] = opened.get(producer, 0) + records
+            continue
+        count -= records
+        taken = opened.pop(producer, 0)
+        if outcome == 0:
+            count -= taken
+    return count
+
+
 class _FileTaker(Taker):
     """Reads the partitions `number`, `number + takers`, ... of the channel's topic."""
 
@@ -219,6 +244,7 @@ class _FileTaker(Taker):
         self._before: dict[TopicPartition, int] = {}
         self._taken = 0
         self._unfreed = 0
+        self._carried = Carried()
 
     @property
     def _places(self) -> list[TopicPartition]:
@@ -245,12 +271,16 @@ class _FileTaker(Taker):
         if records is None:
             return None
         self._taken += len(records)
+        self._carried.see(records)
         self._owner.counters.add("EventTakeAttemptCount", len(records))
         return EventBatch.from_records(records)
 
     def commit(self, note: str | None) -> None:
         consumer, owner = self._consumer, self._owner
         at = {place: consumer.position(place) for place in self._places}
+        if note is not None:
+            # A sink that comes back to this note undoes nothing before it: those events must not vanish, either.
+            self._sync(at)
         # One batch for all partitions, so that the note and the positions are stored together.
         consumer.commit(
             {place: OffsetAndMetadata(offset, note or "") for place, offset in at.items()},
@@ -267,9 +297,22 @@ class _FileTaker(Taker):
     def _free(self) -> None:
         """Delivered events may go: whole segments of them are deleted."""
         self._unfreed = 0
+        self._sync(
+            self._before
+        )  # a position must not outlive the events before it that are only in memory
+        self._carried.store(self._owner.store)
         self._owner.store.log.delete_records(
             {(place.topic, place.partition): offset for place, offset in self._before.items()}
         )
+
+    def _sync(self, at: Mapping[TopicPartition, int]) -> None:
+        """What lies below these offsets is on disk, if the channel promises that."""
+        if self._owner.acks != "all":
+            return
+        for place in at:
+            partition = self._owner.store.log.partition(place.topic, place.partition)
+            if int(partition.durable_offset) < int(partition.end_offset):
+                partition.sync()
 
     def rollback(self) -> None:
         for place, offset in self._before.items():

@@ -63,6 +63,11 @@ class Processor:
         """The most events of one transaction."""
         return min(one.batch_size for one in self.sinks)
 
+    @property
+    def take_max(self) -> int:
+        """The most events of one take."""
+        return min(one.take_max for one in self.sinks)
+
     def write(self, batch: EventBatch) -> Sink:
         """Have a sink write the batch; returns which. Raises the last failure when none could."""
         raise NotImplementedError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from logflume._native.lines import joined
 from logflume.agent.options import ComponentConfig, setting
 from logflume.agent.registry import serializer
 from logflume.agent.serializers.serializer import Serializer
@@ -33,10 +34,7 @@ class Text(Serializer):
     Config = TextConfig
 
     def encode(self, batch: EventBatch) -> bytes:
-        if not self.config.append_newline:
-            return b"".join(batch.body_list())
-        bodies = batch.body_list()
-        return b"\n".join(bodies) + b"\n" if bodies else b""
+        return joined(batch.bodies, b"\n" if self.config.append_newline else b"")
 
 
 @serializer("header_and_text", "org.apache.flume.serialization.HeaderAndBodyTextEventSerializer")

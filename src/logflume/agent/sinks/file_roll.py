@@ -23,6 +23,9 @@ __all__ = [
 ]
 
 
+_TAKE_MAX = 10_000
+
+
 class FileRollConfig(ComponentConfig, table="file roll sink"):
     """Flume guide, "File Roll Sink"."""
 
@@ -92,6 +95,10 @@ class FileRoll(Sink):
         except OSError as error:
             raise_typed(error, self.config.directory)
 
+    @property
+    def take_max(self) -> int:
+        return max(self.batch_size, _TAKE_MAX)
+
     def restore(self, note: str | None) -> None:
         """Cut off what was written behind the note, and remove the file that may have been begun since."""
         if self._fd >= 0:
@@ -124,7 +131,7 @@ class FileRoll(Sink):
             raise_typed(error, self._path)
 
     def settle(self) -> None:
-        if self._fd < 0:
+        if self._fd < 0 or not self.channel_is_durable:
             return
         try:
             os.fdatasync(self._fd)

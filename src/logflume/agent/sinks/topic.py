@@ -57,6 +57,6 @@ class TopicSink(Sink):
             if any(value is not None for value in column):
                 keys = [None if value is None else value.encode() for value in column]
         self._producer.send_many(
-            self.config.topic, batch.bodies, keys=keys, headers=batch.record_headers()
+            self.config.topic, batch.bodies, keys=keys, headers=batch.append_headers()
         )
         self._producer.flush()

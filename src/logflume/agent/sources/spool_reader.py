@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
+from logflume._native.lines import split_lines
 from logflume.agent.options import ComponentConfig, parse_component, setting
-from logflume.agent.sources.lines import split_lines
 from logflume.config.kinds import Int, Size, Text
 from logflume.errors import CorruptRecord, InvalidConfig
 
@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import Any, Protocol
 
+    from logflume._native.lines import Lines
+    from logflume.agent.events import Bodies
+
     class Reader(Protocol):
         """Reads a file in batches."""
 
-        def read(
-            self, path: str, position: int, batch_size: int
-        ) -> Iterator[tuple[list[bytes], int]]:
+        def read(self, path: str, position: int, batch_size: int) -> Iterator[tuple[Bodies, int]]:
             """Bodies from a position on, and the position behind each batch."""
 
 
@@ -29,7 +30,7 @@ __all__ = [
     "reader_of",
 ]
 
-_READ = 4 << 20
+_READ = 1 << 20
 
 
 class LineConfig(ComponentConfig, table="line deserializer"):
@@ -84,32 +85,41 @@ class _Lines:
         )
         self._errors = {"FAIL": "strict", "REPLACE": "replace", "IGNORE": "ignore"}[policy]
 
-    def read(self, path: str, position: int, batch_size: int) -> Iterator[tuple[list[bytes], int]]:
+    def read(self, path: str, position: int, batch_size: int) -> Iterator[tuple[Bodies, int]]:
         with open(path, "rb", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
             want = _READ
             while position < size:
                 data = os.pread(file.fileno(), want, position)
-                lines, ends = split_lines(data, last=position + len(data) >= size)
-                if not lines:
+                # Pieces are cut behind the decoding, where there is one: they may not fall into a character.
+                pieces = self._most if self._same else len(data) + 1
+                lines = split_lines(
+                    data,
+                    last=position + len(data) >= size,
+                    whole_max=len(data) + 1,
+                    piece_max=pieces,
+                )
+                if not len(lines):
                     want *= 2  # a line longer than what was read
                     continue
                 want = _READ
-                for at in range(0, len(lines), batch_size):
-                    upto = min(at + batch_size, len(lines))
-                    yield self._bodies(path, lines[at:upto], position), position + ends[upto - 1]
-                position += ends[-1]
+                at = 0
+                while at < len(lines):
+                    upto = lines.cut(at, batch_size)
+                    yield self._bodies(path, lines[at:upto], position), position + lines.end(upto)
+                    at = upto
+                position += lines.end(len(lines))
 
-    def _bodies(self, path: str, lines: list[bytes], position: int) -> list[bytes]:
-        if not self._same:
-            try:
-                lines = [line.decode(self._from, self._errors).encode(self._to) for line in lines]
-            except UnicodeError as error:
-                raise CorruptRecord(path=path, position=position, reason=str(error)) from None
-        most = self._most
-        if max(map(len, lines)) <= most:
+    def _bodies(self, path: str, lines: Lines, position: int) -> Bodies:
+        if self._same:
             return lines
-        return [line[i : i + most] for line in lines for i in range(0, max(len(line), 1), most)]
+        try:
+            texts = [(line or b"").decode(self._from, self._errors) for line in lines.tolist()]
+            bodies = [text.encode(self._to) for text in texts]
+        except UnicodeError as error:
+            raise CorruptRecord(path=path, position=position, reason=str(error)) from None
+        most = self._most
+        return [body[i : i + most] for body in bodies for i in range(0, max(len(body), 1), most)]
 
 
 class _Blobs:
@@ -118,7 +128,7 @@ class _Blobs:
     def __init__(self, config: Any) -> None:
         self._most = config.max_blob_length
 
-    def read(self, path: str, position: int, batch_size: int) -> Iterator[tuple[list[bytes], int]]:
+    def read(self, path: str, position: int, batch_size: int) -> Iterator[tuple[Bodies, int]]:
         with open(path, "rb", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
             while position < size:

@@ -185,11 +185,12 @@ class SpoolDirSource(Source):
             common[self.config.file_header_key] = os.path.abspath(path)
         if self.config.basename_header:
             common[self.config.basename_header_key] = os.path.basename(path)
-        for bodies, position in self._reader.read(path, at, self.config.batch_size):
+        for bodies, position in self._reader.read(path, at, self.put_max):
             known = {"path": path, "inode": before.st_ino, "position": position}
             self.deliver(EventBatch(bodies, common), {"file": json.dumps(known)})
             if self.draining.is_set() and position < before.st_size:
                 return False
+        self.flush()  # what is renamed or deleted next must be on disk
         now = os.stat(path)
         if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
             raise StorageError(

@@ -7,23 +7,28 @@ import os
 import re
 import time
 
+from logflume._native.lines import split_lines
 from logflume.agent.components import Source
 from logflume.agent.events import EventBatch
 from logflume.agent.java_regex import to_python
 from logflume.agent.options import ComponentConfig, Names, family, needed, setting
 from logflume.agent.registry import source
-from logflume.agent.sources.lines import LINE_BYTES_MAX, split_lines
 from logflume.agent.sources.tail_file import Tail, TailPlace
 from logflume.config.kinds import LONG_MAX, Bool, Duration, Int, Text
 from logflume.errors import InvalidConfig, StorageError
 from logflume.log.small_file import write_atomic
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from logflume._native.lines import Lines
 
 __all__ = [
     "TailDirConfig",
     "TailDirSource",
 ]
 
-_READ = 4 << 20
+_READ = 1 << 20
+_LINE_BYTES_MAX = 1_000_000  # a longer line is cut into several events
 _LOOK_S = 0.25  # how often the directories are looked through for new files
 _PAUSE_S = 0.02
 
@@ -237,28 +242,30 @@ class TailDirSource(Source):
         for _ in range(min(self.config.max_batch_count, 1 << 20)):
             if self.draining.is_set() or tail.size() <= tail.position:
                 break
-            lines, ends = split_lines(tail.read(max(_READ, LINE_BYTES_MAX + 1)))
-            if not lines:
+            lines = split_lines(
+                tail.read(_READ), whole_max=_LINE_BYTES_MAX, piece_max=_LINE_BYTES_MAX
+            )
+            if not len(lines):
                 break
-            self._send(tail, lines, ends)
+            self._send(tail, lines)
             moved = True
         return moved
 
-    def _send(self, tail: Tail, lines: list[bytes], ends: list[int]) -> None:
-        """Lines in transactions of batchSize; the place moves with each."""
-        start, size = tail.position, self.config.batch_size
+    def _send(self, tail: Tail, lines: Lines) -> None:
+        """Lines in transactions; the place moves with each."""
+        start, size = tail.position, self.put_max
         common = dict(self._headers[tail.group])
         if self.config.file_header:
             common[self.config.file_header_key] = tail.path
         columns = None
         if self.config.byte_offset_header:
-            columns = {"byteoffset": [str(start + at) for at in [0, *ends[:-1]]]}
+            columns = {"byteoffset": [str(start + at) for at in lines.starts()]}
         whole = EventBatch(lines, common, columns)
         at = 0
         while at < len(lines):
-            upto = min(at + size, len(lines))
+            upto = lines.cut(at, size)
             before = tail.position
-            tail.position = start + ends[upto - 1]
+            tail.position = start + lines.end(upto)
             try:
                 self.deliver(whole[at:upto], {str(tail.inode): tail.place().text()})
             except BaseException:
