@@ -125,8 +125,8 @@ cdef class Frame:
 cdef class FrameReader:
     """The frames of one connection. Give its `buffer()` to whoever receives, then call `received`.
 
-    Parameters: `memory`, shared by the connections of the loop; `frame_bytes_max`, the cap on one frame, which may
-    be changed (before authentication it is low).
+    Parameters: `memory`, shared by the connections of the loop; `frame_bytes_max`, the cap on one frame. Both may be
+    changed (before authentication they are low).
     """
 
     def __init__(self, FrameMemory memory, int64_t frame_bytes_max):
@@ -135,6 +135,11 @@ cdef class FrameReader:
 
     def __len__(self):
         return self.room()
+
+    def count_with(self, FrameMemory memory, int64_t frame_bytes_max):
+        """From the next frame on, have another budget and cap: those of clients that are known."""
+        self.memory = memory
+        self.frame_bytes_max = frame_bytes_max
 
     cdef Py_ssize_t room(self) noexcept:
         if self.partial is not None and self.partial.size - self.filled >= IN_PLACE_FROM:

@@ -54,7 +54,7 @@ def unsupported(connection: Connection, frame: Frame) -> Parts:
 
 def begin(connection: Connection, handler: Handler, frame: Frame) -> Parts | asyncio.Future[Parts]:
     """Start serving; the answer, or a future of it. Raises FrameFault, Unanswerable."""
-    if not handler.before_login and not connection.broker.is_allowed(connection):
+    if not handler.before_login and not connection.is_known:
         raise Unanswerable("not authenticated")
     flexible = is_flexible(frame.api_key, frame.version)
     frame.open(flexible)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from logflume.broker.connection import Connection
     from logflume.broker.dispatch import Handler
+    from logflume.broker.listener import Address
     from logflume.broker.server import Broker
     from logflume.log.directory import LogDirectory
 
@@ -51,6 +52,11 @@ class Call:
     def client_host(self) -> str:
         """The client's address, "/1.2.3.4" as Kafka writes it."""
         return self.connection.client_host
+
+    @property
+    def address(self) -> Address:
+        """Where the client is told to find this broker: of the listener that it came by."""
+        return self.connection.told_address
 
     def in_thread(
         self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from logflume.config import describe
-from logflume.config.kinds import INT_MAX, Bool, Choices, Float, Int
+from logflume.config.kinds import INT_MAX, Bool, Choices, Float, Int, Secret
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ __all__ = ["broker_config", "topic_config"]
 
 SOURCE_TOPIC, SOURCE_STATIC_BROKER, SOURCE_DEFAULT = 1, 4, 5
 TYPE_BOOLEAN, TYPE_STRING, TYPE_INT, TYPE_LONG, TYPE_DOUBLE, TYPE_LIST = 1, 2, 3, 5, 6, 7
+TYPE_PASSWORD = 9
 
 _docs: dict[str, dict[str, str]] = {}
 
@@ -32,8 +33,8 @@ def broker_config(broker: Broker, names: Collection[str] | None = None) -> list[
     identity = {
         "node.id": str(broker.node_id),
         "log.dirs": broker.directory.path,
-        "listeners": f"PLAINTEXT://{broker.bootstrap}",
-        "advertised.listeners": f"PLAINTEXT://{broker.bootstrap}",
+        "listeners": ",".join(f"{one.name}://{one.address}" for one in broker.listeners),
+        "advertised.listeners": ",".join(f"{one.name}://{one.told}" for one in broker.listeners),
     }
     entries = [
         {
@@ -74,6 +75,10 @@ def _entry(
     item: Option, value: str | None, *, given: int, read_only: bool, doc: str
 ) -> dict[str, Any]:
     default = None if item.default is None else item.kind.format(item.default)
+    is_secret = isinstance(item.kind, Secret)
+    source = SOURCE_DEFAULT if value is None else given
+    if is_secret:
+        value = None  # as Kafka: that there is one may be known
     synonyms = (
         [] if default is None else [{"name": item.name, "value": default, "source": SOURCE_DEFAULT}]
     )
@@ -83,8 +88,8 @@ def _entry(
         "name": item.name,
         "value": default if value is None else value,
         "read_only": read_only,
-        "config_source": SOURCE_DEFAULT if value is None else given,
-        "is_sensitive": False,
+        "config_source": source,
+        "is_sensitive": is_secret,
         "synonyms": synonyms,
         "config_type": _type(item),
         "documentation": doc,
@@ -93,6 +98,8 @@ def _entry(
 
 def _type(item: Option) -> int:
     kind = item.kind
+    if isinstance(kind, Secret):
+        return TYPE_PASSWORD
     if isinstance(kind, Bool):
         return TYPE_BOOLEAN
     if isinstance(kind, Int):

@@ -14,6 +14,8 @@ from typing import cast
 from logflume._native.frames import FrameFault, FrameReader
 from logflume.broker.answers import Unanswerable, begin, unsupported
 from logflume.broker.dispatch import Pipelined
+from logflume.broker.security.login import ANONYMOUS
+from logflume.broker.security.tls import principal_of
 from logflume.observe import get_logger
 
 TYPE_CHECKING = False
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from logflume._native.frames import Frame
     from logflume.broker.dispatch import Handler
     from logflume.broker.faults import Fault
+    from logflume.broker.listener import Address, Listener
+    from logflume.broker.security.login import Login
     from logflume.broker.server import Broker
 
 __all__ = ["Connection"]
@@ -55,17 +59,30 @@ class _Slot:
 class Connection(asyncio.BufferedProtocol):
     """Belongs to the broker's event loop."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, listener: Listener) -> None:
         self.broker = broker
+        self.listener = listener
         self.client_host = "/unknown"
+        self.principal = ANONYMOUS
         self.transport: asyncio.Transport | None = None
-        self._reader = FrameReader(broker.frame_memory, broker.frame_bytes_max)
+        self._reached: tuple[str, int] | None = None
+        self.logged_in = not listener.uses_sasl
+        self.login: Login | None = None  # under way
+        self.mechanism = ""  # of the last login
+        self.login_mechanism = ""
+        self.login_ends = 0.0  # by the loop's time; 0: never
+        self._login_timer: asyncio.TimerHandle | None = None
+        if self.logged_in:
+            self._reader = FrameReader(broker.frame_memory, broker.frame_bytes_max)
+        else:
+            self._reader = FrameReader(broker.login_memory, broker.login_frame_bytes_max)
         self._frames: deque[Frame] = deque()
         self._slots: deque[_Slot] = deque()
         self._blocked = False  # the last request begun has to be answered before the next is begun
         self._writable = True
         self._reading = True
         self._scheduled = False
+        self._leaving = False  # no further request is begun
         self._frame_timer: asyncio.TimerHandle | None = None
         self.last_used = broker.loop.time()
         self.closed = False
@@ -78,13 +95,44 @@ class Connection(asyncio.BufferedProtocol):
         self.transport.set_write_buffer_limits(high=_WRITE_HIGH)
         peer = transport.get_extra_info("peername")
         self.client_host = f"/{peer[0]}" if isinstance(peer, tuple) else "/unknown"
-        if not self.broker.admit(self):
-            self.close("too_many_connections")
+        reached = transport.get_extra_info("sockname")
+        self._reached = reached[:2] if isinstance(reached, tuple) else None
+        self.principal = principal_of(transport.get_extra_info("peercert")) or ANONYMOUS
+        refused = self.broker.admit(self)
+        if refused:
+            self.close(refused)
+        elif not self.logged_in:
+            self._login_timer = self.broker.loop.call_later(
+                self.broker.login_timeout_s, self.close, "login_too_slow"
+            )
+
+    # ---- who it is
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it may ask for more than what comes before a login."""
+        return self.logged_in and not 0 < self.login_ends < self.broker.loop.time()
+
+    def welcome(self, principal: str, mechanism: str) -> None:
+        """The login succeeded: the limits for strangers no longer hold."""
+        self.principal, self.mechanism = principal, mechanism
+        self.logged_in, self.login = True, None
+        self._reader.count_with(self.broker.frame_memory, self.broker.frame_bytes_max)
+        if self._login_timer is not None:
+            self._login_timer.cancel()
+            self._login_timer = None
+        lifetime_ms = self.broker.config.connections_max_reauth_ms
+        self.login_ends = self.broker.loop.time() + lifetime_ms / 1000 if lifetime_ms else 0.0
+
+    def close_after_answer(self) -> None:
+        """Serve nothing more; close when what is being answered was written."""
+        self._leaving = True
+        self._frames.clear()
 
     def connection_lost(self, error: Exception | None) -> None:
         """Carry through what was asked (a producer that waits for no answer may be gone at once), tell nobody."""
         self.closed = True
-        self._cancel_timer()
+        self._cancel_timers()
         self._frames = deque(frame for frame in self._frames if not self._is_cancellable(frame))
         self._abandon()
         self._writable = True
@@ -99,9 +147,9 @@ class Connection(asyncio.BufferedProtocol):
         if self._slots and self._slots[-1].cancellable:
             self._blocked = False  # by nobody but the last that was begun
 
-    def get_buffer(self, sizehint: int) -> FrameReader:
-        """The reader itself: it has the buffer protocol."""
-        return self._reader
+    def get_buffer(self, sizehint: int) -> Any:
+        """The reader itself, which has the buffer protocol; asyncio's TLS wants to slice it."""
+        return memoryview(self._reader) if self.listener.uses_tls else self._reader
 
     def buffer_updated(self, nbytes: int) -> None:
         """Bytes came."""
@@ -166,6 +214,12 @@ class Connection(asyncio.BufferedProtocol):
             self._frame_timer.cancel()
             self._frame_timer = None
 
+    def _cancel_timers(self) -> None:
+        self._cancel_timer()
+        if self._login_timer is not None:
+            self._login_timer.cancel()
+            self._login_timer = None
+
     def _work(self) -> None:
         """Begin as many requests as may be begun now."""
         turn = 0
@@ -184,7 +238,12 @@ class Connection(asyncio.BufferedProtocol):
         self._work()
 
     def _may_begin(self) -> bool:
-        return self._writable and not self._blocked and len(self._slots) < _OPEN_MAX
+        return (
+            not self._leaving
+            and self._writable
+            and not self._blocked
+            and len(self._slots) < _OPEN_MAX
+        )
 
     def _is_cancellable(self, frame: Frame) -> bool:
         handler = self.broker.handlers.get(frame.api_key)
@@ -276,6 +335,9 @@ class Connection(asyncio.BufferedProtocol):
         if out and self.transport is not None and not self.closed:
             self.last_used = self.broker.loop.time()
             self.transport.writelines(out)
+            if self._leaving and not slots:
+                self.closed = True
+                self.transport.close()
 
     def _regulate(self) -> None:
         """Read only while what is read can be begun soon."""
@@ -307,9 +369,14 @@ class Connection(asyncio.BufferedProtocol):
             self.transport.pause_reading()
 
     @property
+    def told_address(self) -> Address:
+        """Where this client is told to find the broker."""
+        return self.listener.told_to(self._reached)
+
+    @property
     def idle(self) -> bool:
-        """Nothing of it is being served."""
-        return not self._slots and not self._frames
+        """Nothing of it is being served; or it takes none of its answers, which is no work of ours."""
+        return not self._writable or (not self._slots and not self._frames)
 
     @property
     def busy(self) -> bool:

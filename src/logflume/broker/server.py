@@ -7,13 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 from logflume._native.frames import FrameMemory
 from logflume.broker.clock import SystemClock
-from logflume.broker.connection import Connection
 from logflume.broker.dispatch import table
+from logflume.broker.doors import PlainDoor, TlsDoor
 from logflume.broker.faults import Faults
-from logflume.broker.listener import Address, check_exposure
+from logflume.broker.listener import check_exposure, parse_listeners
 from logflume.broker.messages import preload
 from logflume.broker.news import News
 from logflume.broker.partitions import Partitions
+from logflume.broker.security.connections import ConnectionCaps
+from logflume.broker.security.store import SecurityStore
+from logflume.broker.security.tls import server_context
 from logflume.broker.sessions import Sessions
 from logflume.broker.syncs import Syncs
 from logflume.broker.topics import Topics
@@ -23,10 +26,12 @@ from logflume.observe import get_logger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any, TypeVar
 
     from logflume.broker.clock import Clock
+    from logflume.broker.connection import Connection
+    from logflume.broker.doors import Door
     from logflume.log.directory import LogDirectory
 
     S = TypeVar("S")
@@ -35,22 +40,22 @@ __all__ = ["Broker"]
 
 _log = get_logger(__name__)
 _THREADS = 4
-_BACKLOG = 1024
 _SWEEPS = 10  # looks for idle connections in the time after which one is idle
 
 
 class Broker:
     """Serves a LogDirectory, which stays the caller's to close. Lives in the event loop in which it is started.
 
-    Parameters: `directory`; `listen`, "host:port" (port 0: any free one); `config`, options of the table `broker`;
-    `insecure`, to listen beyond this machine without authentication; `clock`, for tests.
-    Raises InvalidConfig for a bad address or one that is not allowed.
+    Parameters: `directory`; `listen`, "host:port" (port 0: any free one) or "SASL_SSL://host:port", also several;
+    `config`, options of the table `broker`; `insecure`, to listen beyond this machine without authentication;
+    `clock`, for tests.
+    Raises InvalidConfig for a bad address or one that is not allowed, and for certificates that cannot be used.
     """
 
     def __init__(
         self,
         directory: LogDirectory,
-        listen: str = "127.0.0.1:9092",
+        listen: str | Sequence[str] = "127.0.0.1:9092",
         config: Mapping[str, object] | None = None,
         *,
         insecure: bool = False,
@@ -58,8 +63,11 @@ class Broker:
     ) -> None:
         self.directory = directory
         self.config = parse(BrokerConfig, config or {})
-        self.listen = Address.parse(listen)
-        check_exposure(self.listen, insecure=insecure)
+        self.listeners = parse_listeners(listen, self.config)
+        for listener in self.listeners:
+            check_exposure(listener, self.config, insecure=insecure)
+        uses_tls = any(listener.uses_tls for listener in self.listeners)
+        self.tls = server_context(self.config) if uses_tls else None
         self.clock = clock or SystemClock()
         self.handlers = table()
         self.faults = Faults()
@@ -72,13 +80,18 @@ class Broker:
         self.frame_memory = FrameMemory(limit=self.config.queued_max_request_bytes)
         self.frame_bytes_max: int = self.config.socket_request_max_bytes
         self.frame_timeout_s: float = self.config.request_read_timeout_ms / 1000
+        self.security = SecurityStore(
+            directory.path, lock_timeout_s=directory.config.lock_timeout_ms / 1000
+        )
+        self.login_memory = FrameMemory(limit=self.config.queued_max_login_bytes)
+        self.login_frame_bytes_max: int = self.config.sasl_server_max_receive_size
+        self.login_timeout_s: float = self.config.connection_login_timeout_ms / 1000
         self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="logflume-broker")
         self.loop: asyncio.AbstractEventLoop
-        self.host = self.listen.host
-        self.port = self.listen.port
         self._services: dict[type[Any], Any] = {}
         self._connections: set[Connection] = set()
-        self._server: asyncio.Server | None = None
+        self._caps = ConnectionCaps(self.config, self.clock)
+        self._doors: list[Door] = []
         self._sweeper: asyncio.TimerHandle | None = None
 
     # ---- identity
@@ -95,8 +108,8 @@ class Broker:
 
     @property
     def bootstrap(self) -> str:
-        """What clients take as bootstrap.servers."""
-        return str(Address(self.host, self.port))
+        """What clients of the first listener take as bootstrap.servers."""
+        return str(self.listeners[0].told)
 
     # ---- what handlers use
 
@@ -111,22 +124,32 @@ class Broker:
         """Log what went wrong on our side of a request that was answered with an error."""
         _log.error("request_failed", error=error, **fields)
 
-    def is_allowed(self, connection: Connection) -> bool:
-        """Whether the client may ask for more than what comes before its login."""
-        return True
-
     # ---- connections
 
-    def admit(self, connection: Connection) -> bool:
-        """Count a new connection in; False when there are too many."""
-        if self.faults.refusing or len(self._connections) >= self.config.max_connections:
-            return False
+    def admit(self, connection: Connection) -> str:
+        """Count a new connection in; or why it has to go, for the log."""
+        if (
+            not connection.listener.uses_tls
+        ):  # where TLS is spoken, it was counted before the handshake
+            refused = self.may_connect(connection.client_host)
+            if refused:
+                return refused
         self._connections.add(connection)
-        return True
+        return ""
+
+    def may_connect(self, host: str) -> str:
+        """Count a connection of this address in; or why it has to go."""
+        return "refused" if self.faults.refusing else self._caps.admit(host)
 
     def forget(self, connection: Connection) -> None:
         """It is closed."""
-        self._connections.discard(connection)
+        if connection in self._connections:
+            self._connections.remove(connection)
+            self.left(connection.client_host)
+
+    def left(self, host: str) -> None:
+        """A connection that was counted in is gone."""
+        self._caps.forget(host)
 
     @property
     def connections(self) -> int:
@@ -145,27 +168,42 @@ class Broker:
     # ---- life
 
     async def start(self) -> None:
-        """Listen. Raises OSError when the address cannot be had."""
+        """Listen. Raises OSError when the address cannot be had, CorruptRecord for a damaged list of users and ACLs."""
         self.loop = asyncio.get_running_loop()
-        self._server = await self.loop.create_server(
-            lambda: Connection(self), self.listen.host, self.listen.port, backlog=_BACKLOG
-        )
-        self.port = self._server.sockets[0].getsockname()[1]
+        users = self.security.current().users
+        if not users and any(listener.uses_sasl for listener in self.listeners):
+            _log.warning("no_users", hint="logflume user set NAME")
+        try:
+            for listener in self.listeners:
+                door: Door = (
+                    TlsDoor(self, listener) if listener.uses_tls else PlainDoor(self, listener)
+                )
+                await door.open()
+                self._doors.append(door)
+        except BaseException:
+            for door in self._doors:
+                door.close()
+            raise
         self._sweep()
         self.upkeep.start()
         # The first client would wait for it otherwise; those who are there already wait no longer for that.
         self.loop.run_in_executor(self.threads, preload)
-        _log.info("listening", address=self.bootstrap, directory=self.directory.path)
+        _log.info(
+            "listening",
+            address=",".join(map(repr, self.listeners)),
+            directory=self.directory.path,
+        )
 
     async def stop(self, grace_s: float = 5.0) -> None:
         """Take no new connections, answer what was asked, then close. Idempotent.
 
         `grace_s`: longest time for the answers that are under way.
         """
-        server, self._server = self._server, None
-        if server is None:
+        doors, self._doors = self._doors, []
+        if not doors:
             return
-        server.close()
+        for door in doors:
+            door.close()
         self.upkeep.stop()
         if self._sweeper is not None:
             self._sweeper.cancel()

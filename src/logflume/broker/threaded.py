@@ -14,7 +14,7 @@ from logflume.log.directory import LogDirectory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
     from typing import Any, Protocol
 
@@ -40,7 +40,7 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 
 def serve(
     log: HasDirectory | str | os.PathLike[str],
-    listen: str = "127.0.0.1:0",
+    listen: str | Sequence[str] = "127.0.0.1:0",
     *,
     insecure: bool = False,
     **config: object,
@@ -48,7 +48,8 @@ def serve(
     """Serve a log to Kafka clients, in this process; returns when they can connect.
 
     Parameters: `log`, open, or a directory's path, which is then opened and closed with the broker; `listen`,
-    "host:port", by default any free port of this machine (see `broker.bootstrap`); `insecure`, to listen where
+    "host:port", by default any free port of this machine (see `broker.bootstrap`), or "SASL_SSL://host:port", also
+    several; `insecure`, to listen where
     others can connect without authentication; options of the table `broker` as keywords (with a path, those of
     the directory, too).
     Raises InvalidConfig, UnknownConfig, OSError (the address is taken), and what opening a directory raises.
@@ -76,7 +77,7 @@ class ThreadedBroker:
     def __init__(
         self,
         directory: LogDirectory,
-        listen: str,
+        listen: str | Sequence[str],
         config: Mapping[str, object],
         *,
         insecure: bool = False,

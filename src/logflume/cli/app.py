@@ -43,6 +43,7 @@ _topic = App(name="topic", help="Create, describe, alter and delete topics.", gr
 _table = App(name="table", help="Look up the last value of each key.", group=_RECORDS)
 _txn = App(name="txn", help="List, describe and abort transactions.", group=_TRANSACTIONS)
 _agent = App(name="agent", help="Run, check and draw a Flume agent.", group=_FLOWS)
+_user = App(name="user", help="Set, list and delete users of the broker.", group=_BROKER)
 _group = App(name="group", help="List, describe, move and delete consumer groups.", group=_GROUPS)
 
 # Name, where it is, and the section of the help page.
@@ -77,6 +78,9 @@ app.command(_topic)
 app.command(_table)
 for _name in ("run", "validate", "graph"):
     _agent.command(f"logflume.cli.agent:{_name}", name=_name)
+for _name, _where in (("set", "set_password"), ("ls", "ls"), ("delete", "delete")):
+    _user.command(f"logflume.cli.users:{_where}", name=_name)
+app.command(_user)
 app.command(_group)
 app.command(_txn)
 app.command(_agent)
@@ -114,7 +118,7 @@ def run(words: list[str]) -> int:
     """Run one command line; returns its exit code. Raises Usage, Failed, LogflumeError, OSError."""
     if not words or "--help" in words or "-h" in words:
         # A help page shows the first line of each command's text, for which it must be there.
-        for node in (app, _topic, _table, _group, _txn, _agent):
+        for node in (app, _topic, _table, _group, _txn, _agent, _user):
             for name in list(node):
                 node[name]
     try:

@@ -33,8 +33,11 @@ def serve(
     /,
     *,
     listen: Annotated[
-        str | None,
-        Parameter(help="HOST:PORT; port 0 takes any that is free. (default: 127.0.0.1:9092)"),
+        list[str] | None,
+        Parameter(
+            help="HOST:PORT, by default 127.0.0.1:9092, or PROTOCOL://HOST:PORT with PLAINTEXT, SSL, SASL_PLAINTEXT"
+            " or SASL_SSL; port 0 takes any that is free; repeatable."
+        ),
     ] = None,
     insecure: Annotated[
         bool,
@@ -58,7 +61,7 @@ def serve(
 
     if find_spec("kio") is None:  # said now, and not when the first client comes
         raise Failed("serving Kafka clients needs more: pip install 'logflume[broker]'")
-    flags = {"listen": listen, "insecure": insecure or None}
+    flags = {"listen": ",".join(listen) if listen else None, "insecure": insecure or None}
     values, unknown = _options(settings, {n: v for n, v in flags.items() if v is not None})
     options = parse(ServeConfig, values["serve"])
 
@@ -107,11 +110,15 @@ async def _run(broker: Broker, output: Output, grace_s: float) -> None:
     path = broker.directory.path
     document = {
         "bootstrap": broker.bootstrap,
+        "listeners": {one.name: str(one.told) for one in broker.listeners},
         "directory": path,
         "cluster_id": broker.cluster_id,
         "node_id": broker.node_id,
     }
-    output.answer(document, f"serving {path} on {broker.bootstrap}")
+    shown = broker.bootstrap
+    if len(broker.listeners) > 1 or broker.listeners[0].protocol != "PLAINTEXT":
+        shown = ", ".join(f"{one.name}://{one.told}" for one in broker.listeners)
+    output.answer(document, f"serving {path} on {shown}")
     await asked_to_stop.wait()
     # A second signal ends it at once, as it would any program.
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -5,11 +5,12 @@ from __future__ import annotations
 from logflume.config.groups import GroupOptions
 from logflume.config.kinds import INT_MAX, LONG_MAX, Bool, Duration, Int, Size
 from logflume.config.option import Config, option
+from logflume.config.security import SecurityOptions
 
 __all__ = ["BrokerConfig"]
 
 
-class BrokerConfig(GroupOptions, Config, table="broker"):
+class BrokerConfig(SecurityOptions, GroupOptions, Config, table="broker"):
     """Limits on what clients may ask for, before and after they are known."""
 
     auto_create_topics_enable: bool = option(

@@ -23,6 +23,7 @@ __all__ = [
     "Kind",
     "LONG_MAX",
     "OffsetReset",
+    "Secret",
     "Size",
     "Text",
     "by_duration_ms",
@@ -204,6 +205,28 @@ class Text(Kind):
         if len(value.encode("utf-8", "surrogatepass")) > self.max_bytes:
             raise ValueError(f"must have at most {self.max_bytes} bytes")
         return value
+
+
+class Secret(Text):
+    """A text that is shown to nobody. Its value is a `str` that prints as "[hidden]"."""
+
+    __slots__ = ()
+    word = "password"
+
+    def parse(self, value: object) -> str:
+        return _Hidden(super().parse(value))
+
+    def format(self, value: str) -> str:
+        return repr(value)
+
+
+class _Hidden(str):
+    """Itself where it is used; `repr`, as in logs and in a config's own, tells nothing."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "[hidden]"
 
 
 class Choice(Kind):

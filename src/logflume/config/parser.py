@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from logflume.config.kinds import Secret
 from logflume.config.option import dotted
 from logflume.errors import InvalidConfig, UnknownConfig
 
@@ -81,8 +82,9 @@ def _value(item: Option, given: str, value: object, *, refuse: bool) -> Any:
         parsed = item.kind.parse(value)
     except ValueError as error:
         suggestion = nearest(value, item.kind.choices) if isinstance(value, str) else None
+        shown = "[hidden]" if isinstance(item.kind, Secret) else value
         raise InvalidConfig(
-            name=given, value=value, reason=str(error), suggestion=suggestion
+            name=given, value=shown, reason=str(error), suggestion=suggestion
         ) from None
     if refuse and item.refused is not None and parsed != item.default:
         raise InvalidConfig(name=given, value=value, reason=item.refused)

@@ -20,7 +20,9 @@ class ServeConfig(Config, table="serve"):
     listen: str = option(
         "127.0.0.1:9092",
         Text(),
-        doc="Where Kafka clients connect, HOST:PORT; port 0 takes any that is free.",
+        doc="Where Kafka clients connect, HOST:PORT, or PROTOCOL://HOST:PORT with PLAINTEXT, SSL, SASL_PLAINTEXT or"
+        " SASL_SSL; several with commas; port 0 takes any that is free.",
+        also=("listeners",),
         origin="logflume",
     )
     insecure: bool = option(

@@ -28,6 +28,7 @@ __all__ = [
     "PRODUCER_IDS_USED_FILE",
     "RECOVERY_POINT_FILE",
     "REDO_FILE",
+    "SECURITY_FILE",
     "SNAPSHOT_SUFFIX",
     "STATE_FILE",
     "SWAP_SUFFIX",
@@ -56,6 +57,7 @@ RECOVERY_POINT_FILE = "recovery-point-offset-checkpoint"
 CLEANER_OFFSETS_FILE = "cleaner-offset-checkpoint"
 LOG_START_FILE = "log-start-offset-checkpoint"
 TOPICS_FILE = "logflume-topics.json"
+SECURITY_FILE = "logflume-security.json"
 PRODUCER_IDS_FILE = "logflume-producer-ids"
 PRODUCER_IDS_USED_FILE = "logflume-producer-ids-used"
 PRESENCE_FILE = "logflume-transactions.lock"

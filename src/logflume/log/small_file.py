@@ -15,7 +15,7 @@ TEMPORARY_SUFFIX = ".logflume-tmp"
 _temporary_numbers = itertools.count()
 
 
-def write_atomic(path: str, data: bytes, *, sync: bool = True) -> None:
+def write_atomic(path: str, data: bytes, *, sync: bool = True, mode: int = 0o644) -> None:
     """Replace a file's content so that after a crash it is the old or the new one, whole, on disk.
 
     Without `sync` that holds for the death of the process only: for files that can be made
@@ -25,7 +25,7 @@ def write_atomic(path: str, data: bytes, *, sync: bool = True) -> None:
     """
     temporary = f"{path}.{os.getpid()}-{next(_temporary_numbers)}{TEMPORARY_SUFFIX}"
     try:
-        _write_new(temporary, data, path, sync=sync)
+        _write_new(temporary, data, path, sync=sync, mode=mode)
         os.replace(temporary, path)
     except BaseException as error:
         _remove_if_there(temporary)
@@ -36,9 +36,9 @@ def write_atomic(path: str, data: bytes, *, sync: bool = True) -> None:
         sync_directory(os.path.dirname(path) or ".")
 
 
-def _write_new(temporary: str, data: bytes, path: str, *, sync: bool) -> None:
+def _write_new(temporary: str, data: bytes, path: str, *, sync: bool, mode: int) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(temporary, flags, 0o644)
+    descriptor = os.open(temporary, flags, mode)
     try:
         rest = memoryview(data)
         while rest:

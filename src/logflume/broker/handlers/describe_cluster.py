@@ -42,8 +42,8 @@ def describe_cluster(call: Call, request: Any) -> Answer:
         "brokers": [
             {
                 "broker_id": broker.node_id,
-                "host": broker.host,
-                "port": broker.port,
+                "host": call.address.host,
+                "port": call.address.port,
                 "rack": None,
                 "is_fenced": False,
             }

@@ -32,7 +32,7 @@ def find_coordinator(call: Call, request: Any) -> Answer:
         "error_code": 0 if known else INVALID_REQUEST,
         "error_message": None if known else "This broker coordinates groups and transactions.",
         "node_id": call.broker.node_id if known else -1,
-        "host": call.broker.host if known else "",
-        "port": call.broker.port if known else -1,
+        "host": call.address.host if known else "",
+        "port": call.address.port if known else -1,
     }
     return {**found, "coordinators": [{**found, "key": key} for key in keys or ()]}

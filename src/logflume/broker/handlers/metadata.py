@@ -36,7 +36,12 @@ async def metadata(call: Call, request: Any) -> Answer:
     cluster_operations = getattr(request, "include_cluster_authorized_operations", False)
     return {
         "brokers": [
-            {"node_id": broker.node_id, "host": broker.host, "port": broker.port, "rack": None}
+            {
+                "node_id": broker.node_id,
+                "host": call.address.host,
+                "port": call.address.port,
+                "rack": None,
+            }
         ],
         "cluster_id": broker.cluster_id,
         "controller_id": broker.node_id,
