@@ -8,7 +8,7 @@ partition anew at its first call.
 import os
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
-from libc.stdint cimport INT32_MAX, INT64_MAX, int32_t, int64_t, uint8_t
+from libc.stdint cimport INT32_MAX, INT64_MAX, int32_t, int64_t, uint8_t, uint64_t
 from libc.errno cimport ESTALE
 from libc.stdlib cimport free, malloc
 
@@ -61,7 +61,8 @@ cdef class PartitionLog:
     Parameters: `path`, the partition's directory (it exists); `topic` and `partition`, for error messages and
     records; `lock_fd`, an open descriptor of the log directory's lock file, which outlives this object. Sizes
     are bytes, times milliseconds. `recovery_offset`: below it a stopped Kafka had synced. `start_offset`: from
-    Kafka's checkpoint, -1 when there is none. `compression`: codec of what append() writes, 0..4.
+    Kafka's checkpoint, -1 when there is none. `compression`: codec of what append() writes, 0..4. `held_table`:
+    of the directory's table of held transactions, 0 when it has none.
     Raises the errors of logflume.errors that say what is wrong with the directory.
     """
 
@@ -71,7 +72,7 @@ cdef class PartitionLog:
                  bint allow_gaps=False, bint read_only=False, int64_t recovery_offset=0,
                  int64_t start_offset=-1, int32_t leader_epoch=0,
                  int compression=0, int level=-2147483648, int64_t max_decompressed_bytes=1 << 28, double lock_timeout=30.0,
-                 int64_t producer_expiration_ms=86_400_000,
+                 int64_t producer_expiration_ms=86_400_000, uint64_t held_table=0,
                  bint keys_required=False):
         self.path = os.fsdecode(path)
         self.topic = topic
@@ -82,6 +83,7 @@ cdef class PartitionLog:
         self.config.leader_epoch = leader_epoch
         self.config.lock_timeout_s = lock_timeout
         self.config.producer_expiration_ms = producer_expiration_ms
+        self.config.held_table = held_table
         self.config.read_only = read_only
         self.max_decompressed_bytes = max_decompressed_bytes
         self.configure(segment_bytes=segment_bytes, segment_ms=segment_ms, index_interval_bytes=index_interval_bytes,

@@ -23,7 +23,7 @@ static const char *const NAMES[] = {
     "produce.before_publish", "produce.after_publish",
     "snapshot.before_write", "snapshot.write", "snapshot.before_rename", "snapshot.after_rename",
     "txnindex.write", "txnindex.after_write",
-    "txn.marker_written", "txn.before_publish", "txn.half_published", "txn.half_stable", "txn.published",
+    "txn.marker_written", "txn.before_publish", "txn.half_published", "txn.half_stable", "held.half", "txn.published",
     "close.before_trim", "close.before_index", "close.before_mark", "close.after_mark",
     NULL,
 };

@@ -92,6 +92,9 @@ static int first_open(lf_log *log, lf_error *e) {
     log->segments_version = 1;
     log->swaps = atomic_load(&log->state->swaps);
     if (log->gaps) atomic_store(&log->state->compacted, 1);
+    /* What a table that is gone held back, nobody would ever let go. */
+    if (!log->config.held_table || atomic_load(&log->state->held_table) != log->config.held_table)
+        atomic_store(&log->state->first_held, INT64_MAX);
     LF_FAILPOINT("recover.before_live");
     lf_boot_id(log->state->boot_id);
     log->state->phase = LF_STATE_LIVE;

@@ -61,6 +61,7 @@ int lf_state_reset(lf_state *st) {
         memset((void *)st, 0, sizeof *st);
         st->magic = LF_STATE_MAGIC;
         atomic_store(&st->first_unstable, INT64_MAX);
+        atomic_store(&st->first_held, INT64_MAX);
     }
     atomic_store(&st->segments_version, 0);
     /* Whether what is in the directory is on disk nobody knows: the first sync asks for it. */

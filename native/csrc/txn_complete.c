@@ -22,6 +22,9 @@ typedef struct ending {
     int32_t coordinator_epoch;
     int16_t epoch;
     bool commit;
+    const lf_hold *holds;
+    int32_t n_holds;
+    uint64_t held_table;
 } ending;
 
 /* The same order in all processes, so that two never wait for each other. */
@@ -104,10 +107,22 @@ static void take_back(part *parts, int32_t n) {
     }
 }
 
-static void publish_all(lf_txn_page *page, part *parts, int32_t n) {
+/* What is hidden from now on, before anything else is shown; what is shown from now on, behind the rest. */
+static void hold(const ending *end, bool hidden) {
+    for (int32_t i = 0; i < end->n_holds; i++) {
+        lf_state *st = end->holds[i].state;
+        if ((end->holds[i].first < atomic_load(&st->first_held)) != hidden) continue;
+        atomic_store(&st->held_table, end->held_table);
+        atomic_store(&st->first_held, end->holds[i].first);
+        LF_FAILPOINT("held.half");
+    }
+}
+
+static void publish_all(lf_txn_page *page, part *parts, int32_t n, const ending *end) {
     /* Who died in here left it odd: it becomes even when what it began has been finished. */
     uint64_t odd = page ? atomic_load(&page->sequence) | 1 : 0;
     if (page) atomic_store(&page->sequence, odd);
+    hold(end, true);
     for (int32_t i = 0; i < n; i++) {
         const lf_stretch *s = &parts[i].stretch;
         if (!parts[i].marked) continue;
@@ -122,8 +137,11 @@ static void publish_all(lf_txn_page *page, part *parts, int32_t n) {
         atomic_store(&parts[i].log->state->first_unstable, lf_producers_unstable(parts[i].log->producers));
         LF_FAILPOINT("txn.half_stable");
     }
+    hold(end, false);
     if (page) atomic_store(&page->sequence, odd + 1);
     LF_FAILPOINT("txn.published");
+    for (int32_t i = 0; i < end->n_holds; i++)
+        if (atomic_load(&end->holds[i].state->waiting)) lf_state_wake(end->holds[i].state);
     for (int32_t i = 0; i < n; i++) {
         if (!parts[i].marked) continue;
         if (atomic_load(&parts[i].log->state->waiting)) lf_state_wake(parts[i].log->state);
@@ -142,7 +160,7 @@ static int complete(lf_txn_page *page, part *parts, int32_t n, const ending *end
     if (!rc && LF_FAILPOINT("txn.before_publish") == LF_FP_RAISE) rc = lf_fail(e, LF_E_FAILPOINT, 0, "", -1, "txn.before_publish");
     for (int32_t i = 0; i < n; i++) offsets[parts[i].index] = !rc && parts[i].marked ? parts[i].stretch.offset : -1;
     if (rc) take_back(parts, n);
-    else publish_all(page, parts, n);
+    else publish_all(page, parts, n, end);
     unlock_all(parts, n);
     return rc;
 }
@@ -158,14 +176,41 @@ static part *take_parts(lf_log *const *logs, int32_t n) {
 }
 
 int lf_txn_complete(lf_txn_page *page, lf_log *const *logs, int32_t n, int64_t producer_id, int16_t epoch,
-                    int32_t coordinator_epoch, bool commit, int64_t *offsets, int32_t *failed, lf_error *e) {
-    ending end = {producer_id, lf_now_ms(), coordinator_epoch, epoch, commit};
+                    int32_t coordinator_epoch, bool commit, const lf_hold *holds, int32_t n_holds, uint64_t held_table,
+                    int64_t *offsets, int32_t *failed, lf_error *e) {
+    ending end = {producer_id, lf_now_ms(), coordinator_epoch, epoch, commit, holds, n_holds, held_table};
     int32_t at = 0;
     part *parts = take_parts(logs, n);
     if (!parts) return lf_fail(e, LF_E_NOMEM, 0, "", -1, "transaction");
     int rc = complete(page, parts, n, &end, offsets, &at, e);
     *failed = rc && at < n ? parts[at].index : 0;
     free(parts);
+    return rc;
+}
+
+static int extent_of(lf_log *log, int64_t producer_id, lf_extent *out, lf_error *e) {
+    lf_producers *p = log->producers;
+    *out = (lf_extent){-1, -1, INT64_MAX, atomic_load(&log->state->first_held)};
+    if (atomic_load(&log->state->first_unstable) == INT64_MAX) return LF_OK;
+    pthread_mutex_lock(&p->mu);
+    int rc = lf_producers_catch_up(log, e);
+    const lf_producer *w = rc ? NULL : lf_producers_find(p, producer_id);
+    if (w && w->txn_first >= 0) {
+        out->first = w->txn_first;
+        out->end = w->n_batches ? w->batches[w->n_batches - 1].last_offset + 1 : atomic_load(&log->state->end_offset);
+    }
+    for (int32_t i = 0; !rc && i < p->n_open && out->other == INT64_MAX; i++)
+        if (p->open[i].producer_id != producer_id) out->other = p->open[i].first;
+    pthread_mutex_unlock(&p->mu);
+    return rc;
+}
+
+int lf_txn_extents(lf_log *const *logs, int32_t n, int64_t producer_id, lf_extent *out, int32_t *failed, lf_error *e) {
+    int rc = LF_OK;
+    for (int32_t i = 0; !rc && i < n; i++) {
+        *failed = i;
+        rc = extent_of(logs[i], producer_id, &out[i], e);
+    }
     return rc;
 }
 

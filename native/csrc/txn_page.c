@@ -36,6 +36,7 @@ static int make_new(lf_txn_page *page) {
     memset((void *)page, 0, sizeof *page);
     page->magic = LF_TXN_PAGE_MAGIC;
     lf_boot_id(page->boot_id);
+    page->held = 1;
     if (pthread_mutexattr_init(&attr)) return LF_E_NOMEM;
     int rc = pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
     if (!rc) rc = pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);

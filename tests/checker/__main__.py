@@ -38,7 +38,7 @@ def keep(kind: str, played: Round) -> Path:
 
 def _check(args: argparse.Namespace) -> int:
     header, events = load(args.file)
-    faults = check(events, strict=args.strict)
+    faults = check(events)
     print(f"{args.file}: {header}, {len(events)} events, {len(faults)} faults")
     report(faults)
     return 1 if faults else 0
@@ -132,9 +132,6 @@ def main() -> int:
     run.set_defaults(call=_run)
     judge = commands.add_parser("check", help="judge a saved history")
     judge.add_argument("file", type=Path)
-    judge.add_argument(
-        "--strict", action="store_true", help="also what Kafka's last stable offset hides is torn"
-    )
     judge.set_defaults(call=_check)
     args = parser.parse_args()
     return int(args.call(args))

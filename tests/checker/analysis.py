@@ -27,19 +27,15 @@ KINDS = {
 }
 
 
-def check(events: Iterable[Event], *, strict: bool = False) -> list[Fault]:
-    """What is wrong with a history; nothing when it could be that of a correct log.
-
-    `strict`: a transaction also counts as torn when a part of it is hidden behind another's open one, as
-    Kafka's last stable offset hides it.
-    """
+def check(events: Iterable[Event]) -> list[Fault]:
+    """What is wrong with a history; nothing when it could be that of a correct log."""
     ledger = Ledger(events)
     rules_log.program_order(ledger)
     rules_log.real_time_order(ledger)
     rules_log.lost_writes(ledger)
     rules_log.moves(ledger)
     rules_txn.aborted_reads(ledger)
-    rules_txn.torn(ledger, strict=strict)
+    rules_txn.torn(ledger)
     rules_txn.stale(ledger)
     rules_txn.limits(ledger)
     rules_txn.stuck(ledger)

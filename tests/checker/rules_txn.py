@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from checker.history import Event
-from checker.ledger import ABORTED, COMMITTED, NEVER, Ledger, Poll, Reader, Write
+from checker.ledger import ABORTED, COMMITTED, NEVER, Ledger, Reader, Write
 
 __all__ = ["aborted_reads", "group_offsets", "limits", "stale", "stuck", "torn"]
 
@@ -30,12 +30,8 @@ def aborted_reads(ledger: Ledger) -> None:
                     )
 
 
-def torn(ledger: Ledger, *, strict: bool) -> None:
-    """A poll after which nothing more was there is a snapshot: each transaction wholly, or not at all.
-
-    The part that lies behind another's open transaction may be hidden by Kafka's rule of the last stable
-    offset; `strict` counts that too.
-    """
+def torn(ledger: Ledger) -> None:
+    """A poll after which nothing more was there is a snapshot: each transaction wholly, or not at all."""
     for reader in ledger.readers.values():
         if not reader.committed:
             continue
@@ -49,14 +45,12 @@ def torn(ledger: Ledger, *, strict: bool) -> None:
                     begun[write.txn] = None
             if poll.whole:
                 for name in list(begun):
-                    if _whole(ledger, reader, poll, name, seen, strict=strict):
+                    if _whole(ledger, reader, name, seen):
                         del begun[name]
 
 
-def _whole(
-    ledger: Ledger, reader: Reader, poll: Poll, name: str, seen: set[str], *, strict: bool
-) -> bool:
-    """Whether all of the transaction was seen; what is missing without excuse is a fault."""
+def _whole(ledger: Ledger, reader: Reader, name: str, seen: set[str]) -> bool:
+    """Whether all of the transaction was seen; what is missing is a fault."""
     missing = [
         write
         for write in ledger.txns[name].writes
@@ -65,20 +59,30 @@ def _whole(
         and (write.offset is None or write.offset >= reader.start[write.place])
     ]
     for write in missing:
-        if strict or reader.last or not hidden(ledger, write, poll.began):
-            part = f"{write.id} at {write.place}@{write.offset}"
-            ledger.fault("torn-transaction", f"{reader.name} saw {name} without {part}")
+        part = f"{write.id} at {write.place}@{write.offset}"
+        ledger.fault("torn-transaction", f"{reader.name} saw {name} without {part}")
     return not missing
 
 
 def hidden(ledger: Ledger, write: Write, now: int) -> bool:
-    """Whether another transaction that began before this write may still have been open at `now`."""
-    if write.offset is None:
-        return False
-    return any(
-        first < write.offset and name != write.txn and ledger.txns[name].ended_at > now
-        for name, first in _firsts(ledger, write.place).items()
-    )
+    """Whether it may have been hidden at `now`: it, or a part of its transaction, lies behind another's first record,
+    and that one may still have been open, or hidden itself."""
+    looked_at: set[str] = set()
+    ahead = [write]
+    while ahead:
+        one = ahead.pop()
+        if one.txn is not None and one.txn not in looked_at:
+            looked_at.add(one.txn)
+            ahead += [part for part in ledger.txns[one.txn].writes if part is not one]
+        for name, first in _firsts(ledger, one.place).items():
+            if one.offset is None or first >= one.offset or name in looked_at:
+                continue
+            if ledger.txns[name].ended_at > now:
+                return True
+            looked_at.add(name)
+            if ledger.outcome[name] != ABORTED:
+                ahead += ledger.txns[name].writes
+    return False
 
 
 def _firsts(ledger: Ledger, place: str) -> dict[str, int]:

@@ -10,7 +10,8 @@ from typing import Any
 import logflume
 from logflume.client.log import Log
 from logflume.client.transactions import ProducerTransactions
-from logflume.coordinator.transactions import administration, coordinator, room
+from logflume.coordinator.transactions import administration, coordinator, holding, recovery, room
+from logflume.coordinator.transactions.holding import Holding
 
 __all__ = ["SABOTAGE"]
 
@@ -27,7 +28,7 @@ def reader_without_isolation() -> None:
 
 def markers_one_by_one() -> None:
     """A commit ends the transaction in one partition after the other, as Kafka's coordinator does."""
-    real = room.complete
+    real = holding.complete
 
     def complete(page: Any, partitions: list[Any], **end: Any) -> list[int]:
         offsets = []
@@ -36,12 +37,12 @@ def markers_one_by_one() -> None:
             time.sleep(0.002)
         return offsets
 
-    room.complete = complete
+    holding.complete = complete
 
 
 def commit_loses_a_partition() -> None:
     """Of a commit in several partitions one is aborted."""
-    real = room.complete
+    real = holding.complete
 
     def complete(page: Any, partitions: list[Any], **end: Any) -> list[int]:
         if end["commit"] and len(partitions) > 1:
@@ -49,17 +50,28 @@ def commit_loses_a_partition() -> None:
             real(page, [last], **{**end, "commit": False})
         return list(real(page, partitions, **end))
 
-    room.complete = complete
+    holding.complete = complete
+
+
+def nothing_is_held() -> None:
+    """Committed transactions are shown as far as no open one is in their way."""
+
+    class Careless(Holding):
+        def is_used(self, page: Any) -> bool:
+            return False
+
+    holding._is_behind = lambda *extent: False
+    room.Holding = Careless  # type: ignore[misc]
 
 
 def aborts_commit() -> None:
     """The markers of an abort say that it is committed."""
-    real = room.complete
+    real = holding.complete
 
     def complete(page: Any, partitions: list[Any], **end: Any) -> list[int]:
         return list(real(page, partitions, **{**end, "commit": True}))
 
-    room.complete = complete
+    holding.complete = complete
 
 
 def retries_unrecognised() -> None:
@@ -87,9 +99,9 @@ def nobody_settles() -> None:
     def nothing(*_: Any) -> int:
         return 0
 
-    for module in (administration, coordinator, room):
-        if hasattr(module, "settle"):
-            module.settle = nothing
+    for module in (administration, coordinator, recovery):
+        for name in {"settle", "settle_one"} & vars(module).keys():
+            setattr(module, name, nothing)
 
 
 def offsets_at_once() -> None:
@@ -136,6 +148,7 @@ SABOTAGE: dict[str, tuple[Callable[[], None], set[str], bool]] = {
         {"torn-transaction", "lost-write"},
         False,
     ),
+    "nothing is held": (nothing_is_held, {"torn-transaction"}, False),
     "aborts commit": (aborts_commit, {"aborted-read"}, False),
     "retries unrecognised": (retries_unrecognised, {"duplicate"}, False),
     "nobody settles": (nobody_settles, {"stuck-lso"}, True),

@@ -78,14 +78,3 @@ def test_histories_of_several_files_are_one_by_time(tmp_path: Path) -> None:
     merged = merge([tmp_path / actor.replace("'", "_") for actor in actors])
     assert [event.at for event in merged] == sorted(event.at for event in events)
     assert not check(merged)
-
-
-def test_what_kafkas_stable_offset_hides_is_torn_only_when_strict() -> None:
-    """A transaction's second part lies behind another's open one: Kafka's readers see the first part alone."""
-    strict = lenient = 0
-    for seed in range(300):
-        events = twin_history(seed)
-        lenient += bool(check(events))
-        strict += any(fault.kind == "torn-transaction" for fault in check(events, strict=True))
-    assert not lenient
-    assert strict

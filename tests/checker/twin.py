@@ -21,6 +21,7 @@ FAULTS: dict[str, set[str]] = {
     "shows aborted records": {"aborted-read"},
     "ignores the last stable offset": {"dirty-read", "aborted-read"},
     "commits partition by partition": {"torn-transaction"},
+    "hides only what lies behind open ones": {"torn-transaction"},
     "commits what a dead one left in part": {"torn-transaction"},
     "settles the dead as committed": {"aborted-read"},
     "retries without sequence numbers": {"duplicate"},
@@ -74,8 +75,34 @@ class Twin:
         return self.fault == fault and self.rng.random() < chance
 
     def stable(self, place: str) -> int:
-        firsts = [one.firsts[place] for one in self.open.values() if place in one.firsts]
-        return min(firsts, default=len(self.entries[place]))
+        """Behind open transactions nothing is seen, and nothing of a committed one of which a part is not."""
+        ends = {
+            at: min(
+                [one.firsts[at] for one in self.open.values() if at in one.firsts],
+                default=len(entries),
+            )
+            for at, entries in self.entries.items()
+        }
+        if self.fault == "hides only what lies behind open ones":
+            return ends[place]
+        while hidden := self._torn(ends):
+            for at, entries in self.entries.items():
+                first = next((i for i, one in enumerate(entries) if one.txn in hidden), ends[at])
+                ends[at] = min(ends[at], first)
+        return ends[place]
+
+    def _torn(self, ends: dict[str, int]) -> set[int]:
+        """Committed transactions of which only a part lies below the ends."""
+        seen, hidden = set(), set()
+        for at, entries in self.entries.items():
+            for i, one in enumerate(entries):
+                if (
+                    one.txn
+                    and one.id is not None
+                    and one.txn not in self.aborted | self.open.keys()
+                ):
+                    (seen if i < ends[at] else hidden).add(one.txn)
+        return seen & hidden
 
     def begin(self, owner: str) -> Open:
         self.numbers += 1

@@ -17,7 +17,7 @@ from support.partitions import Handle, as_after_kill, opened, read_all
 pytestmark = pytest.mark.crash
 
 # Those of compaction and of transactions are walked through by their own tests.
-OTHERS = ("compact.", "produce.", "snapshot.", "txnindex.", "txn.")
+OTHERS = ("compact.", "held.", "produce.", "snapshot.", "txnindex.", "txn.")
 NAMES = [name for name in failpoint_names() if not name.startswith(OTHERS)]
 BEFORE = 60  # records that are there when the script begins
 

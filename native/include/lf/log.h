@@ -92,6 +92,7 @@ typedef struct lf_log_config {
     int64_t recovery_offset;        /* from Kafka's checkpoint; 0 when unknown */
     int64_t start_offset;           /* from log-start-offset-checkpoint; -1 when unknown */
     int64_t producer_expiration_ms; /* idle producers are forgotten */
+    uint64_t held_table;            /* the directory's table of held transactions; 0: it has none */
     double lock_timeout_s;
 } lf_log_config;
 

@@ -35,6 +35,8 @@ typedef struct lf_state {
 
     _Alignas(64) _Atomic uint32_t wake_word;      /* futex */
     _Atomic uint32_t waiting;                     /* somebody sleeps, or is about to */
+    _Atomic int64_t first_held;                   /* of committed transactions that wait for others elsewhere; INT64_MAX: none */
+    _Atomic uint64_t held_table;                  /* of which table of held transactions that is true; 0: of none */
 
     /* Owned by the holder of the writer lock. */
     _Alignas(64) pthread_mutex_t writer;
@@ -66,12 +68,14 @@ void lf_state_unlock(lf_state *st);
 void lf_state_publish(lf_state *st, int64_t end_offset);
 /* A transaction ended: the last stable offset may have risen. */
 void lf_state_publish_unstable(lf_state *st, int64_t first_unstable);
-/* Last stable offset: all below is decided, and published. */
+/* Last stable offset: all below is decided, published, and part of no transaction that has to wait elsewhere. */
 static inline int64_t lf_state_stable(const lf_state *st) {
     /* The end first: with a new end, the transaction that began below it is seen. */
     int64_t end = atomic_load_explicit(&st->end_offset, memory_order_acquire);
     int64_t unstable = atomic_load_explicit(&st->first_unstable, memory_order_acquire);
+    int64_t held = atomic_load_explicit(&st->first_held, memory_order_acquire);
     int64_t start = atomic_load_explicit(&st->start_offset, memory_order_relaxed);
+    if (held < unstable) unstable = held;
     if (unstable >= end) return end;
     return unstable > start ? unstable : start; /* deleted records are decided, as in Kafka */
 }

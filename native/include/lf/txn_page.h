@@ -16,6 +16,7 @@ typedef struct lf_txn_page {
     _Atomic uint32_t live;                      /* whoever opened it first has done what was to be done */
     _Atomic uint32_t unsettled;                 /* an owner of the mutex died, and nobody has said since that it is settled */
     uint8_t boot_id[16];
+    _Atomic uint32_t held;                      /* the table of held transactions may have something in it */
     _Alignas(64) _Atomic uint64_t sequence;     /* odd: a completion is being published */
     _Alignas(64) pthread_mutex_t coordinator;   /* robust */
 } lf_txn_page;
@@ -35,12 +36,26 @@ int lf_txn_page_lock(lf_txn_page *page, double timeout_s);
 int lf_txn_page_unlock(lf_txn_page *page);
 
 /* ---- completion (txn_complete.c) ---- */
+/* A partition, and from where on committed transactions are hidden there, as they wait for others elsewhere. */
+typedef struct lf_hold {
+    lf_state *state;
+    int64_t first;          /* INT64_MAX: none */
+} lf_hold;
 /* Ends a producer's transaction in all of `logs` at once: markers are written to each, then all are published. In a log
  * where the producer has none open nothing is written, so that it may be called again by whoever finishes what another
  * began. `page` may be NULL: readers then may see one before the other. offsets[i]: of the marker, -1 for none.
- * After an error nothing is published; *failed: which log. */
+ * `holds`, of the table `held_table`, take effect at the same moment. After an error nothing is published; *failed: which
+ * log. */
 int lf_txn_complete(lf_txn_page *page, lf_log *const *logs, int32_t n, int64_t producer_id, int16_t epoch,
-                    int32_t coordinator_epoch, bool commit, int64_t *offsets, int32_t *failed, lf_error *e);
+                    int32_t coordinator_epoch, bool commit, const lf_hold *holds, int32_t n_holds, uint64_t held_table,
+                    int64_t *offsets, int32_t *failed, lf_error *e);
+/* Where a producer's open transaction lies in a log, and the earliest of the others that are open there. */
+typedef struct lf_extent {
+    int64_t first, end;     /* of its records; -1: none is open */
+    int64_t other;          /* first offset; INT64_MAX: none */
+    int64_t held;           /* the log's first_held */
+} lf_extent;
+int lf_txn_extents(lf_log *const *logs, int32_t n, int64_t producer_id, lf_extent *out, int32_t *failed, lf_error *e);
 /* Writes zeroes ahead for a marker in each: a full disk shows before the decision, not after it. */
 int lf_txn_reserve(lf_log *const *logs, int32_t n, int32_t *failed, lf_error *e);
 

@@ -71,8 +71,11 @@ cdef extern from "lf/batch_layout.h" nogil:
 cdef extern from "lf/state.h" nogil:
     ctypedef struct lf_state:
         int64_t end_offset, start_offset, durable_offset, active_base, end_position, first_unstable, producers_from
+        int64_t first_held
+        uint64_t held_table
         int failed
-        uint32_t waiting
+        uint64_t magic
+        uint32_t waiting, phase, crc
         uint64_t swaps
     int lf_state_wait(lf_state **st, const int64_t *after, int n, double seconds, int spin_us) noexcept
     int lf_state_wait_stable(lf_state **st, const int64_t *after, const uint8_t *stable, int n, double seconds,
@@ -98,6 +101,7 @@ cdef extern from "lf/log.h" nogil:
         bint append_time, allow_gaps, read_only
         int32_t leader_epoch
         int64_t recovery_offset, start_offset, producer_expiration_ms
+        uint64_t held_table
         double lock_timeout_s
     ctypedef struct lf_recovery:
         bint ran

@@ -8,7 +8,7 @@ from logflume._native.core cimport lf_state
 cdef extern from "lf/txn_page.h" nogil:
     ctypedef struct lf_txn_page:
         uint64_t sequence
-        unsigned int unsettled
+        unsigned int unsettled, held
     bint lf_txn_stable_offsets(lf_txn_page *page, lf_state **states, int n, int64_t *out) noexcept
 
 

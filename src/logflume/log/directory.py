@@ -216,7 +216,7 @@ class LogDirectory:
 
         self._store.put(entry._replace(deleting=True))
         for number in range(entry.partitions):
-            directory = self._partition_path(entry.name, number)
+            directory = self.partition_path(entry.name, number)
             if os.path.isdir(directory):
                 self._opened(entry, number).mark_deleted()
             open_log = self._partitions.pop((entry.name, number), None)
@@ -249,7 +249,8 @@ class LogDirectory:
             with self._lock.changing():
                 remove_temporaries(self.path)
 
-    def _partition_path(self, topic: str, partition: int) -> str:
+    def partition_path(self, topic: str, partition: int) -> str:
+        """A partition's directory, be it there or not."""
         return os.path.join(self.path, layout.partition_directory_name(topic, partition))
 
     def _make_directories(self, entry: TopicEntry) -> None:
@@ -258,7 +259,7 @@ class LogDirectory:
         sync_directory(self.path)
 
     def _make_directory(self, entry: TopicEntry, number: int) -> None:
-        path = self._partition_path(entry.name, number)
+        path = self.partition_path(entry.name, number)
         try:
             os.makedirs(path, exist_ok=True)
         except OSError as error:
@@ -288,7 +289,7 @@ class LogDirectory:
                 raise UnknownTopicOrPartition(topic=topic, partition=number)
             if not self.read_only:
                 self._make_directory(entry, number)
-            elif not os.path.isdir(self._partition_path(topic, number)):
+            elif not os.path.isdir(self.partition_path(topic, number)):
                 raise UnknownTopicOrPartition(topic=topic, partition=number)
             opened = self._partitions.get((topic, number))
             if opened is not None and opened.gone:
@@ -300,7 +301,7 @@ class LogDirectory:
         """As partition(), of a topic that may be on its way out. The caller holds the mutex."""
         opened = self._partitions.get((entry.name, number))
         if opened is None or opened.closed:
-            path = self._partition_path(entry.name, number)
+            path = self.partition_path(entry.name, number)
             opened = Partition(
                 path,
                 entry.name,

@@ -16,6 +16,7 @@ __all__ = [
     "CLEAN_SHUTDOWN_FILE",
     "CLUSTER_METADATA_TOPIC",
     "DELETED_SUFFIX",
+    "HELD_FILE",
     "INDEX_SUFFIX",
     "LEADER_EPOCH_FILE",
     "LOCK_FILE",
@@ -62,6 +63,7 @@ PRODUCER_IDS_FILE = "logflume-producer-ids"
 PRODUCER_IDS_USED_FILE = "logflume-producer-ids-used"
 PRESENCE_FILE = "logflume-transactions.lock"
 TRANSACTIONS_PAGE_FILE = "logflume-transactions.state"
+HELD_FILE = "logflume-transactions.held"
 
 # In a partition's directory
 PARTITION_METADATA_FILE = "partition.metadata"

@@ -6,6 +6,7 @@ import os
 
 from logflume.log import layout
 from logflume.log.checkpoints import read_epochs, read_offsets
+from logflume.log.held_file import read_held_table
 from logflume.types import TopicPartition
 
 TYPE_CHECKING = False
@@ -66,4 +67,5 @@ def opening(directory: str, path: str, topic: str, number: int) -> dict[str, Any
         "start_offset": read_offsets(os.path.join(directory, layout.LOG_START_FILE)).get(where, -1),
         # Appended batches carry the last epoch there was: epochs may not go backwards.
         "leader_epoch": epochs[-1].epoch if epochs else 0,
+        "held_table": read_held_table(directory),
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from logflume._native.transactions import reserve
 from logflume.errors import (
     InvalidTransactionTimeout,
@@ -17,7 +19,7 @@ from .checkpoint import checkpoint, is_due
 from .entry import Entry, State
 from .redo import REDO_HEADER, PartitionRedo, encode_redo
 from .room import Room, wall_clock_ms
-from .settling import decide, is_owned, quieten, settle
+from .settling import decide, is_owned, quieten, settle, settle_one
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from logflume._native.partition import Partition
     from logflume.errors import LogflumeError
     from logflume.log.directory import LogDirectory
+    from logflume.types import OpenTransaction
 
     from .state_log import StateLog, Stored
 
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
     Part = tuple[str, Partition, int, int, list[tuple[int, bytes]] | None]
 
 __all__ = ["TransactionCoordinator"]
+
+_NAP_S = 0.001
 
 _logger = get_logger(__name__)
 
@@ -42,6 +47,9 @@ class TransactionCoordinator:
 
     An `Entry` that a method returns is what its producer goes on with.
     """
+
+    patience_s = 1.0
+    """How long the beginning of a transaction waits at most, so that others that overlap without end are seen."""
 
     def __init__(
         self, directory: LogDirectory, *, now_ms: Callable[[], int] = wall_clock_ms
@@ -128,15 +136,36 @@ class TransactionCoordinator:
 
     # ---- transactions
 
-    def begin(self, mine: Entry) -> Entry:
-        """A transaction is open. Raises ProducerFenced, TransactionTimedOut, TransactionAborted (of an earlier one)."""
-        with self.room.locked() as log:
-            current = self._own(log, mine)
-            if current.state.is_decided:
-                current = self.room.finish(log, current)
-            begun = current.begun(self.room.now_ms())
-            log.append(begun)
-            return begun
+    def begin(self, mine: Entry, *, wait: bool = True) -> Entry:
+        """A transaction is open. Raises ProducerFenced, TransactionTimedOut, TransactionAborted (of an earlier one).
+
+        Unless `wait` is false it waits for a moment, `patience_s` seconds at most, while transactions overlap in a
+        chain without end (`Holding.is_chain`).
+        """
+        deadline = time.monotonic() + (self.patience_s if wait else 0.0)
+        while True:
+            with self.room.locked() as log:
+                current = self._own(log, mine)
+                if current.state.is_decided:
+                    current = self.room.finish(log, current)
+                patient = time.monotonic() < deadline
+                if not (patient and self._in_chain(log)):
+                    begun = current.begun(self.room.now_ms())
+                    log.append(begun)
+                    return begun
+            time.sleep(_NAP_S)
+
+    def _in_chain(self, log: StateLog) -> bool:
+        """Whether one more transaction would keep what is held from ever being shown; the dead ones are ended."""
+        held = self.room.held
+        if not held.is_used(self.room.open()):
+            return False
+
+        def living(partition: Partition) -> list[OpenTransaction]:
+            found = partition.open_transactions()
+            return [one for one in found if not settle_one(self.room, log, partition, one)]
+
+        return held.is_chain(living, log.of_producer)
 
     def commit(self, mine: Entry, parts: Sequence[Part]) -> Entry:
         """Decide that it is committed, and show it to all readers at once. One sync, of the state log.

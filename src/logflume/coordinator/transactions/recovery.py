@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 
+from logflume._native.transactions import may_have_open
 from logflume.errors import TransactionInDoubt, UnknownTopicOrPartition
 from logflume.observe import get_logger
+from logflume.types import TopicPartition
 
 from .entry import State
 from .external import ask
 from .lost_batches import Part, put_back
 from .redo import REDO_HEADER, decode_redo
+from .settling import settle_one
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
     from .room import Room
     from .state_log import StateLog
 
-__all__ = ["replay"]
+__all__ = ["end_left_open", "replay"]
 
 _logger = get_logger(__name__)
 
@@ -48,6 +51,20 @@ def replay(room: Room, log: StateLog, starts: list[int]) -> None:
             log.append(entry.completed(room.now_ms()))
         elif entry.is_pledged:
             _ask(room, log, entry)
+
+
+def end_left_open(room: Room, log: StateLog) -> None:
+    """End what is open in any partition: nobody is alive who has it open.
+
+    What cannot be ended stays open: a mirror's, whose marker may come, or one whose database does not answer.
+    """
+    for topic, entry in room.directory.entries().items():
+        for number in range(0 if entry.deleting else entry.partitions):
+            if not may_have_open(room.directory.partition_path(topic, number)):
+                continue
+            for partition in room.known([TopicPartition(topic, number)]):
+                for found in partition.open_transactions():
+                    settle_one(room, log, partition, found)
 
 
 def _collect(

@@ -7,14 +7,15 @@ import os
 import threading
 import time
 
-from logflume._native.transactions import TransactionPage, complete
+from logflume._native.transactions import TransactionPage
 from logflume.config.names import TRANSACTIONS_TOPIC
 from logflume.errors import TopicExists, UnknownTopicOrPartition
 from logflume.log import layout
 from logflume.log.checkpoints import read_epochs
 from logflume.log.presence import Presence
 
-from .recovery import replay
+from .holding import Holding
+from .recovery import end_left_open, replay
 from .redo_point import RedoPoint
 from .state_log import StateLog
 
@@ -50,11 +51,15 @@ class Room:
         self.directory = directory
         self.now_ms = now_ms
         self.presence = Presence(directory.path)
+        self.held = Holding(directory.path, self.known, self._now)
         self._opening = threading.RLock()
         self._page: TransactionPage | None = None
         self._log: StateLog | None = None
         self._redo_points: list[RedoPoint] = []
         self.coordinator_epoch = 0
+
+    def _now(self) -> int:
+        return self.now_ms()  # which tests replace
 
     # ---- opening
 
@@ -86,6 +91,10 @@ class Room:
     def _recover(self) -> None:
         assert self._log is not None
         replay(self, self._log, [point.offset for point in self._redo_points])
+        # Which committed ones were hidden behind open ones is known no more after a power loss: so none stays open.
+        # Where only a Kafka was, its clients may come back for theirs.
+        if os.path.exists(os.path.join(self.directory.path, layout.PRESENCE_FILE)):
+            end_left_open(self, self._log)
 
     def _state_partitions(self) -> list[Partition]:
         directory = self.directory
@@ -118,6 +127,7 @@ class Room:
                 for entry in self._log.entries():
                     if entry.state.is_decided:
                         self.finish(self._log, entry)
+                self.let_go()
                 page.settled()
             yield self._log
         finally:
@@ -141,7 +151,7 @@ class Room:
         self, partitions: Iterable[Partition], producer_id: int, epoch: int, commit: bool
     ) -> list[int]:
         """End a transaction in all these partitions, at once for every reader. The mutex is held."""
-        return complete(
+        return self.held.end(
             self._page,  # none yet when the first opener recovers, alone
             sorted(partitions, key=lambda p: (p.topic, p.partition)),
             producer_id=producer_id,
@@ -149,6 +159,11 @@ class Room:
             coordinator_epoch=self.coordinator_epoch,
             commit=commit,
         )
+
+    def let_go(self) -> None:
+        """Show what need not be held any more, where that was not a transaction's end here. The mutex is held."""
+        if self.held.is_used(self._page):
+            self.mark((), 0, 0, commit=False)
 
     def known(self, places: Iterable[TopicPartition]) -> list[Partition]:
         """Those of these partitions that are still there."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .room import Room
     from .state_log import StateLog
 
-__all__ = ["decide", "is_owned", "quieten", "settle"]
+__all__ = ["decide", "is_owned", "quieten", "settle", "settle_one"]
 
 _logger = get_logger(__name__)
 
@@ -36,13 +36,18 @@ def settle(room: Room, partitions: Iterable[Partition]) -> int:
         return 0
     ended = 0
     with room.locked() as log:
+        if room.held.is_used(room.open()):
+            # What is waited for may lie in other partitions.
+            undecided = list({*undecided, *room.known(room.held.places())})
         for partition in undecided:
             for found in partition.open_transactions():
-                ended += _settle_one(room, log, partition, found)
+                ended += settle_one(room, log, partition, found)
+        room.let_go()
     return ended
 
 
-def _settle_one(room: Room, log: StateLog, partition: Partition, found: OpenTransaction) -> int:
+def settle_one(room: Room, log: StateLog, partition: Partition, found: OpenTransaction) -> int:
+    """End one that is undecided in a partition, if it can be; 1 when it was. The mutex is held."""
     now = room.now_ms()
     entry = log.of_producer(found.producer_id)
     if entry is None:

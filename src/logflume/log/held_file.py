@@ -1,0 +1,55 @@
+"""`logflume-transactions.held`: the table of committed transactions that readers do not see yet, as a file.
+
+Its first line names the boot of the machine that it belongs to and the table's number; the rest is the coordinator's.
+It is not synced: after a power loss it counts for nothing, for then nothing is held (decision 025).
+"""
+
+from __future__ import annotations
+
+import os
+
+from logflume.log import layout
+from logflume.log.small_file import read_small, write_atomic
+
+__all__ = ["boot_id", "read_held", "read_held_table", "write_held"]
+
+_BOOT_FILE = "/proc/sys/kernel/random/boot_id"
+_LINE_MAX = 128
+
+
+def boot_id() -> str:
+    """The kernel's name for the time since the machine was started; empty where it has none."""
+    try:
+        with open(_BOOT_FILE, encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def read_held_table(directory: str) -> int:
+    """The number of the table that holds in a directory now; 0 when there is none."""
+    try:
+        with open(os.path.join(directory, layout.HELD_FILE), "rb", buffering=0) as file:
+            return _number(file.read(_LINE_MAX))
+    except FileNotFoundError:
+        return 0
+
+
+def read_held(directory: str) -> tuple[int, bytes]:
+    """(number, what `write_held` was given); (0, b"") when there is none, or one of before the last boot."""
+    data = read_small(os.path.join(directory, layout.HELD_FILE)) or b""
+    number = _number(data[:_LINE_MAX])
+    return (number, data.partition(b"\n")[2]) if number else (0, b"")
+
+
+def write_held(directory: str, number: int, data: bytes) -> None:
+    """Replace the table. Safe from kill -9. Raises DiskFull, StorageError."""
+    line = f"{boot_id()} {number}\n".encode()
+    write_atomic(os.path.join(directory, layout.HELD_FILE), line + data, sync=False)
+
+
+def _number(data: bytes) -> int:
+    boot, _, rest = data.partition(b" ")
+    number, end, _ = rest.partition(b"\n")
+    here = boot_id().encode()
+    return int(number) if here and boot == here and end and number.isdigit() else 0
