@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import aiokafka
@@ -67,7 +69,7 @@ def librdkafka(broker: ThreadedBroker, protocol: str, **config: object) -> Consu
     return Consumer(plain | {name.replace("_", "."): value for name, value in config.items()})
 
 
-def until(done: Callable[[], bool], *consumers: Consumer, seconds: float = 20.0) -> list[bytes]:
+def until(done: Callable[[], bool], *consumers: Consumer, seconds: float = 60.0) -> list[bytes]:
     """Poll until it is so; the values that came."""
     values = []
     deadline = time.monotonic() + seconds
@@ -165,7 +167,7 @@ def test_members_go_on_with_a_broker_that_starts_again(log: logflume.Log, protoc
     assert committed(log)[1] == 1
 
 
-def until_value(consumer: Consumer, seconds: float = 20.0) -> bytes:
+def until_value(consumer: Consumer, seconds: float = 60.0) -> bytes:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         message = consumer.poll(0.1)
@@ -184,24 +186,29 @@ def test_a_pattern_finds_topics_that_come_later(broker: ThreadedBroker, log: log
 
 
 def test_kafka_python_shares_and_commits(broker: ThreadedBroker, log: logflume.Log) -> None:
-    options = {
-        "bootstrap_servers": broker.bootstrap,
-        "group_id": "g",
-        "enable_auto_commit": False,
-        "heartbeat_interval_ms": 100,
-        "session_timeout_ms": 6000,
-    }
-    one, two = kafka.KafkaConsumer("t", **options), kafka.KafkaConsumer("t", **options)
+    """A thread for each consumer and long polls: kafka-python 3.0 forgets a join that the end of a short poll cuts off,
+    and never comes back to its group (a real Kafka sees the same)."""
     seen: set[bytes] = set()
-    deadline = time.monotonic() + 20
-    while len(seen) < RECORDS or len(one.assignment()) != 2 or len(two.assignment()) != 2:
-        assert time.monotonic() < deadline
-        for consumer in (one, two):
-            for records in consumer.poll(timeout_ms=50).values():
-                seen.update(record.value for record in records)
-            consumer.commit()
-    one.close()
-    two.close()
+    shared: set[int] = set()  # who has had half of the partitions
+
+    def consume(number: int) -> None:
+        options = {"group_id": "g", "enable_auto_commit": False, "heartbeat_interval_ms": 100}
+        with contextlib.closing(
+            kafka.KafkaConsumer("t", bootstrap_servers=broker.bootstrap, **options)
+        ) as consumer:
+            deadline = time.monotonic() + 60
+            while len(seen) < RECORDS or len(shared) < 2:
+                assert time.monotonic() < deadline, (number, len(seen), consumer.assignment())
+                for records in consumer.poll(timeout_ms=1000).values():
+                    seen.update(record.value for record in records)
+                with contextlib.suppress(kafka.errors.RebalanceInProgressError):
+                    consumer.commit()
+                if len(consumer.assignment()) == PARTITIONS // 2:
+                    shared.add(number)
+
+    with ThreadPoolExecutor(2) as threads:
+        for running in [threads.submit(consume, number) for number in range(2)]:
+            running.result()
     assert committed(log) == dict.fromkeys(range(PARTITIONS), RECORDS // PARTITIONS)
 
 
@@ -221,7 +228,7 @@ def test_aiokafka_shares_and_commits(broker: ThreadedBroker, log: logflume.Log) 
         finally:
             await consumer.stop()
 
-    assert len(asyncio.run(asyncio.wait_for(main(), 20))) == RECORDS
+    assert len(asyncio.run(asyncio.wait_for(main(), 60))) == RECORDS
     assert committed(log) == dict.fromkeys(range(PARTITIONS), RECORDS // PARTITIONS)
 
 
