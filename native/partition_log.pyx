@@ -259,14 +259,18 @@ cdef class PartitionLog:
     # ---- writing
 
     cdef int write_batches(self, uint8_t *batches, size_t length, bint prepare, lf_append_info *info) except -1:
+        return self.write_within(batches, length, prepare, self.config.lock_timeout_s, info)
+
+    cdef int write_within(self, uint8_t *batches, size_t length, bint prepare, double wait_s, lf_append_info *info) except -1:
+        """Raises LockTimeout when the writer lock is not free in time; with 0 also when the producers are not known yet."""
         cdef lf_error e
         cdef int rc
         cdef lf_log *log = self.enter()
         # With the GIL held, while the writer lock is free: see GIL_BYTES.
         rc = lf_log_append(log, batches, length, prepare, 0, info, &e) if <int64_t>length < GIL_BYTES else LF_E_TIMEOUT
-        if rc == LF_E_TIMEOUT:
+        if rc == LF_E_TIMEOUT and (wait_s > 0 or <int64_t>length >= GIL_BYTES):
             with nogil:
-                rc = lf_log_append(log, batches, length, prepare, self.config.lock_timeout_s, info, &e)
+                rc = lf_log_append(log, batches, length, prepare, wait_s, info, &e)
         self.leave()
         return self.raise_error(&e) if rc else 0
 
@@ -322,16 +326,18 @@ cdef class PartitionLog:
         return offset
 
     def append_many(self, values, keys=None, timestamps=None, headers=None, *, int64_t batch_bytes=65536,
-                    bint followed=False):
+                    bint followed=False, lock_timeout_s=None):
         """Append records in whole batches; returns the offset of the first (their offsets are consecutive
         unless other writers append meanwhile). Published and safe from kill -9 when it returns.
 
         `values`, `keys`: sequences of bytes-like or None, numpy arrays, or anything with the Arrow C data
         interface; `timestamps`: ints in ms or None; `headers`: a list of (str, bytes) pairs, or None, a record;
-        `followed`: a sync comes next, and more such calls, so that zeroes written ahead pay.
+        `followed`: a sync comes next, and more such calls, so that zeroes written ahead pay;
+        `lock_timeout_s`: how long a batch may wait for the writer lock, else LockTimeout; by default the directory's.
         """
         cdef int64_t first = -1
-        self._append_staged(values, keys, timestamps, headers, batch_bytes, self.codec, self.level, &first, followed)
+        cdef double wait_s = self.config.lock_timeout_s if lock_timeout_s is None else lock_timeout_s
+        self._append_staged(values, keys, timestamps, headers, batch_bytes, self.codec, self.level, wait_s, &first, followed)
         return first
 
     cdef Stage take_stage(self, int64_t batch_bytes):
@@ -351,7 +357,7 @@ cdef class PartitionLog:
         self.spare = stage
 
     cdef int64_t _append_staged(self, object values, object keys, object timestamps, object headers, int64_t batch_bytes,
-                                int codec, int level, int64_t *first, bint followed=False) except? -2:
+                                int codec, int level, double wait_s, int64_t *first, bint followed=False) except? -2:
         cdef int64_t at = 0, now = lf_now_ms()
         cdef AppendInput given = AppendInput(values, keys, timestamps, headers)
         cdef lf_append_info info
@@ -370,7 +376,7 @@ cdef class PartitionLog:
                 else:
                     at = stage.fill_objects(given.values, given.keys, given.timestamps, given.headers, now, at, given.length)
                 stage.finish()
-                self.write_batches(stage.b.buf, stage.b.start, followed, &info)
+                self.write_within(stage.b.buf, stage.b.start, followed, wait_s, &info)
                 stage.reset()
                 if first[0] < 0:
                     first[0] = info.base_offset

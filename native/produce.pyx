@@ -18,7 +18,7 @@ from logflume._native.wire cimport *
 
 from logflume._native.frames import FrameFault
 
-__all__ = ["Admission", "ProduceRequest"]
+__all__ = ["BUSY", "Admission", "ProduceRequest"]
 
 cdef extern from "lf/batch_layout.h" nogil:
     enum:
@@ -58,7 +58,11 @@ cdef class _Room:
         lf_admit_room_free(&self.room)
 
 
-cdef _Room room = _Room.__new__(_Room)
+# Rooms that nobody works in: one is taken for an append, during which the GIL may be let go of.
+cdef list rooms = []
+
+BUSY = -2
+"""What `append` answers instead of waiting."""
 
 
 @cython.final
@@ -172,11 +176,20 @@ cdef class ProduceRequest:
         if message is not None:
             self.messages[i] = message
 
-    def append(self, Py_ssize_t i, PartitionLog log, Admission admission):
+    def append(self, Py_ssize_t i, PartitionLog log, Admission admission, *, double wait_s):
         """Check a partition's batch and append it; an error is kept for the response.
 
+        `wait_s`: how long to wait for the partition's writer lock. With 0 the answer is BUSY, and nothing is done,
+        when the lock is not free, or when the partition's producers would have to be looked for in its log first.
         Returns the offset behind its last record, which `acks=all` has to wait for; -1 after an error.
         """
+        cdef _Room mine = <_Room>rooms.pop() if rooms else _Room.__new__(_Room)
+        try:
+            return self._append(i, log, admission, wait_s, mine)
+        finally:
+            rooms.append(mine)
+
+    cdef object _append(self, Py_ssize_t i, PartitionLog log, Admission admission, double wait_s, _Room mine):
         cdef ProducePart *part = self._at(i)
         cdef lf_append_info info
         cdef lf_refusal refusal
@@ -186,14 +199,19 @@ cdef class ProduceRequest:
         if part.size <= 0:
             self.refuse(i, errors.InvalidRecord.code, "no batch")
             return -1
-        rc = lf_admit(&room.room, &admission.rules, part.records, part.size, lf_now_ms(), &batch, &n, &refusal)
+        rc = lf_admit(&mine.room, &admission.rules, part.records, part.size, lf_now_ms(), &batch, &n, &refusal)
         if rc != LF_OK:
             if refusal.code == 0:
                 raise MemoryError
             self.refuse(i, refusal.code, _why(&refusal, admission))
             return -1
         try:
-            log.write_batches(batch, n, False, &info)
+            log.write_within(batch, n, False, wait_s, &info)
+        except errors.LockTimeout as error:
+            if wait_s <= 0:
+                return BUSY
+            self.refuse(i, error.code, str(error))
+            return -1
         except errors.LogflumeError as error:
             self.refuse(i, error.code, str(error))
             return -1

@@ -31,8 +31,9 @@ cdef class PartitionLog:
     cdef int run(self, int (*step)(lf_log *, lf_error *) noexcept nogil) except -1     # without the GIL
     # Whole finished batches; returns with them published. GIL held on entry, released inside.
     cdef int write_batches(self, uint8_t *batches, size_t length, bint prepare, lf_append_info *info) except -1
+    cdef int write_within(self, uint8_t *batches, size_t length, bint prepare, double wait_s, lf_append_info *info) except -1
     cdef int sync_to(self, int64_t offset) except -1
     cdef Stage take_stage(self, int64_t batch_bytes)
     cdef void give_stage(self, Stage stage) noexcept
     cdef int64_t _append_staged(self, object values, object keys, object timestamps, object headers, int64_t batch_bytes,
-                                int codec, int level, int64_t *first, bint followed=*) except? -2
+                                int codec, int level, double wait_s, int64_t *first, bint followed=*) except? -2

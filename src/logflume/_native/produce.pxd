@@ -4,6 +4,7 @@ from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t
 
 from logflume._native.core cimport lf_admit_room, lf_admit_rules
 from logflume._native.frames cimport Frame
+from logflume._native.partition_log cimport PartitionLog
 from logflume._native.wire cimport lf_wire, lf_wire_out
 
 
@@ -41,6 +42,7 @@ cdef class ProduceRequest:
     cdef int32_t n_topics, n_parts
     cdef dict messages
 
+    cdef object _append(self, Py_ssize_t i, PartitionLog log, Admission admission, double wait_s, _Room mine)
     cdef int _parse(self, lf_wire *w) except -1
     cdef void _topic(self, lf_wire *w, ProduceTopic *t) noexcept
     cdef void _part(self, lf_wire *w, ProducePart *part) noexcept

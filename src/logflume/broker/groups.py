@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 __all__ = ["GroupService"]
 
 _log = get_logger(__name__)
+# Groups are written from the event loop. Who holds such a lock for longer is stopped, and all clients would wait.
+_LOCK_TIMEOUT_S = 0.02
 
 
 class _Catalog:
@@ -84,7 +86,7 @@ class GroupService:
         self.coordinator = GroupCoordinator(
             store_of=self._store,
             load=self._load_group,
-            claims=GroupClaims(self._path, broker.clock.monotonic),
+            claims=GroupClaims(self._path, broker.clock.monotonic, lock_timeout_s=_LOCK_TIMEOUT_S),
             catalog=_Catalog(broker.topics),
             now_ms=self._now_ms,
             wall_ms=broker.clock.ms,
@@ -201,7 +203,7 @@ class GroupService:
     async def ready_all(self) -> list[str]:
         """Have all groups in memory; the names of those that committed."""
         try:
-            count = self._directory.topic(OFFSETS_TOPIC).partitions
+            count = self._broker.topics.get(OFFSETS_TOPIC).partitions
         except UnknownTopicOrPartition:
             return []  # nobody was ever in a group here
         self._count = count
@@ -229,7 +231,11 @@ class GroupService:
         self, number: int
     ) -> tuple[OffsetStore, dict[str, ClassicGroup | ConsumerGroup]]:
         loader = GroupLoader()
-        store = OffsetStore(self._directory.partition(OFFSETS_TOPIC, number), on_other=loader.take)
+        store = OffsetStore(
+            self._directory.partition(OFFSETS_TOPIC, number),
+            on_other=loader.take,
+            lock_timeout_s=_LOCK_TIMEOUT_S,
+        )
         store.refresh()
         store.on_other = None  # from here on only this broker writes of its groups
         return store, loader.groups()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from logflume._native.produce import Admission
 from logflume.errors import LogflumeError, UnknownTopicOrPartition
 from logflume.log.partition_settings import codec_of
@@ -47,6 +49,7 @@ class Partitions:
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self._served: dict[tuple[str, int], Served] = {}
+        self._opening: dict[tuple[str, int], asyncio.Future[Partition]] = {}
         self._admissions: dict[str, tuple[TopicConfig, Admission]] = {}
 
     def name_of(self, topic: str | bytes) -> str | None:
@@ -76,13 +79,24 @@ class Partitions:
         entry = broker.topics.find(name)
         if entry is None or not 0 <= number < entry.partitions:
             raise UnknownTopicOrPartition(topic=name, partition=number)
-        log = await broker.loop.run_in_executor(
-            broker.threads, broker.directory.partition, name, number
-        )
+        log = await self._opened(name, number)
         epoch = broker.topics.leader_epochs(entry)[number]
         served = Served(log, entry.config, self._admission(entry), epoch)
         self._served[name, number] = served
         return served
+
+    async def _opened(self, name: str, number: int) -> Partition:
+        """One thread opens it, however many ask: opening waits for a process that is closing it."""
+        key = name, number
+        job = self._opening.get(key)
+        if job is None:
+            broker = self._broker
+            job = self._opening[key] = broker.loop.run_in_executor(
+                broker.threads, broker.directory.partition, name, number
+            )
+            job.add_done_callback(lambda _: self._opening.pop(key, None))
+        # Who goes away meanwhile does not end it for the others.
+        return await asyncio.shield(job)
 
     async def find(self, topic: str | bytes, number: int) -> Served | int:
         """The open partition, or Kafka's error code for why there is none."""

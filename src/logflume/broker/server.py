@@ -10,6 +10,7 @@ from logflume.broker.clock import SystemClock
 from logflume.broker.dispatch import table
 from logflume.broker.doors import PlainDoor, TlsDoor
 from logflume.broker.faults import Faults
+from logflume.broker.late_appends import LateAppends
 from logflume.broker.listener import check_exposure, parse_listeners
 from logflume.broker.messages import preload
 from logflume.broker.news import News
@@ -71,9 +72,10 @@ class Broker:
         self.clock = clock or SystemClock()
         self.handlers = table()
         self.faults = Faults()
-        self.topics = Topics(directory)
+        self.topics = Topics(directory.path, self._refresh)
         self.partitions = Partitions(self)
         self.syncs = Syncs(self)
+        self.late_appends = LateAppends(self)
         self.news = News(self)
         self.sessions = Sessions(self)
         self.upkeep = Upkeep(self)
@@ -123,6 +125,10 @@ class Broker:
     def report(self, error: Exception, **fields: object) -> None:
         """Log what went wrong on our side of a request that was answered with an error."""
         _log.error("request_failed", error=error, **fields)
+
+    def _refresh(self) -> None:
+        """Somebody changed a topic: open partitions take over its settings."""
+        self.loop.run_in_executor(self.threads, self.directory.refresh)
 
     # ---- connections
 
@@ -219,6 +225,8 @@ class Broker:
             if stop is not None:
                 await stop()
         self._services.clear()
+        await self.late_appends.stop()
+        await self.syncs.stop()
         await self.news.stop()
         await self.loop.run_in_executor(None, self.threads.shutdown)
         _log.info("stopped", address=self.bootstrap)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
     from logflume.broker.server import Broker
 
 __all__ = ["Syncs"]
+
+_THREADS = 4
 
 
 class _Queue:
@@ -23,11 +26,12 @@ class _Queue:
 
 
 class Syncs:
-    """Belongs to the broker's event loop; the syncs run in its threads."""
+    """Belongs to the broker's event loop; the syncs run in threads that do nothing else."""
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
         self._queues: dict[PartitionLog, _Queue] = {}
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="logflume-broker-sync")
 
     def wait(self, log: PartitionLog, offset: int) -> asyncio.Future[None]:
         """A future that is done when everything below `offset` is on disk, or fails with SyncFailed."""
@@ -47,7 +51,7 @@ class Syncs:
         queue.running = True
         served, queue.waiting = queue.waiting, []
         upto = max(offset for offset, _ in served)
-        job = self._broker.loop.run_in_executor(self._broker.threads, log.sync, upto)
+        job = self._broker.loop.run_in_executor(self._threads, log.sync, upto)
         job.add_done_callback(lambda done: self._done(log, queue, served, done))
 
     def _done(
@@ -70,3 +74,7 @@ class Syncs:
             self._start(log, queue)
         else:
             del self._queues[log]
+
+    async def stop(self) -> None:
+        """Wait for those under way."""
+        await self._broker.loop.run_in_executor(None, self._threads.shutdown)

@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 from time import monotonic
 
-from logflume.errors import LogflumeError
+from logflume.errors import LogflumeError, UnknownTopicOrPartition
 from logflume.log import layout
 from logflume.log.checkpoints import read_epochs
 from logflume.log.ids import NO_ID, decode_id
 from logflume.log.properties import read_topic_id
+from logflume.log.topic_store import TopicStore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
-    from logflume.log.directory import LogDirectory
     from logflume.log.topic_store import TopicEntry
 
 __all__ = ["NO_ID_BYTES", "Topics"]
@@ -25,13 +25,16 @@ _RECENT_S = 0.05
 
 
 class Topics:
-    """Names and ids of the directory's topics, read again when somebody changed them.
+    """Names and ids of the topics in the directory at `path`, read again when somebody changed them.
 
-    Belongs to the broker's event loop.
+    Belongs to the broker's event loop, and takes no lock: a thread that makes or deletes a topic, or opens a
+    partition, may hold the directory's for long. `on_change()` is called when somebody changed a topic.
     """
 
-    def __init__(self, directory: LogDirectory) -> None:
-        self._directory = directory
+    def __init__(self, path: str, on_change: Callable[[], object]) -> None:
+        self._path = path
+        self._store = TopicStore(path)
+        self._on_change = on_change
         self._seen: Mapping[str, TopicEntry] | None = None
         self._looked = 0.0
         self._ids: dict[str, str] = {}
@@ -40,8 +43,10 @@ class Topics:
 
     def entries(self) -> Mapping[str, TopicEntry]:
         """All topics by name, those that are being deleted too."""
-        entries = self._directory.entries()
+        entries = self._store.topics()
         if entries is not self._seen:
+            if self._seen is not None:
+                self._on_change()
             self._ids = {name: self._id_of(entry) for name, entry in entries.items()}
             self._names = {
                 decode_id(text): name
@@ -56,6 +61,13 @@ class Topics:
         """The topic, or None."""
         entry = self.entries().get(name)
         return None if entry is None or entry.deleting else entry
+
+    def get(self, name: str) -> TopicEntry:
+        """As `find`; raises UnknownTopicOrPartition."""
+        entry = self.find(name)
+        if entry is None:
+            raise UnknownTopicOrPartition(topic=name)
+        return entry
 
     def recent(self, name: str) -> TopicEntry | None:
         """As `find`, with a look at the directory twenty times a second at most: for the hot path."""
@@ -92,7 +104,7 @@ class Topics:
 
     def _last_epoch(self, entry: TopicEntry, number: int) -> int:
         directory = layout.partition_directory_name(entry.name, number)
-        path = os.path.join(self._directory.path, directory, layout.LEADER_EPOCH_FILE)
+        path = os.path.join(self._path, directory, layout.LEADER_EPOCH_FILE)
         epochs = read_epochs(path)
         return epochs[-1].epoch if epochs else 0
 
@@ -101,7 +113,7 @@ class Topics:
             return entry.topic_id
         # Found on disk only: a Kafka wrote it, and the id beside each partition.
         directory = layout.partition_directory_name(entry.name, 0)
-        path = os.path.join(self._directory.path, directory, layout.PARTITION_METADATA_FILE)
+        path = os.path.join(self._path, directory, layout.PARTITION_METADATA_FILE)
         try:
             return read_topic_id(path) or NO_ID
         except LogflumeError:

@@ -28,11 +28,19 @@ _logger = get_logger(__name__)
 class GroupClaims:
     """The groups that this broker's clients are members of. Not thread-safe.
 
-    `path_of(group)` is the group's file; `clock` the one of embedded members (time.monotonic, seconds).
+    `path_of(group)` is the group's file; `clock` the one of embedded members (time.monotonic, seconds);
+    `lock_timeout_s`: how long to wait for a file that an embedded member is changing.
     """
 
-    def __init__(self, path_of: Callable[[str], str], clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        path_of: Callable[[str], str],
+        clock: Callable[[], float],
+        *,
+        lock_timeout_s: float = 10.0,
+    ) -> None:
         self._path_of = path_of
+        self._lock_timeout_s = lock_timeout_s
         self._clock = clock
         self._held: dict[str, GroupFile] = {}
 
@@ -46,7 +54,7 @@ class GroupClaims:
         broker has it; and LockTimeout, DiskFull ... when its file cannot be had.
         """
         while group not in self._held:
-            file = GroupFile(self._path_of(group), create=True)
+            file = GroupFile(self._path_of(group), create=True, lock_timeout_s=self._lock_timeout_s)
             try:
                 if self._take(file, group):
                     self._held[group] = file
@@ -71,7 +79,9 @@ class GroupClaims:
         if group in self._held:
             return False
         try:
-            file = GroupFile(self._path_of(group), read_only=True)
+            file = GroupFile(
+                self._path_of(group), read_only=True, lock_timeout_s=self._lock_timeout_s
+            )
         except FileNotFoundError:
             return False
         try:

@@ -8,7 +8,7 @@ from typing import Protocol
 from uuid import UUID
 
 from logflume.config.names import check_group
-from logflume.errors import InvalidRecord, OffsetOutOfRange, RecordTooLarge
+from logflume.errors import InvalidRecord, LockTimeout, OffsetOutOfRange, RecordTooLarge
 from logflume.observe import get_logger
 from logflume.types import OffsetAndMetadata, TopicPartition
 
@@ -57,6 +57,7 @@ class OffsetsLog(Protocol):
         keys: Sequence[bytes | None] | None = None,
         *,
         batch_bytes: int = ...,
+        lock_timeout_s: float | None = ...,
     ) -> int: ...
     def sync(self, offset: int | None = None) -> None: ...
     def reader(self, offset: int | None = None) -> _Reader: ...
@@ -74,6 +75,8 @@ class OffsetStore:
     them, and one for an earlier topic of the same name, deleted since, is not taken for one of this.
     Commits of transactions count from their transaction's end on, when it was committed.
     `on_other(key, value)` is told of all other records that are read: a broker's groups.
+    `lock_timeout_s`: how long writing may wait for the partition's lock, once; while its holder does not let go of it,
+    further writes raise LockTimeout at once. By default as long as the directory says, each time.
     """
 
     def __init__(
@@ -82,8 +85,11 @@ class OffsetStore:
         *,
         topic_id: Callable[[str], UUID | None] | None = None,
         on_other: Callable[[bytes, bytes | None], None] | None = None,
+        lock_timeout_s: float | None = None,
     ) -> None:
         self._log = log
+        self._lock_timeout_s = lock_timeout_s
+        self._stuck = False
         self.on_other = on_other
         self._topic_id = topic_id
         self._reader: _Reader | None = None
@@ -275,6 +281,14 @@ class OffsetStore:
     ) -> None:
         if not keys:
             return
-        first = self._log.append_many(values, keys, batch_bytes=BATCH_BYTES)
+        wait_s = 0.0 if self._stuck else self._lock_timeout_s
+        try:
+            first = self._log.append_many(
+                values, keys, batch_bytes=BATCH_BYTES, lock_timeout_s=wait_s
+            )
+        except LockTimeout:
+            self._stuck = self._lock_timeout_s is not None
+            raise
+        self._stuck = False
         if durable:
             self._log.sync(first + len(keys))

@@ -31,6 +31,6 @@ async def alter_configs(call: Call, request: Any) -> Answer:
 
 def _resets(call: Call, topic: str) -> dict[str, object]:
     try:
-        return dict.fromkeys(call.directory.topic(topic).config.explicit())
+        return dict.fromkeys(call.broker.topics.get(topic).config.explicit())
     except UnknownTopicOrPartition:
         return {}  # told by the change itself

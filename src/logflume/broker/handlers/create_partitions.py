@@ -34,7 +34,7 @@ async def create_partitions(call: Call, request: Any) -> Answer:
 
 async def _grow(call: Call, topic: Any, *, validate_only: bool) -> None:
     if topic.assignments is not None:
-        more = topic.count - call.directory.topic(topic.name).partitions
+        more = topic.count - call.broker.topics.get(topic.name).partitions
         if len(topic.assignments) != more:
             raise InvalidReplicaAssignment(
                 reason=f"{len(topic.assignments)} assignments for {more} new partitions"

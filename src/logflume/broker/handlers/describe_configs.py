@@ -53,7 +53,7 @@ def describe_configs(call: Call, request: Any) -> Answer:
 def _describe(call: Call, resource: Any) -> list[dict[str, Any]]:
     names = resource.configuration_keys
     if resource.resource_type == TOPIC:
-        return topic_config(call.directory.topic(resource.resource_name).config, names)
+        return topic_config(call.broker.topics.get(resource.resource_name).config, names)
     if resource.resource_type == BROKER:
         check_broker(call.broker, resource.resource_name)
         return broker_config(call.broker, names)

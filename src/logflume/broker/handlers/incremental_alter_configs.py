@@ -68,7 +68,7 @@ def _value(call: Call, resource: Any, item: Any) -> object:
         raise InvalidRequest(reason=f"{item.name}: unknown operation {item.config_operation}")
     if resource.resource_type != TOPIC:
         return item.value  # refused as a whole
-    config = call.directory.topic(resource.resource_name).config
+    config = call.broker.topics.get(resource.resource_name).config
     known = config.get(item.name)
     if not isinstance(type(config).names[item.name].kind, Choices):
         raise InvalidConfig(
