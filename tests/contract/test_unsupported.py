@@ -1,31 +1,11 @@
-"""What a cluster does not have says so, and what to use instead."""
+"""Addresses that cannot be; what a cluster does not have is in test_complete."""
 
 from __future__ import annotations
-
-import sqlite3
 
 import pytest
 
 import logflume
 from logflume import errors
-
-
-@pytest.mark.peers
-def test_what_needs_files_is_one_error(kafka, name):
-    with logflume.open(kafka) as log:
-        log.create_topic(name)
-        for call in (
-            lambda: log.directory,
-            lambda: log.table(name),
-            lambda: log[name].scan(),
-            log.maintenance,
-            log.compact,
-            lambda: log.transaction(sqlite=sqlite3.connect(":memory:")),
-            lambda: log.partition(name, 0).segments(),
-        ):
-            with pytest.raises(errors.UnsupportedByEngine) as caught:
-                call()
-            assert caught.value.instead
 
 
 def test_addresses_that_cannot_be():

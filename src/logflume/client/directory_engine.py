@@ -32,11 +32,13 @@ if TYPE_CHECKING:
 __all__ = ["DirectoryEngine", "coordinator_of", "directory_of", "transactions_of"]
 
 
-def directory_of(engine: Engine, what: str) -> LogDirectory:
+def directory_of(
+    engine: Engine, what: str, instead: str = "a directory, or a consumer"
+) -> LogDirectory:
     """The directory that a log stands on. Raises UnsupportedByEngine for `what`, on a cluster."""
     if isinstance(engine, LogDirectory):
         return engine
-    raise UnsupportedByEngine(what=what, instead="a directory, or a consumer")
+    raise UnsupportedByEngine(what=what, instead=instead)
 
 
 def transactions_of(engine: Engine) -> Transactions:

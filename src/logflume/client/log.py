@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Log", "open_log"]
 
+_BROKERS = "the topic's settings: the brokers apply them"
+_MIRRORED = "a directory into which logflume.bridge.mirror copies the topic"
+
 _live: weakref.WeakSet[Log] = weakref.WeakSet()
 
 
@@ -92,9 +95,7 @@ class Log:
     @property
     def directory(self) -> LogDirectory:
         """The directory, for tools. Raises UnsupportedByEngine on a cluster."""
-        from logflume.client.directory_engine import directory_of
-
-        return directory_of(self._engine, "what needs a log's files")
+        return self._need_directory("what needs a log's files", "a directory, or a consumer")
 
     def topics(self, *, internal: bool = False) -> list[str]:
         """Names, sorted; internal topics only with `internal=True`."""
@@ -197,11 +198,13 @@ class Log:
         when the connection is in a transaction, InvalidConfig for a database without a file or with
         `PRAGMA synchronous` below FULL, and at the end of the block what SQLite's commit and Transaction.commit raise.
         """
-        from logflume.client.directory_engine import directory_of
         from logflume.client.outbox import Outbox, OutboxTransaction
 
         self._check_open()
-        directory_of(self._engine, "a transaction together with SQLite")
+        self._need_directory(
+            "a transaction together with SQLite",
+            "a directory as the outbox, and logflume.bridge.mirror into the cluster",
+        )
         with self._mutex:
             if self._outbox is None:
                 self._outbox = Outbox(self)
@@ -219,6 +222,7 @@ class Log:
         from logflume.client.table import Table
 
         self._check_open()
+        self._need_directory("table()", _MIRRORED)
         made: Table[Any, Any] = Table(self, topic, **options)
         self._tables.add(made.core)
         return made
@@ -231,6 +235,7 @@ class Log:
         from logflume.client.table import Changelog
 
         self._check_open()
+        self._need_directory("changelog()", _MIRRORED)
         made: Changelog[Any, Any] = Changelog(self, topic, partition, **options)
         self._tables.add(made.core)
         return made
@@ -265,7 +270,7 @@ class Log:
         import time
 
         now = time.time_ns() // 1_000_000 if now_ms is None else now_ms
-        directory = self.directory
+        directory = self._need_directory("maintenance()", _BROKERS)
         if TRANSACTIONS_TOPIC in directory.topics(internal=True):
             # What nobody will commit any more is in the way of both.
             self.transactions.settle()
@@ -288,10 +293,11 @@ class Log:
         """
         import time
 
+        directory = self._need_directory("compact()", _BROKERS)
         for name in topics:
             self._engine.topic(name)
         now = time.time_ns() // 1_000_000 if now_ms is None else now_ms
-        return self.directory.compact(now, topics=topics or None, force=force)
+        return directory.compact(now, topics=topics or None, force=force)
 
     def start_maintenance(self, interval_s: float) -> Upkeep:
         """Call `maintenance()` every `interval_s` seconds in a thread of this process, until the log is closed.
@@ -301,6 +307,7 @@ class Log:
         from logflume.client.upkeep import Upkeep
 
         self._check_open()
+        self._need_directory("start_maintenance()", _BROKERS)
         if self._upkeep is not None:
             self._upkeep.stop()
         self._upkeep = Upkeep(self, interval_s)
@@ -309,6 +316,11 @@ class Log:
     def recovery(self) -> list[PartitionReport]:
         """What opening each partition opened so far found and did."""
         return self._engine.partition_reports()
+
+    def _need_directory(self, what: str, instead: str) -> LogDirectory:
+        from logflume.client.directory_engine import directory_of
+
+        return directory_of(self._engine, what, instead)
 
     # ---- life
 

@@ -66,7 +66,9 @@ class Topic:
         from logflume.client.scan import Scan
 
         return Scan(
-            directory_of(self._engine, "scan()"),
+            directory_of(
+                self._engine, "scan()", "poll_batch(), or a directory that mirrors the topic"
+            ),
             self.name,
             columns=columns,
             partitions=partitions,

@@ -77,7 +77,7 @@ class Cluster:
         self._library.check(self._address.options)
         self._mutex = threading.Lock()
         self._admin: Admin | None = None
-        self._readers: Readers | None = None
+        self._readers: dict[str, Readers] = {}
         self._appender: ClusterProducerCore | None = None
         self._partitions: dict[tuple[str, int], ClusterPartition] = {}
         self._closed = False
@@ -121,13 +121,21 @@ class Cluster:
     @property
     def readers(self) -> Readers:
         """Connections for reading without a consumer."""
+        return self._readers_of("read_uncommitted")
+
+    @property
+    def committed_readers(self) -> Readers:
+        """As readers, which see decided transactions only."""
+        return self._readers_of("read_committed")
+
+    def _readers_of(self, isolation: str) -> Readers:
         with self._mutex:
             self._check_open()
-            if self._readers is None:
+            if isolation not in self._readers:
                 from logflume.client.cluster.reading import Readers
 
-                self._readers = Readers(self)
-            return self._readers
+                self._readers[isolation] = Readers(self, isolation)
+            return self._readers[isolation]
 
     def _check_open(self) -> None:
         if self._closed:
@@ -306,11 +314,11 @@ class Cluster:
             if self._closed:
                 return
             self._closed = True
-            appender, readers = self._appender, self._readers
+            appender, readers = self._appender, list(self._readers.values())
         if appender is not None:
             appender.close()
-        if readers is not None:
-            readers.close()
+        for each in readers:
+            each.close()
 
 
 def _log(level: int, facility: str, text: str) -> None:

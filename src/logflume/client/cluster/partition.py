@@ -20,20 +20,30 @@ __all__ = ["ClusterPartition", "ClusterReader"]
 
 _READ_S = 60.0
 _LOOKUP_RUN = 1000  # offsets that lie so close together are read in one go
-_FILES = frozenset(
-    (
-        "append_raw",
-        "configure",
-        "delete_old_segments",
-        "expire",
-        "mark_deleted",
-        "path",
-        "recovery",
-        "roll",
-        "segments",
-        "set_start_offset",
-    )
-)
+_TOOLS = "Kafka's own tools (kafka-log-dirs, kafka-dump-log)"
+_COPIES = "read_batch(), a consumer, or logflume.bridge on a stopped Kafka's directory"
+_SENT = "a producer: the cluster gives offsets and sequences itself"
+_PRODUCERS = "kafka-transactions, Kafka's own tool"
+_UNSUPPORTED = {
+    "aborted": _PRODUCERS,
+    "append_at": _SENT,
+    "append_batches": _SENT,
+    "append_raw": _SENT,
+    "batches": _COPIES,
+    "configure": "log.alter_topic()",
+    "delete_old_segments": "log.delete_records(), or the topic's retention",
+    "expire": "the topic's retention",
+    "mark_deleted": "log.delete_topic()",
+    "open_transactions": _PRODUCERS,
+    "path": _TOOLS,
+    "producers": _PRODUCERS,
+    "recovery": "the brokers' logs: they recover by themselves",
+    "reopen_after_fork": "logflume.open() in the child",
+    "roll": "the topic's segment.ms and segment.bytes",
+    "segments": _TOOLS,
+    "trim": _TOOLS,
+}
+"""What looks at a partition's files, and what to use instead."""
 
 
 class ClusterPartition:
@@ -47,9 +57,14 @@ class ClusterPartition:
         self.partition = number
 
     def __getattr__(self, name: str) -> NoReturn:
-        if name in _FILES:
-            raise UnsupportedByEngine(what=f"Partition.{name}", instead="the brokers' own tools")
+        if name in _UNSUPPORTED:
+            raise UnsupportedByEngine(what=f"Partition.{name}", instead=_UNSUPPORTED[name])
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    @property
+    def gone(self) -> bool:
+        """The topic was deleted, or is not there yet. One of the same name counts as this one."""
+        return self.topic not in self._cluster.topics(internal=True)
 
     # ---- where it begins and ends
 
@@ -67,6 +82,15 @@ class ClusterPartition:
     def durable_offset(self) -> int:
         """As end_offset: on a cluster what is visible is replicated."""
         return self.end_offset
+
+    @property
+    def last_stable_offset(self) -> int:
+        """Below it every transaction is decided; what a read_committed reader may see."""
+        return self._cluster.committed_readers.offset_at(self.topic, self.partition, END)
+
+    def set_start_offset(self, offset: int) -> None:
+        """Records before `offset` are deleted. Raises OffsetOutOfRange."""
+        self._cluster.delete_records(self.topic, self.partition, offset)
 
     def offset_for_time(self, timestamp: int) -> int | None:
         """Offset of the first record at or after `timestamp` (ms), or None when there is none."""
@@ -92,7 +116,12 @@ class ClusterPartition:
         )
 
     def read_batch(
-        self, offset: int, max_records: int = 100_000, max_bytes: int = 1 << 20
+        self,
+        offset: int,
+        max_records: int = 100_000,
+        max_bytes: int = 1 << 20,
+        *,
+        read_committed: bool = False,
     ) -> RecordBatch:
         """Records from `offset` on, about `max_bytes`, at least one unless it is the end.
 
@@ -100,9 +129,9 @@ class ClusterPartition:
         """
         if offset < 0:
             raise self._out_of_range(offset)
-        return self._cluster.readers.read(
-            self.topic, self.partition, offset, max_records, max_bytes, _READ_S
-        )
+        cluster = self._cluster
+        readers = cluster.committed_readers if read_committed else cluster.readers
+        return readers.read(self.topic, self.partition, offset, max_records, max_bytes, _READ_S)
 
     def lookup(self, offsets: Any) -> RecordBatch:
         """The records at `offsets` (int64 array or sequence), in that order. Raises OffsetOutOfRange."""
@@ -132,14 +161,15 @@ class ClusterPartition:
         if missing:
             raise self._out_of_range(min(missing))
 
-    def reader(self, offset: int | None = None) -> ClusterReader:
+    def reader(self, offset: int | None = None, *, read_committed: bool = False) -> ClusterReader:
         """Reads on from `offset` (default: the start)."""
-        return ClusterReader(self, self.start_offset if offset is None else offset)
+        start = self.start_offset if offset is None else offset
+        return ClusterReader(self, start, read_committed=read_committed)
 
-    def wait(self, offset: int, timeout: float) -> bool:
+    def wait(self, offset: int, timeout: float, *, read_committed: bool = False) -> bool:
         """Return when `offset` can be read (True), or after `timeout` seconds (False)."""
         deadline = time.monotonic() + timeout
-        while self.end_offset <= offset:
+        while (self.last_stable_offset if read_committed else self.end_offset) <= offset:
             left = deadline - time.monotonic()
             if left <= 0:
                 return False
@@ -170,6 +200,9 @@ class ClusterPartition:
         """Return when everything appended through this log is acknowledged by all brokers in sync."""
         self._cluster.appender.flush()
 
+    def close(self) -> None:
+        """Nothing of it is held open: it can be used on."""
+
     def __repr__(self) -> str:
         return f"<Partition {self.topic}-{self.partition} of {self._cluster.path}>"
 
@@ -177,9 +210,20 @@ class ClusterPartition:
 class ClusterReader:
     """Records of a partition in offset order, from a position that moves. One thread at a time."""
 
-    def __init__(self, partition: ClusterPartition, offset: int) -> None:
+    def __init__(
+        self, partition: ClusterPartition, offset: int, *, read_committed: bool = False
+    ) -> None:
         self.log = partition
         self.position = offset
+        self.read_committed = read_committed
+
+    def next_batch(self) -> NoReturn:
+        """The cluster's client does not tell batches apart. Raises UnsupportedByEngine."""
+        raise UnsupportedByEngine(what="PartitionReader.next_batch", instead="read()")
+
+    def seek_batch(self, offset: int) -> NoReturn:
+        """As next_batch."""
+        raise UnsupportedByEngine(what="PartitionReader.seek_batch", instead="seek()")
 
     def seek(self, offset: int) -> None:
         """Go on at `offset`."""
@@ -195,7 +239,9 @@ class ClusterReader:
 
     def read(self, max_records: int = 100_000, max_bytes: int = 1 << 20) -> RecordBatch:
         """What comes next; empty at the end. Raises OffsetOutOfRange, Timeout."""
-        batch = self.log.read_batch(self.position, max_records, max_bytes)
+        batch = self.log.read_batch(
+            self.position, max_records, max_bytes, read_committed=self.read_committed
+        )
         if len(batch):
             self.position = int(batch.offsets[-1]) + 1
         return batch

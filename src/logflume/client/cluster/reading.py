@@ -30,7 +30,6 @@ _IDLE_MAX = 4
 _FETCH_RECORDS = 100_000
 _SETTINGS = {
     "group.id": NO_GROUP,
-    "isolation.level": "read_uncommitted",
     "enable.auto.commit": "false",
     "enable.auto.offset.store": "false",
     "enable.partition.eof": "true",
@@ -44,8 +43,8 @@ _SETTINGS = {
 class _Reader:
     """One connection and where it stands. One thread at a time."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        self.handle = cluster.consumer_handle(_SETTINGS, Fail())
+    def __init__(self, cluster: Cluster, isolation: str) -> None:
+        self.handle = cluster.consumer_handle({**_SETTINGS, "isolation.level": isolation}, Fail())
         self._signal = Signal()
         self.handle.signal_to(self._signal.fileno())
         self.at: tuple[str, int, int] | None = None
@@ -115,8 +114,9 @@ class _Reader:
 class Readers:
     """Connections that nobody uses now. Thread-safe."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, isolation: str) -> None:
         self._cluster = cluster
+        self._isolation = isolation
         self._mutex = threading.Lock()
         self._idle: list[_Reader] = []
         self._closed = False
@@ -129,7 +129,7 @@ class Readers:
             if self._idle:
                 # The one unused for longest: another may be asked to go on where it stands.
                 return self._idle.pop(0)
-        return _Reader(self._cluster)
+        return _Reader(self._cluster, self._isolation)
 
     def _give(self, reader: _Reader) -> None:
         with self._mutex:

@@ -283,7 +283,8 @@ class ClusterSubscription:
     ) -> None:
         """Its offsets live on the cluster: no transaction of a directory can hold them."""
         raise UnsupportedByEngine(
-            what="a transaction of a directory with offsets of a cluster", instead="commit()"
+            what="a transaction of a directory with offsets of a cluster",
+            instead="send_offsets() of a producer of the same cluster",
         )
 
     def commit_positions(self, wheres: Iterable[TopicPartition], *, durable: bool = True) -> None:
