@@ -6,7 +6,7 @@ they lie. A view keeps its segment's map alive until it is sent.
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t
-from libc.stdlib cimport free
+from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
 cimport cython
@@ -22,10 +22,12 @@ from logflume._native.core cimport (
     lf_log_aborted,
     lf_segment_ref,
     lf_segment_unref,
+    lf_state,
     lf_state_stable,
 )
 from logflume._native.exported cimport memory_view
 from logflume._native.frames cimport Frame
+from logflume._native.transactions cimport TransactionPage, lf_txn_stable_offsets
 from logflume._native.wire cimport *
 
 from logflume._native.frames import FrameFault
@@ -44,6 +46,10 @@ cdef int REPLICA_UNTIL = 14
 # Kafka's error codes that no class of logflume.errors has.
 cdef int FENCED_LEADER_EPOCH = 74
 cdef int UNKNOWN_LEADER_EPOCH = 75
+
+# A last stable offset that is looked up where it is needed; and one while a commit is being published.
+cdef int64_t ANY_STABLE = -1
+cdef int64_t NO_STABLE = -2
 
 
 @cython.final
@@ -95,8 +101,11 @@ cdef class FetchPart:
         """Have the next answer of the session name this partition whatever has changed."""
         self.sent_end = -2
 
-    cdef int64_t read(self, int64_t max_bytes, bint whole, bint committed) except -1:
-        """Reads from `offset` on; returns the number of bytes. What goes wrong is kept as `read_error`."""
+    cdef int64_t read(self, int64_t max_bytes, bint whole, bint committed, int64_t stable) except -1:
+        """Reads from `offset` on; returns the number of bytes. What goes wrong is kept as `read_error`.
+
+        `stable`: the last stable offset as it was for all partitions at one moment, ANY_STABLE or NO_STABLE.
+        """
         cdef lf_error e
         cdef lf_log *log
         cdef int64_t upper
@@ -120,7 +129,9 @@ cdef class FetchPart:
             self.start_offset = log.state.start_offset
             self.stable_offset = lf_state_stable(log.state)     # before the end, below which it lies
             self.end_offset = log.state.end_offset
-            upper = self.stable_offset if committed else self.end_offset
+            if stable >= 0:
+                self.stable_offset = stable
+            upper = (0 if stable == NO_STABLE else self.stable_offset) if committed else self.end_offset
             if self.offset < self.start_offset or self.offset > self.end_offset:
                 self.read_error = errors.OffsetOutOfRange.code
                 return 0
@@ -163,21 +174,72 @@ cdef class FetchPart:
         return memory_view(hold, self.slice.at, self.slice.size, 1, b"B")
 
 
-def read_parts(list parts, int64_t max_bytes, bint committed, Py_ssize_t first=0):
-    """Read all parts, `max_bytes` together, beginning with number `first`; returns (bytes, whether any has an error).
+cdef bint _stable_at_once(list parts, TransactionPage page, int64_t *out) except -1:
+    """The last stable offset of each part, all before or all behind each commit; False: one is being published."""
+    cdef Py_ssize_t i, n = len(parts)
+    cdef int entered = 0
+    cdef FetchPart part
+    cdef bint known
+    cdef lf_state **states = <lf_state **>malloc(n * sizeof(lf_state *))
+    cdef int64_t *found = <int64_t *>malloc(n * sizeof(int64_t))
+    cdef list logs = []
+    try:
+        if states == NULL or found == NULL:
+            raise MemoryError
+        for i in range(n):
+            part = <FetchPart>parts[i]
+            out[i] = ANY_STABLE
+            if part.log is None:
+                continue
+            try:
+                states[entered] = part.log.enter().state
+            except errors.LogflumeError:
+                continue        # closed: reading it says so
+            logs.append(part.log)
+            out[i] = entered    # for now: which of the states
+            entered += 1
+        if not entered:
+            return True
+        known = lf_txn_stable_offsets(page.enter(), states, entered, found)
+        page.leave()
+        for i in range(n):
+            if out[i] != ANY_STABLE:
+                out[i] = found[out[i]] if known else NO_STABLE
+        return known
+    finally:
+        for log in logs:
+            (<PartitionLog>log).leave()
+        free(states)
+        free(found)
 
-    As in Kafka the first partition with records gives one batch even when that is larger than the limit.
+
+def read_parts(list parts, int64_t max_bytes, bint committed, Py_ssize_t first=0, TransactionPage page=None):
+    """Read all parts, `max_bytes` together, beginning with number `first`.
+
+    As in Kafka the first partition with records gives one batch even when that is larger than the limit. Committed
+    records of several parts are seen as they are at one moment of `page`. Returns (bytes, whether any part has an
+    error, whether a commit is being published: then there is nothing yet, and a moment later there is).
     """
     cdef FetchPart part
-    cdef Py_ssize_t i, n = len(parts)
+    cdef Py_ssize_t i, at, n = len(parts)
     cdef int64_t total = 0, size
-    cdef bint failed = False
-    for i in range(n):
-        part = <FetchPart>parts[(first + i) % n]
-        size = part.read(max_bytes - total, total == 0, committed)
-        total += size
-        failed |= part.read_error != 0
-    return total, failed
+    cdef bint failed = False, known = True
+    cdef int64_t *stable = NULL
+    try:
+        if committed and n > 1 and page is not None and page.page != NULL:
+            stable = <int64_t *>malloc(n * sizeof(int64_t))
+            if stable == NULL:
+                raise MemoryError
+            known = _stable_at_once(parts, page, stable)
+        for i in range(n):
+            at = (first + i) % n
+            part = <FetchPart>parts[at]
+            size = part.read(max_bytes - total, total == 0, committed, ANY_STABLE if stable == NULL else stable[at])
+            total += size
+            failed |= part.read_error != 0
+    finally:
+        free(stable)
+    return total, failed, not known
 
 
 @cython.final

@@ -87,11 +87,12 @@ cdef class PartitionTransactions(PartitionLog):
             raise errors.InvalidRecord(reason=f"batch at byte {at}: {refusal.reason.decode()}")
         return 0
 
-    def append_batches(self, data, *, bint validate=True):
+    def append_batches(self, data, *, bint validate=True, lock_timeout_s=None):
         """Append whole record batches v2, as a producer has made them; their base offsets are set here.
 
         Parameters: `data`, one batch behind the other; `validate`, also take the records apart: their offsets must be
-        consecutive, their keys there where the topic is compacted (headers and checksums are always checked).
+        consecutive, their keys there where the topic is compacted (headers and checksums are always checked);
+        `lock_timeout_s`: how long to wait for the writer lock, else LockTimeout; by default the directory's.
         Returns AppendedBatches. Batches of an idempotent producer that are here already are not written again; when all
         are, `duplicate` is True. Published and safe from kill -9 when it returns. Raises InvalidRecord,
         UnsupportedCompression, RecordTooLarge, OutOfOrderSequence, InvalidProducerEpoch, InvalidTxnState, DiskFull;
@@ -102,7 +103,7 @@ cdef class PartitionTransactions(PartitionLog):
         cdef lf_append_info info
         if validate:
             self._validate(p, len(copy))
-        self.write_batches(p, len(copy), False, &info)
+        self.write_within(p, len(copy), False, self.config.lock_timeout_s if lock_timeout_s is None else lock_timeout_s, &info)
         return AppendedBatches(info.base_offset, info.last_offset, info.append_time, bool(info.duplicate))
 
     def append_raw(self, batches):

@@ -4,7 +4,7 @@ The batches are patched and written where they were received: from the socket to
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t
 from libc.stdlib cimport calloc, free
 
 cimport cython
@@ -23,6 +23,13 @@ __all__ = ["BUSY", "Admission", "ProduceRequest"]
 cdef extern from "lf/batch_layout.h" nogil:
     enum:
         LF_NO_TIMESTAMP
+        LF_ATTR_TRANSACTIONAL
+        LF_BATCH_ATTRIBUTES_AT
+        LF_BATCH_PRODUCER_ID_AT
+        LF_BATCH_PRODUCER_EPOCH_AT
+        LF_BATCH_RECORDS_AT
+    unsigned int lf_get16(const uint8_t *p) noexcept
+    unsigned long long lf_get64(const uint8_t *p) noexcept
 
 # Versions of Produce, and what they bring.
 cdef int LOG_START_FROM = 5
@@ -167,6 +174,27 @@ cdef class ProduceRequest:
     def index(self, Py_ssize_t i):
         """The number of a partition."""
         return self._at(i).index
+
+    cdef bint _in_transaction(self, const ProducePart *part) noexcept:
+        return (part.size >= LF_BATCH_RECORDS_AT
+                and lf_get16(part.records + LF_BATCH_ATTRIBUTES_AT) & LF_ATTR_TRANSACTIONAL != 0)
+
+    @property
+    def in_transaction(self):
+        """bool: one of the batches is part of a transaction."""
+        cdef int32_t i
+        for i in range(self.n_parts):
+            if self._in_transaction(&self.parts[i]):
+                return True
+        return False
+
+    def producer(self, Py_ssize_t i):
+        """(producer id, epoch) of a partition's batch that is part of a transaction; None for any other."""
+        cdef ProducePart *part = self._at(i)
+        if not self._in_transaction(part):
+            return None
+        return (<int64_t>lf_get64(part.records + LF_BATCH_PRODUCER_ID_AT),
+                <int16_t>lf_get16(part.records + LF_BATCH_PRODUCER_EPOCH_AT))
 
     def refuse(self, Py_ssize_t i, int code, message=None):
         """Give a partition a Kafka error code and, for versions that have it, a message."""

@@ -35,7 +35,7 @@ cdef class FetchPart:
     cdef int64_t sent_end, sent_stable, sent_start
     cdef int16_t sent_error
 
-    cdef int64_t read(self, int64_t max_bytes, bint whole, bint committed) except -1
+    cdef int64_t read(self, int64_t max_bytes, bint whole, bint committed, int64_t stable) except -1
     cdef void _drop_aborted(self) noexcept
     cdef int _failed(self, lf_error *e) except -1
     cdef bint changed(self) noexcept

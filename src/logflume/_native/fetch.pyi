@@ -2,6 +2,7 @@ from typing import Any, final
 
 from logflume._native.frames import Frame
 from logflume._native.partition_log import PartitionLog
+from logflume._native.transactions import TransactionPage
 
 __all__ = ["FetchPart", "FetchRequest", "fetch_response", "read_parts"]
 
@@ -60,8 +61,12 @@ class FetchRequest:
     def forgotten(self) -> list[tuple[str | bytes, int]]: ...
 
 def read_parts(
-    parts: list[FetchPart], max_bytes: int, committed: bool, first: int = 0
-) -> tuple[int, bool]: ...
+    parts: list[FetchPart],
+    max_bytes: int,
+    committed: bool,
+    first: int = 0,
+    page: TransactionPage | None = None,
+) -> tuple[int, bool, bool]: ...
 def fetch_response(
     version: int,
     correlation_id: int,

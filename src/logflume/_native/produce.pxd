@@ -46,5 +46,6 @@ cdef class ProduceRequest:
     cdef int _parse(self, lf_wire *w) except -1
     cdef void _topic(self, lf_wire *w, ProduceTopic *t) noexcept
     cdef void _part(self, lf_wire *w, ProducePart *part) noexcept
+    cdef bint _in_transaction(self, const ProducePart *part) noexcept
     cdef ProducePart *_at(self, Py_ssize_t i) except NULL
     cdef int _put(self, lf_wire_out *o, int32_t p) except -1

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from logflume.broker.topics import Topics
     from logflume.coordinator.classic_group import ClassicGroup
     from logflume.coordinator.consumer_group import ConsumerGroup
+    from logflume.coordinator.group_context import CommitRequest
     from logflume.coordinator.group_description import GroupDescription
     from logflume.log.topic_store import TopicEntry
 
@@ -38,11 +39,11 @@ if TYPE_CHECKING:
     R = TypeVar("R")
     T = TypeVar("T")
 
-__all__ = ["GroupService"]
+__all__ = ["LOCK_TIMEOUT_S", "GroupService"]
 
 _log = get_logger(__name__)
 # Groups are written from the event loop. Who holds such a lock for longer is stopped, and all clients would wait.
-_LOCK_TIMEOUT_S = 0.02
+LOCK_TIMEOUT_S = 0.02
 
 
 class _Catalog:
@@ -86,7 +87,7 @@ class GroupService:
         self.coordinator = GroupCoordinator(
             store_of=self._store,
             load=self._load_group,
-            claims=GroupClaims(self._path, broker.clock.monotonic, lock_timeout_s=_LOCK_TIMEOUT_S),
+            claims=GroupClaims(self._path, broker.clock.monotonic, lock_timeout_s=LOCK_TIMEOUT_S),
             catalog=_Catalog(broker.topics),
             now_ms=self._now_ms,
             wall_ms=broker.clock.ms,
@@ -139,6 +140,24 @@ class GroupService:
 
         await self.ask(group, function, request, reply)
         return await future
+
+    async def place_of(self, group: str) -> TopicPartition:
+        """Where a group's offsets are kept. Raises GroupRefused."""
+        return await self.ask(group, lambda: TopicPartition(OFFSETS_TOPIC, self._number(group)))
+
+    def encode_commit(
+        self, request: CommitRequest, offsets: Mapping[TopicPartition, OffsetAndMetadata]
+    ) -> tuple[list[bytes], list[bytes | None]]:
+        """Keys and values of a commit within a transaction, if it may be made. For `ask`."""
+        self.coordinator.check_commit(request)
+        return self._store(request.group).encode(
+            request.group, offsets, now_ms=self._broker.clock.ms()
+        )
+
+    def undecided(self, group: str, wanted: Iterable[TopicPartition]) -> set[TopicPartition]:
+        """Partitions in which an open transaction may move the group. For `ask`."""
+        store = self._store(group)
+        return {where for where in wanted if store.is_undecided(group, where)}
 
     def offsets(
         self, group: str, member_id: str | None, epoch: int, wanted: Iterable[TopicPartition] | None
@@ -234,7 +253,7 @@ class GroupService:
         store = OffsetStore(
             self._directory.partition(OFFSETS_TOPIC, number),
             on_other=loader.take,
-            lock_timeout_s=_LOCK_TIMEOUT_S,
+            lock_timeout_s=LOCK_TIMEOUT_S,
         )
         store.refresh()
         store.on_other = None  # from here on only this broker writes of its groups
@@ -244,7 +263,10 @@ class GroupService:
         return self._read_partition(partition_for(group, self._count))[1].get(group)
 
     def _store(self, group: str) -> OffsetStore:
-        return self._stores[partition_for(group, self._count)]
+        return self._stores[self._number(group)]
+
+    def _number(self, group: str) -> int:
+        return partition_for(group, self._count)
 
     def _path(self, group: str) -> str:
         return group_file_path(self._directory.path, group, self._count)

@@ -70,6 +70,10 @@ class Partitions:
             served.admission = self._admission(entry)
         return served
 
+    def logs(self) -> list[Partition]:
+        """Those that were asked for and are open."""
+        return [served.log for served in self._served.values()]
+
     async def open(self, name: str, number: int) -> Served:
         """Open it, off the event loop: it may have to be recovered first.
 

@@ -21,6 +21,7 @@ from logflume.broker.security.tls import server_context
 from logflume.broker.sessions import Sessions
 from logflume.broker.syncs import Syncs
 from logflume.broker.topics import Topics
+from logflume.broker.undecided import Undecided
 from logflume.broker.upkeep import Upkeep
 from logflume.config import BrokerConfig, parse
 from logflume.observe import get_logger
@@ -79,6 +80,7 @@ class Broker:
         self.news = News(self)
         self.sessions = Sessions(self)
         self.upkeep = Upkeep(self)
+        self.undecided = Undecided(self)
         self.frame_memory = FrameMemory(limit=self.config.queued_max_request_bytes)
         self.frame_bytes_max: int = self.config.socket_request_max_bytes
         self.frame_timeout_s: float = self.config.request_read_timeout_ms / 1000
@@ -192,6 +194,7 @@ class Broker:
             raise
         self._sweep()
         self.upkeep.start()
+        self.undecided.start()
         # The first client would wait for it otherwise; those who are there already wait no longer for that.
         self.loop.run_in_executor(self.threads, preload)
         _log.info(
@@ -211,6 +214,7 @@ class Broker:
         for door in doors:
             door.close()
         self.upkeep.stop()
+        self.undecided.stop()
         if self._sweeper is not None:
             self._sweeper.cancel()
         deadline = self.loop.time() + grace_s

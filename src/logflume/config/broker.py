@@ -55,3 +55,9 @@ class BrokerConfig(SecurityOptions, GroupOptions, Config, table="broker"):
     socket_request_max_bytes: int = option(
         100 << 20, Size(min=1024), doc="Largest request; a larger one closes the connection."
     )
+    transaction_abort_timed_out_transaction_cleanup_interval_ms: int = option(
+        10_000,
+        Duration(min=10),
+        doc="Time between two looks for transactions of clients that are open for longer than their"
+        " transaction.timeout.ms. Where a reader waits for one, it is looked for each second.",
+    )

@@ -60,12 +60,10 @@ class TransactionCoordinatorFenced(LogflumeError):
 
 
 class InvalidTransactionTimeout(LogflumeError, ValueError):
-    """transaction.timeout.ms is more than the directory's transaction.max.timeout.ms."""
+    """transaction.timeout.ms is 0 or less, or more than the directory's transaction.max.timeout.ms."""
 
     code = 50
-    template = (
-        "transaction.timeout.ms={timeout_ms} is more than transaction.max.timeout.ms ({limit_ms})"
-    )
+    template = "transaction.timeout.ms={timeout_ms} is not between 1 and transaction.max.timeout.ms ({limit_ms})"
     timeout_ms: int
     limit_ms: int
 

@@ -13,6 +13,7 @@ import threading
 
 from logflume.errors import CorruptRecord
 from logflume.log import layout
+from logflume.log.boot import boot_id
 from logflume.log.small_file import read_small, write_atomic
 
 TYPE_CHECKING = False
@@ -25,7 +26,6 @@ FIRST = 1_000_000_000
 """Far from those of a Kafka that had the directory before, or gets it: it counts from 0."""
 LEASE = 1_000_000
 BLOCK = 1000
-_BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
 class ProducerIds:
@@ -54,7 +54,7 @@ class ProducerIds:
         What other processes have taken already they go on handing out. Raises as claim.
         """
         with self._mutex, self._lock.changing():
-            start, end = self._read_used(_boot_id())
+            start, end = self._read_used(boot_id())
             following = start if start < end else self._read_leased()
             if following <= producer_id:
                 above = max(self._read_leased(), producer_id + 1)
@@ -64,7 +64,7 @@ class ProducerIds:
                 self._next = self._end = 0
 
     def _take_block(self) -> int:
-        boot = _boot_id()
+        boot = boot_id()
         start, end = self._read_used(boot)
         if start + BLOCK > end:
             start = self._read_leased()
@@ -97,12 +97,3 @@ class ProducerIds:
         """In a forked child: the block at hand is the parent's."""
         self._mutex = threading.Lock()
         self._next = self._end = 0
-
-
-def _boot_id() -> str:
-    """Which start of the machine this is; empty where the kernel does not say."""
-    try:
-        with open(_BOOT_ID, encoding="ascii") as file:
-            return file.read().strip()
-    except OSError:
-        return ""

@@ -61,7 +61,7 @@ def test_what_a_power_loss_takes_is_never_handed_out_again(
     elif lost == "file older":
         used.write_bytes(older)
     if lost in ("another boot", "file older"):
-        monkeypatch.setattr(producer_ids, "_boot_id", lambda: "another")
+        monkeypatch.setattr(producer_ids, "boot_id", lambda: "another")
     after = claimed(str(tmp_path), 10)
     assert min(after) == producer_ids.FIRST + producer_ids.LEASE
     assert not set(after) & set(before)

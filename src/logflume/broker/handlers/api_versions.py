@@ -1,8 +1,8 @@
 """ApiVersions: v0-4. What is in the table of handlers, and nothing else.
 
 v3: flexible, but its response's head is not; the client's name and version. v4: features with lowest version 0.
-A version above is answered with error 35 in the form of version 0 (`answers.unsupported`). No feature is
-finalized: there is one broker and nothing to agree on.
+A version above is answered with error 35 in the form of version 0 (`answers.unsupported`). Features: transactions of
+version 2 (KIP-890); older versions of the answer cannot say that one may go down to 0, and are told 1.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["api_versions"]
 
+TRANSACTIONS, TRANSACTIONS_VERSION = "transaction.version", 2
+
 
 @handles(ApiKey.API_VERSIONS, versions="0-4", before_login=True)
 def api_versions(call: Call, request: Any) -> Answer:
@@ -29,5 +31,19 @@ def api_versions(call: Call, request: Any) -> Answer:
             {"api_key": int(key), "min_version": entry.advertised, "max_version": entry.highest}
             for key, entry in sorted(call.broker.handlers.items())
         ],
+        "supported_features": [
+            {
+                "name": TRANSACTIONS,
+                "min_version": 0 if call.version >= 4 else 1,
+                "max_version": TRANSACTIONS_VERSION,
+            }
+        ],
         "finalized_features_epoch": 0,
+        "finalized_features": [
+            {
+                "name": TRANSACTIONS,
+                "max_version_level": TRANSACTIONS_VERSION,
+                "min_version_level": TRANSACTIONS_VERSION,
+            }
+        ],
     }

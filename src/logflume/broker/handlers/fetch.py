@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["fetch"]
 
+_PUBLISHING_S = 0.002  # for a commit to be published in all its partitions
+
 
 @handles(ApiKey.FETCH, versions="4-18", raw=True, cancellable=True)
 def fetch(call: Call, frame: Frame) -> Parts | Awaitable[Parts]:
@@ -38,7 +40,7 @@ def fetch(call: Call, frame: Frame) -> Parts | Awaitable[Parts]:
         return fetch_response(request.version, request.correlation_id, error, 0, [], False)
     parts = list(session.parts.values()) if session is not None else request.parts
     under_way = _Fetch(call, request, session, parts, incremental=incremental)
-    if under_way.all_found():
+    if under_way.all_found() and under_way.sees_commits_whole():
         return under_way.start()
     return under_way.open_then_start()
 
@@ -62,6 +64,7 @@ class _Fetch:
         self._parts = parts
         self._incremental = incremental
         self._committed = request.isolation_level == 1
+        self._unsettled = False
         self._limit = min(request.max_bytes, call.broker.config.fetch_max_bytes)
         self._future: asyncio.Future[Parts] | None = None
         self._wait: Wait | None = None
@@ -87,8 +90,14 @@ class _Fetch:
             part.log, part.leader_epoch = served.log, served.leader_epoch
         return served is not None
 
+    def sees_commits_whole(self) -> bool:
+        """Whether the page of transactions is at hand for one who reads committed records."""
+        return not self._committed or self._broker.undecided.is_ready
+
     async def open_then_start(self) -> Parts:
         """The same where the disk may have to be asked."""
+        if not self.sees_commits_whole():
+            await self._broker.undecided.make_ready()
         for part in self._parts:
             if part.log is None:
                 served = await self._broker.partitions.find(part.topic, part.index)
@@ -116,7 +125,10 @@ class _Fetch:
 
     def _enough(self) -> bool:
         turn = self._session.turn if self._session is not None else 0
-        size, failed = read_parts(self._parts, self._limit, self._committed, turn)
+        page = self._broker.undecided.page if self._committed else None
+        size, failed, self._unsettled = read_parts(
+            self._parts, self._limit, self._committed, turn, page
+        )
         return failed or size >= self._request.min_bytes
 
     def _listen(self) -> None:
@@ -127,6 +139,9 @@ class _Fetch:
             if part.log is not None
         ]
         self._broker.news.add(self._wait, logs)
+        if self._unsettled:
+            # A commit is being published this moment: partitions in which it is will not tell of it again.
+            self._broker.loop.call_later(_PUBLISHING_S, self._news)
 
     def _news(self) -> None:
         if self._future is None or self._future.done() or self._wait is None:

@@ -1,15 +1,19 @@
-"""InitProducerId: v0-5. A producer id of its own for each idempotent producer.
+"""InitProducerId: v0-5. A producer id of its own for each idempotent producer; the next epoch for a transactional one.
 
-v2: flexible. v3: a producer that lost its place asks with the id it had, and gets the next epoch. v4: fenced
-producers. v5: transactions of version 2.
-Differs from Kafka: transactional ids are not served yet: error 35, so that a client does not take part of a
-transaction for all of it.
+v2: flexible. v3: a transactional producer goes on after a failure, with the id and epoch it had (KIP-360). v4: error
+90 (PRODUCER_FENCED) where older clients are told 47. v5: transactions of version 2. v6 (two-phase commit, KIP-939)
+is not served.
+Differs from Kafka: what the one before left open is aborted within the request, where Kafka has the client ask again
+(51, CONCURRENT_TRANSACTIONS); one whose predecessor is an embedded producer that lives gets another producer id.
 """
 
 from __future__ import annotations
 
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
+from logflume.broker.messages import milliseconds
+from logflume.broker.transactions import TransactionService, error_in
+from logflume.coordinator.transactions.client_errors import TransactionError, TransactionRefused
 from logflume.errors import LogflumeError
 
 TYPE_CHECKING = False
@@ -21,18 +25,34 @@ if TYPE_CHECKING:
 
 __all__ = ["init_producer_id"]
 
-UNSUPPORTED_VERSION = 35
-EPOCH_MAX = (1 << 15) - 1
+NONE = -1
 
 
 @handles(ApiKey.INIT_PRODUCER_ID, versions="0-5")
 async def init_producer_id(call: Call, request: Any) -> Answer:
-    """A new id with epoch 0, or the next epoch of the one that the producer has."""
-    if request.transactional_id is not None:
-        return _failed(UNSUPPORTED_VERSION)
-    known, epoch = getattr(request, "producer_id", -1), getattr(request, "producer_epoch", -1)
-    if known >= 0 and 0 <= epoch < EPOCH_MAX - 1:
-        return {"error_code": 0, "producer_id": known, "producer_epoch": epoch + 1}
+    """A new id with epoch 0, or the next epoch of a transactional id."""
+    known = (getattr(request, "producer_id", NONE), getattr(request, "producer_epoch", NONE))
+    if (known[0] == NONE) != (known[1] == NONE):
+        return _failed(TransactionError.INVALID_REQUEST)
+    if request.transactional_id is None:
+        return await _idempotent(call)
+    service = call.broker.service(TransactionService)
+    try:
+        entry = await service.init(
+            request.transactional_id,
+            milliseconds(request.transaction_timeout),
+            None if known[0] == NONE else known,
+        )
+    except TransactionRefused as refused:
+        return _failed(error_in(refused, knows_fenced=call.version >= 4))
+    return {
+        "error_code": 0,
+        "producer_id": entry.producer_id,
+        "producer_epoch": entry.producer_epoch,
+    }
+
+
+async def _idempotent(call: Call) -> Answer:
     try:
         # A block of ids is claimed on disk now and then.
         claimed = await call.in_thread(call.directory.producer_ids.claim)
@@ -42,4 +62,4 @@ async def init_producer_id(call: Call, request: Any) -> Answer:
 
 
 def _failed(code: int) -> dict[str, Any]:
-    return {"error_code": code, "producer_id": -1, "producer_epoch": -1}
+    return {"error_code": code, "producer_id": NONE, "producer_epoch": NONE}

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from logflume.broker.call import Call
     from logflume.broker.dispatch import Answer
 
-__all__ = ["commit_entry", "offset_commit"]
+__all__ = ["commit_entry", "commit_error", "offset_commit"]
 
 UNKNOWN_TOPIC = code_of("UnknownTopicOrPartition")
 UNKNOWN_TOPIC_ID = 100
@@ -51,7 +51,7 @@ async def offset_commit(call: Call, request: Any) -> Answer:
         results: list[tuple[int, int]] = []
         answer.append((topic, name, results))
         for partition in topic.partitions:
-            error = _error(partition, count, limit)
+            error = commit_error(partition, count, limit)
             if name is None:
                 error = UNKNOWN_TOPIC_ID
             elif not error:
@@ -89,7 +89,7 @@ def _topic_id(topic: Any) -> str:
     return NO_ID if topic_id is None else encode_id(topic_id.bytes)
 
 
-def _error(partition: Any, count: int, metadata_bytes_max: int) -> int:
+def commit_error(partition: Any, count: int, metadata_bytes_max: int) -> int:
     """Why a partition's offset cannot be committed, 0 when it can."""
     if not 0 <= partition.partition_index < count:
         return UNKNOWN_TOPIC

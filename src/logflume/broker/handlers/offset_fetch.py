@@ -1,8 +1,8 @@
 """OffsetFetch: v1-10. Where groups stand, by partition or in all they committed.
 
-v2: all partitions (null), an error for the whole. v5: leader epochs. v7: a wish for offsets that no open transaction
-is about to change. v8: several groups. v9: the member that asks. v10: topics by id. A partition without commit has
-the offset -1.
+v2: all partitions (null), an error for the whole. v5: leader epochs. v7: `require_stable`: error 88
+(UNSTABLE_OFFSET_COMMIT) where an open transaction may be about to change it. v8: several groups. v9: the member that
+asks. v10: topics by id. A partition without commit has the offset -1.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["offset_fetch"]
 
 UNKNOWN_TOPIC_ID = 100
+UNSTABLE_OFFSET_COMMIT = 88
 NO_OFFSET = -1
 
 
@@ -31,15 +32,16 @@ NO_OFFSET = -1
 async def offset_fetch(call: Call, request: Any) -> Answer:
     """Tell where groups stand."""
     if call.version >= 8:
-        return {"groups": [await _group(call, group) for group in request.groups]}
-    answer = await _group(call, request)
+        stable = request.require_stable
+        return {"groups": [await _group(call, group, stable=stable) for group in request.groups]}
+    answer = await _group(call, request, stable=getattr(request, "require_stable", False))
     if call.version < 2 and answer["error_code"]:
         # Version 1 has errors of partitions only.
         answer["topics"] = [_refused(topic, answer["error_code"]) for topic in request.topics]
     return answer
 
 
-async def _group(call: Call, asked: Any) -> dict[str, Any]:
+async def _group(call: Call, asked: Any, *, stable: bool) -> dict[str, Any]:
     groups = call.broker.service(GroupService)
     member_id = getattr(asked, "member_id", None)
     named = (
@@ -57,18 +59,27 @@ async def _group(call: Call, asked: Any) -> dict[str, Any]:
             getattr(asked, "member_epoch", -1),
             wanted,
         )
+        undecided: set[TopicPartition] = set()
+        if stable:
+            places = found if wanted is None else wanted
+            undecided = await groups.ask(asked.group_id, groups.undecided, asked.group_id, places)
     except GroupRefused as refused:
         return {"group_id": asked.group_id, "error_code": refused.error, "topics": []}
-    topics = _everything(call, found)
-    if named is not None:
-        topics = [_topic(name, topic, found) for name, topic in named]
+    if named is None:
+        topics = _everything(call, found, undecided)
+    else:
+        topics = [_topic(name, topic, found, undecided) for name, topic in named]
     return {"group_id": asked.group_id, "error_code": GroupError.NONE, "topics": topics}
 
 
-def _everything(call: Call, found: dict[TopicPartition, OffsetAndMetadata]) -> list[dict[str, Any]]:
+def _everything(
+    call: Call,
+    found: dict[TopicPartition, OffsetAndMetadata],
+    undecided: set[TopicPartition],
+) -> list[dict[str, Any]]:
     by_topic: dict[str, list[dict[str, Any]]] = {}
-    for where, entry in found.items():
-        by_topic.setdefault(where.topic, []).append(_partition(where.partition, entry))
+    for where in found:
+        by_topic.setdefault(where.topic, []).append(_found(where, found, undecided))
     answer = []
     for name, partitions in by_topic.items():
         topic_id = call.broker.topics.id_of(name)
@@ -85,18 +96,32 @@ def _name(call: Call, topic: Any) -> str | None:
 
 
 def _topic(
-    name: str | None, topic: Any, found: dict[TopicPartition, OffsetAndMetadata]
+    name: str | None,
+    topic: Any,
+    found: dict[TopicPartition, OffsetAndMetadata],
+    undecided: set[TopicPartition],
 ) -> dict[str, Any]:
     topic_id = getattr(topic, "topic_id", None)
-    error = GroupError.NONE if name is not None else UNKNOWN_TOPIC_ID
     return {
         "name": name or "",
         "topic_id": NO_ID if topic_id is None else encode_id(topic_id.bytes),
         "partitions": [
-            _partition(number, found.get(TopicPartition(name or "", number)), error)
+            _partition(number, None, UNKNOWN_TOPIC_ID)
+            if name is None
+            else _found(TopicPartition(name, number), found, undecided)
             for number in topic.partition_indexes
         ],
     }
+
+
+def _found(
+    where: TopicPartition,
+    found: dict[TopicPartition, OffsetAndMetadata],
+    undecided: set[TopicPartition],
+) -> dict[str, Any]:
+    if where in undecided:
+        return _partition(where.partition, None, UNSTABLE_OFFSET_COMMIT)
+    return _partition(where.partition, found.get(where))
 
 
 def _partition(

@@ -28,9 +28,9 @@ __all__ = ["TransactionDescription", "Transactions"]
 class TransactionDescription:
     """A transactional id.
 
-    `state`: as Kafka's tools say it (`Ongoing`, `CompleteCommit`, ...); `alive`: its producer lives; times in ms
-    since 1970, -1 for none; `open_partitions`: where its producer has undecided records, with the first one's
-    offset; filled by `describe` only.
+    `state`: as Kafka's tools say it (`Ongoing`, `CompleteCommit`, ...); `alive`: its producer lives, or is a broker's
+    client that may come back; times in ms since 1970, -1 for none; `open_partitions`: where its producer has undecided
+    records, with the first one's offset; filled by `describe` only.
     """
 
     transactional_id: str
@@ -42,8 +42,18 @@ class TransactionDescription:
     started_ms: int
     updated_ms: int
     open_partitions: tuple[tuple[TopicPartition, int], ...] = ()
+    partitions: tuple[TopicPartition, ...] = ()
+    """What the open transaction writes to: those of a broker's client by its own word, else `open_partitions`."""
     decided_by: str = ""
     """The file of the SQLite database that decides the open transaction; empty for none."""
+
+    @property
+    def is_open(self) -> bool:
+        """A transaction is open, or its end is decided and not complete."""
+        return self.state in _OPEN
+
+
+_OPEN = {state.word for state in (State.ONGOING, State.PREPARE_COMMIT, State.PREPARE_ABORT)}
 
 
 class Transactions:
@@ -64,7 +74,7 @@ class Transactions:
         entry = self._entry(transactional_id)
         found = [
             (TopicPartition(partition.topic, partition.partition), open_.first_offset)
-            for partition, open_ in self._open()
+            for partition, open_ in self._open(entry)
             if open_.producer_id in (entry.producer_id, entry.previous_producer_id)
         ]
         return self._description(entry, tuple(found))
@@ -122,11 +132,12 @@ class Transactions:
             producer_id=entry.producer_id,
             producer_epoch=entry.producer_epoch,
             state=entry.state.word,
-            alive=is_owned(self._room, entry),
+            alive=entry.is_clients or is_owned(self._room, entry),
             timeout_ms=entry.timeout_ms,
             started_ms=entry.started_ms,
             updated_ms=entry.updated_ms,
             open_partitions=partitions,
+            partitions=entry.partitions or tuple(place for place, _ in partitions),
             decided_by=SqliteRow.decode(entry.decided_by).path if entry.is_pledged else "",
         )
 
@@ -135,8 +146,10 @@ class Transactions:
         for topic in directory.topics(internal=True):
             yield from directory.partitions(topic)
 
-    def _open(self) -> Iterator[tuple[Partition, OpenTransaction]]:
-        for partition in self._partitions():
+    def _open(self, entry: Entry) -> Iterator[tuple[Partition, OpenTransaction]]:
+        """Of a client's transaction it is known where it writes; of another's, all partitions are looked at."""
+        known = entry.is_clients or entry.state.is_decided
+        for partition in self._room.known(entry.partitions) if known else self._partitions():
             if partition.last_stable_offset < partition.end_offset:
                 for found in partition.open_transactions():
                     yield partition, found

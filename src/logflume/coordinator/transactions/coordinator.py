@@ -59,36 +59,56 @@ class TransactionCoordinator:
 
     # ---- producers
 
-    def init(self, transactional_id: str, timeout_ms: int) -> Entry:
+    def init(
+        self,
+        transactional_id: str,
+        timeout_ms: int,
+        *,
+        client: Callable[[Entry | None], Entry | None] | None = None,
+    ) -> Entry:
         """Be the producer of this id from now on; whoever was it before is fenced, and what he left open aborted.
 
-        Durable when it returns. Kafka's InitProducerId. Raises InvalidTransactionTimeout, LockTimeout, StorageError.
+        Durable when it returns. Kafka's InitProducerId. `client`: for a broker's client, of whose life nothing is
+        known; called with the mutex held and the newest entry, it may refuse, or give the entry to be answered.
+        Raises InvalidTransactionTimeout, LockTimeout, StorageError.
         """
         limit = self._directory.config.transaction_max_timeout_ms
-        if timeout_ms > limit:
+        if not 0 < timeout_ms <= limit:
             raise InvalidTransactionTimeout(timeout_ms=timeout_ms, limit_ms=limit)
-        return self._init(transactional_id, timeout_ms, None)
+        return self._init(transactional_id, timeout_ms, client, embedded=client is None)
 
     def renew(self, mine: Entry) -> Entry:
         """As `init`, by its own producer after a failure: KIP-360. Raises ProducerFenced when another came after it."""
-        return self._init(mine.transactional_id, mine.timeout_ms, mine)
 
-    def _init(self, transactional_id: str, timeout_ms: int, mine: Entry | None) -> Entry:
+        def look(entry: Entry | None) -> None:
+            error = _fence(mine, entry)
+            if isinstance(error, ProducerFenced):
+                raise error
+            # Its sends are over: it is no danger to itself.
+            self.release(mine)
+
+        return self._init(mine.transactional_id, mine.timeout_ms, look, embedded=True)
+
+    def _init(
+        self,
+        transactional_id: str,
+        timeout_ms: int,
+        look: Callable[[Entry | None], Entry | None] | None,
+        *,
+        embedded: bool,
+    ) -> Entry:
         taken: Entry | None = None
         stored: Stored | None = None
         new_id: int | None = None
         while taken is None:
             with self.room.locked() as log:
-                if mine is not None:
-                    error = _fence(mine, log.get(transactional_id))
-                    if isinstance(error, ProducerFenced):
-                        raise error
-                    # Its sends are over: it is no danger to itself.
-                    self.release(mine)
+                if look is not None and (known := look(log.get(transactional_id))) is not None:
+                    return known
                 taken = self._take_over(log, transactional_id, timeout_ms, new_id)
                 if taken is not None:
-                    # Before anybody can read of it: he would take it for dead.
-                    self.room.presence.hold(taken.producer_id, taken.producer_epoch)
+                    if embedded:
+                        # Before anybody can read of it: he would take it for dead.
+                        self.room.presence.hold(taken.producer_id, taken.producer_epoch)
                     stored = log.append(taken)
             if taken is None:
                 new_id = self._directory.producer_ids.claim()  # not with the mutex held
@@ -175,8 +195,23 @@ class TransactionCoordinator:
         """
         if not parts:
             return self._end_empty(mine)
-        partitions = [part[1] for part in parts]
-        reserve(partitions)
+        prepared, stored = self.prepare(mine, parts)
+        try:
+            stored.sync()
+        except Exception as error:
+            raise TransactionInDoubt(
+                transactional_id=mine.transactional_id, reason=f"its decision: {error}"
+            ) from error
+        return self.complete(prepared, [part[1] for part in parts])
+
+    def prepare(
+        self, mine: Entry, parts: Sequence[Part], raised: Callable[[Entry], Entry] | None = None
+    ) -> tuple[Entry, Stored]:
+        """The first half of a commit: its decision, which stands once it is synced; then `complete` is due.
+
+        `raised`: the epoch with which it is decided (Entry.raised). Raises as `commit`, but for TransactionInDoubt.
+        """
+        reserve([part[1] for part in parts])
         redo = self._redo(parts)
         places = tuple(sorted(part.place for part in redo))
         with self.room.locked() as log:
@@ -186,14 +221,9 @@ class TransactionCoordinator:
                     transactional_id=mine.transactional_id, timeout_ms=mine.timeout_ms
                 )
             prepared = current.prepared(places, self.room.now_ms())
-            stored = log.append(prepared, [(REDO_HEADER, encode_redo(redo))])
-        try:
-            stored.sync()
-        except Exception as error:
-            raise TransactionInDoubt(
-                transactional_id=mine.transactional_id, reason=f"its decision: {error}"
-            ) from error
-        return self._complete(prepared, partitions)
+            if raised is not None:
+                prepared = raised(prepared)
+            return prepared, log.append(prepared, [(REDO_HEADER, encode_redo(redo))])
 
     def pledge(self, mine: Entry, parts: Sequence[Part], decided_by: bytes) -> Entry:
         """Make all of it durable, and leave the decision to somebody outside the log (external.py). One sync.
@@ -231,7 +261,7 @@ class TransactionCoordinator:
         except Exception as error:
             reason = f"it is committed, readers will see it, but: {error}"
             raise TransactionInDoubt(transactional_id=name, reason=reason) from error
-        return self._complete(prepared, [part[1] for part in parts])
+        return self.complete(prepared, [part[1] for part in parts])
 
     def resolve(self, pledged: Entry, parts: Sequence[Part]) -> bool:
         """End a pledged transaction as its database says now: True when it is committed. Raises TransactionInDoubt."""
@@ -269,8 +299,8 @@ class TransactionCoordinator:
             found.append(PartitionRedo(place, topic_id, first, end, kept))
         return found
 
-    def _complete(self, prepared: Entry, partitions: list[Partition]) -> Entry:
-        """The decision is durable: nothing that happens here makes it undone."""
+    def complete(self, prepared: Entry, partitions: list[Partition]) -> Entry:
+        """The decision is durable: nothing that happens here makes it undone. Raises TransactionInDoubt."""
         name = prepared.transactional_id
         try:
             with self.room.locked() as log:

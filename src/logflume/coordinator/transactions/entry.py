@@ -48,9 +48,11 @@ _MAY_BEGIN = (State.EMPTY, State.COMPLETE_COMMIT, State.COMPLETE_ABORT)
 class Entry:
     """The newest record of a transactional id.
 
-    Times in ms since 1970, -1 for none. `partitions`: sorted; embedded they are known from the
-    decision on. `decided_by`: who outside the log decides the open transaction, once its producer has handed the
-    decision over (external.py); empty for none.
+    Times in ms since 1970, -1 for none. `partitions`: sorted; those of an embedded producer are known from the
+    decision on, those of a broker's client from the first one on. `decided_by`: who outside the log decides the open
+    transaction, once its producer has handed the decision over (external.py); empty for none. `boot_id`: during which
+    start of the machine a client's transaction was open; its batches need not be on disk before its commit.
+    `client_version`: 2 where each end of a transaction raises the epoch (KIP-890).
     """
 
     transactional_id: str
@@ -66,6 +68,7 @@ class Entry:
     client_version: int = 0
     next_producer_epoch: int = -1
     decided_by: bytes = b""
+    boot_id: str = ""
 
     @staticmethod
     def first(transactional_id: str, producer_id: int, timeout_ms: int, now_ms: int) -> Entry:
@@ -104,8 +107,32 @@ class Entry:
         """A transaction is open."""
         self._need(*_MAY_BEGIN, what="no transaction can begin")
         return replace(
-            self, state=State.ONGOING, partitions=(), started_ms=now_ms, updated_ms=now_ms
+            self,
+            state=State.ONGOING,
+            partitions=(),
+            started_ms=now_ms,
+            updated_ms=now_ms,
+            client_version=0,
         )
+
+    def joined(self, partitions: tuple[TopicPartition, ...], now_ms: int, boot_id: str) -> Entry:
+        """A client's transaction is open, in these partitions too (AddPartitionsToTxn)."""
+        self._need(*_MAY_BEGIN, State.ONGOING, what="no transaction can begin")
+        goes_on = self.state is State.ONGOING
+        return replace(
+            self,
+            state=State.ONGOING,
+            partitions=tuple(sorted({*partitions, *(self.partitions if goes_on else ())})),
+            started_ms=self.started_ms if goes_on else now_ms,
+            updated_ms=now_ms,
+            client_version=0,
+            boot_id=boot_id,
+        )
+
+    @property
+    def is_clients(self) -> bool:
+        """A broker's client has it open: it may come back until its time is over, whoever dies meanwhile."""
+        return self.state is State.ONGOING and bool(self.partitions) and not self.decided_by
 
     def pledged(
         self, partitions: tuple[TopicPartition, ...], decided_by: bytes, now_ms: int
@@ -128,7 +155,25 @@ class Entry:
             partitions=partitions,
             updated_ms=now_ms,
             decided_by=b"",
+            boot_id="",
         )
+
+    def raised(self, next_producer_id: int = -1) -> Entry:
+        """The same with the next epoch, which its markers carry and its client goes on with: transactions of version 2.
+
+        With the last epoch it takes another producer id, as soon as it is complete.
+        """
+        return replace(
+            self,
+            producer_epoch=self.producer_epoch + 1,
+            next_producer_id=next_producer_id,
+            client_version=2,
+        )
+
+    def ends(self, producer_id: int, epoch: int) -> bool:
+        """Whether this record speaks of the transaction whose records carry these."""
+        raised = self.state.is_decided and self.client_version >= 2
+        return (self.producer_id, self.producer_epoch - raised) == (producer_id, epoch)
 
     def completed(self, now_ms: int) -> Entry:
         """All markers are written."""
@@ -140,14 +185,39 @@ class Entry:
         )
         commit = self.state is State.PREPARE_COMMIT
         state = State.COMPLETE_COMMIT if commit else State.COMPLETE_ABORT
-        return replace(self, state=state, partitions=(), updated_ms=now_ms)
+        return replace(self, state=state, partitions=(), updated_ms=now_ms)._moved_on()
+
+    def _moved_on(self) -> Entry:
+        """To the next producer id, where this one's epochs are used up."""
+        if self.next_producer_id < 0:
+            return self
+        return replace(
+            self,
+            producer_id=self.next_producer_id,
+            producer_epoch=0,
+            previous_producer_id=self.producer_id,
+            next_producer_id=-1,
+        )
 
     def aborted(self, now_ms: int) -> Entry:
         """By its owner, who may begin another."""
         self._need(State.ONGOING, what="nothing is open to be aborted")
         return replace(
-            self, state=State.COMPLETE_ABORT, partitions=(), updated_ms=now_ms, decided_by=b""
-        )
+            self,
+            state=State.COMPLETE_ABORT,
+            partitions=(),
+            updated_ms=now_ms,
+            decided_by=b"",
+            boot_id="",
+        )._moved_on()
+
+    def aborted_empty(self, now_ms: int) -> Entry:
+        """Nothing was open: a client of transactions of version 2 asks for the next epoch so."""
+        self._need(*_MAY_BEGIN, what="something is open or half done")
+        started = now_ms if self.started_ms < 0 else self.started_ms
+        return replace(
+            self, state=State.COMPLETE_ABORT, started_ms=started, updated_ms=now_ms
+        )._moved_on()
 
     def fenced(self, now_ms: int) -> Entry:
         """Aborted by another: a higher epoch keeps its owner, should he live, from going on with it."""
@@ -160,6 +230,7 @@ class Entry:
             partitions=(),
             updated_ms=now_ms,
             decided_by=b"",
+            boot_id="",
         )
 
     def is_timed_out(self, now_ms: int) -> bool:

@@ -6,6 +6,7 @@ import contextlib
 
 from logflume._native.transactions import may_have_open
 from logflume.errors import TransactionInDoubt, UnknownTopicOrPartition
+from logflume.log.boot import boot_id
 from logflume.observe import get_logger
 from logflume.types import TopicPartition
 
@@ -43,6 +44,7 @@ def replay(room: Room, log: StateLog, starts: list[int]) -> None:
     for partition, found in parts.items():
         _put_back(room, partition, list(found.values()))
     log.refresh()
+    started = boot_id()
     for entry in log.entries():
         if entry.state.is_decided:
             log.stored(entry).sync()
@@ -51,6 +53,11 @@ def replay(room: Room, log: StateLog, starts: list[int]) -> None:
             log.append(entry.completed(room.now_ms()))
         elif entry.is_pledged:
             _ask(room, log, entry)
+        elif entry.is_clients and entry.boot_id != started:
+            # What its client was told of need not have been on disk when the machine went down.
+            ended = entry.fenced(room.now_ms())
+            log.append(ended)
+            _mark(room, room.known(entry.partitions), ended, commit=False)
 
 
 def end_left_open(room: Room, log: StateLog) -> None:

@@ -148,7 +148,12 @@ class Room:
         return done
 
     def mark(
-        self, partitions: Iterable[Partition], producer_id: int, epoch: int, commit: bool
+        self,
+        partitions: Iterable[Partition],
+        producer_id: int,
+        epoch: int,
+        commit: bool,
+        coordinator_epoch: int | None = None,
     ) -> list[int]:
         """End a transaction in all these partitions, at once for every reader. The mutex is held."""
         return self.held.end(
@@ -156,7 +161,9 @@ class Room:
             sorted(partitions, key=lambda p: (p.topic, p.partition)),
             producer_id=producer_id,
             producer_epoch=epoch,
-            coordinator_epoch=self.coordinator_epoch,
+            coordinator_epoch=self.coordinator_epoch
+            if coordinator_epoch is None
+            else coordinator_epoch,
             commit=commit,
         )
 

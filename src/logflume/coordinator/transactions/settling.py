@@ -29,7 +29,7 @@ _COMMIT_MS = 1000  # what a living producer's commit may take before others fini
 def settle(room: Room, partitions: Iterable[Partition]) -> int:
     """End what is undecided in these partitions and can be: returns how many were ended.
 
-    A transaction is left alone while its producer lives and its time is not over.
+    A transaction is left alone while its producer lives, or is a broker's client, and its time is not over.
     """
     undecided = [p for p in partitions if p.last_stable_offset < p.end_offset]
     if not undecided:
@@ -56,14 +56,14 @@ def settle_one(room: Room, log: StateLog, partition: Partition, found: OpenTrans
             return 0
         room.mark([partition], found.producer_id, found.epoch, commit=False)
         return 1
-    mine = (entry.producer_id, entry.producer_epoch) == (found.producer_id, found.epoch)
+    mine = entry.ends(found.producer_id, found.epoch)
     if mine and entry.state.is_decided:
         if is_owned(room, entry) and now - entry.updated_ms <= _COMMIT_MS:
             return 0
         room.finish(log, entry)
         return 1
     if mine and entry.state is State.ONGOING:
-        if is_owned(room, entry) and not entry.is_timed_out(now):
+        if (entry.is_clients or is_owned(room, entry)) and not entry.is_timed_out(now):
             return 0
         try:
             entry = decide(room, log, entry)
@@ -88,8 +88,10 @@ def decide(room: Room, log: StateLog, entry: Entry) -> Entry:
         prepared = entry.prepared(entry.partitions, room.now_ms())
         log.append(prepared, [(REDO_HEADER, log.headers_of(entry).get(REDO_HEADER) or b"")])
         return room.finish(log, prepared)
+    partitions = entry.partitions if entry.is_clients else ()
     entry = entry.fenced(room.now_ms())
     log.append(entry)
+    room.mark(room.known(partitions), entry.producer_id, entry.producer_epoch, commit=False)
     return entry
 
 
@@ -105,7 +107,8 @@ def is_owned(room: Room, entry: Entry) -> bool:
 def quieten(room: Room, log: StateLog, entry: Entry) -> Entry:
     """Nothing of this id is open or half done when it returns; what was open is aborted. The mutex is held.
 
-    What an aborted transaction left in partitions is ended by whoever meets it there. Raises TransactionInDoubt.
+    What an embedded producer's aborted one left in partitions is ended by whoever meets it there.
+    Raises TransactionInDoubt.
     """
     if entry.state.is_decided:
         return room.finish(log, entry)

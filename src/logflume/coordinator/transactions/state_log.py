@@ -17,6 +17,9 @@ from .state_schema import decode_key, decode_value, encode_key, encode_value
 
 __all__ = ["StateLog", "StatePartition", "Stored"]
 
+BOOT_HEADER = "logflume.boot"
+"""Which start of the machine a client's open transaction belongs to."""
+
 READ_RECORDS_MAX = 100_000
 READ_BYTES_MAX = 4 << 20
 
@@ -70,12 +73,12 @@ class Stored:
     """Where a record was appended: `sync()` returns when it is on disk."""
 
     def __init__(self, partition: StatePartition, offset: int) -> None:
-        self._partition = partition
+        self.partition = partition
         self.offset = offset
 
     def sync(self) -> None:
         """Raises SyncFailed: then nobody knows whether it will be there after a power loss."""
-        self._partition.sync(self.offset + 1)
+        self.partition.sync(self.offset + 1)
 
 
 class StateLog:
@@ -134,8 +137,10 @@ class StateLog:
             self._entries.pop(transactional_id, None)
             self._offsets.pop(transactional_id, None)
         else:
-            decided_by = dict(record.headers).get(DECIDED_BY_HEADER) or b""
-            self._apply(replace(entry, decided_by=decided_by), record.offset)
+            headers = dict(record.headers)
+            decided_by = headers.get(DECIDED_BY_HEADER) or b""
+            boot_id = (headers.get(BOOT_HEADER) or b"").decode("ascii", "replace")
+            self._apply(replace(entry, decided_by=decided_by, boot_id=boot_id), record.offset)
 
     def _apply(self, entry: Entry, offset: int) -> None:
         name = entry.transactional_id
@@ -168,6 +173,8 @@ class StateLog:
         partition, reader = self._partitions[place], self._readers[place]
         if entry.decided_by:
             headers = [*(headers or []), (DECIDED_BY_HEADER, entry.decided_by)]
+        if entry.boot_id:
+            headers = [*(headers or []), (BOOT_HEADER, entry.boot_id.encode())]
         offset = partition.append_many(
             [encode_value(entry)],
             [encode_key(entry.transactional_id)],
