@@ -14,6 +14,7 @@ from bench.peers import Store
 
 __all__ = [
     "TOPIC",
+    "history",
     "limit_writing",
     "log_with_topic",
     "opener",
@@ -33,6 +34,11 @@ def log_with_topic(
     with logflume.open(where / "log") as log:
         log.create_topic(TOPIC, partitions=partitions, config=config)
         yield log
+
+
+def history() -> list[bytes]:
+    """4 MB of records that durable contestants hold already: the limits' files have their blocks from the start."""
+    return values(100, 40_000)
 
 
 @contextmanager

@@ -42,7 +42,7 @@ class Scale:
 
 
 QUICK = Scale("quick", seconds=0.02, rounds=5, bytes_max=16 << 20)
-FULL = Scale("full", seconds=0.15, rounds=6, bytes_max=48 << 20)
+FULL = Scale("full", seconds=0.1, rounds=5, bytes_max=32 << 20)
 
 
 @dataclass(frozen=True, slots=True)

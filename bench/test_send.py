@@ -44,11 +44,6 @@ def plain(send: Any, records: list[bytes]) -> None:
         send(TOPIC, value)
 
 
-def keyed(send: Any, records: list[bytes]) -> None:
-    for value in records:
-        send(TOPIC, value, key=value[:8])
-
-
 def with_headers(send: Any, records: list[bytes]) -> None:
     headers = [("trace", b"0123456789abcdef")]
     for value in records:
@@ -64,6 +59,12 @@ def test_send(contest: Contest, size: int) -> None:
     count = contest.scale.count(7e6, size)
     keyed_count = contest.scale.count(5e6, size)
     records = values(size, count)
+    some = records[:keyed_count]
+    keys = [value[:8] for value in some]
+
+    def keyed(send: Any, records: list[bytes]) -> None:
+        for value, key in zip(records, keys, strict=True):
+            send(TOPIC, value, key=key)
 
     def c_calls(fd: int) -> Job:
         def job() -> None:
@@ -80,12 +81,11 @@ def test_send(contest: Contest, size: int) -> None:
         ours(
             "send with key",
             keyed_count,
-            sending(records[:keyed_count], keyed),
+            sending(some, keyed),
             partitions=PARTITIONS,
         ),
     ]
     if size == 100:
-        some = records[:keyed_count]
         variants += [
             ours(
                 "send with header", keyed_count, sending(some, with_headers), partitions=PARTITIONS

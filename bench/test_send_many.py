@@ -20,6 +20,8 @@ GOALS = {
     100: [
         Goal("append_many(list)", "≥ 14 M/s", rate=14e6),
         Goal("append_many(list)", "≥ 0.65 of the C loop", beside=LOOP, share=0.65),
+        Goal("send_many(list)", "≥ 14 M/s", rate=14e6),
+        Goal("send_many(list)", "≥ 0.65 of the C loop", beside=LOOP, share=0.65),
     ],
     1024: [Goal("append_many(list)", "≥ 0.9 of the C loop", beside=LOOP, share=0.9)],
 }

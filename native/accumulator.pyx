@@ -259,23 +259,19 @@ cdef class Accumulator:
             self.redo.append((info.base_offset, PyBytes_FromStringAndSize(<char *>stage.b.buf, stage.b.start)))
         return 0
 
-    cdef int append_many(self, object values, object keys, object timestamps, object headers) except -1:
-        """Appends records in as many batches as it takes, at once. The gate is held."""
-        cdef AppendInput given = AppendInput(values, keys, timestamps, headers)
-        cdef int64_t at = 0, now = lf_now_ms()
+    cdef int append_many(self, AppendInput given, int64_t at, int64_t stop) except -1:
+        """Appends records `at` to `stop` in as many batches as it takes, at once. The gate is held."""
+        cdef int64_t now = lf_now_ms()
         cdef lf_append_info info
-        cdef Stage stage
-        if self.log.keys_required:
-            given.require_keys()
-        stage = self.new_stage(self.core.batch_size)
+        cdef Stage stage = self.new_stage(self.core.batch_size)
         try:
-            while at < given.length:
+            while at < stop:
                 self.core.check_open()
                 self.stamp(stage)
                 if given.value_column is not None:
-                    at = stage.fill_columns(given.value_column, given.key_column, given.stamps_at(), given.shared, now, at)
+                    at = stage.fill_columns(given.value_column, given.key_column, given.stamps_at(), given.shared, now, at, stop)
                 else:
-                    at = stage.fill_objects(given.values, given.keys, given.timestamps, given.headers, now, at, given.length)
+                    at = stage.fill_objects(given.values, given.keys, given.timestamps, given.headers, now, at, stop)
                 stage.finish()
                 self.append_finished(stage, self.is_followed(stage), &info)
                 stage.reset()

@@ -169,6 +169,10 @@ cdef class RecordIterator:
     def __iter__(self):
         return self
 
+    def __bool__(self):
+        """Whether there are records of the batch at hand to hand out."""
+        return self.row < self.end
+
     def __next__(self):
         cdef Record out
         while True:

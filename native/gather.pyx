@@ -23,7 +23,11 @@ cdef extern from "Python.h":
     PyObject **PySequence_Fast_ITEMS(object o)
     Py_ssize_t PySequence_Fast_GET_SIZE(object o)
 
+cdef extern from *:
+    void __builtin_prefetch(const void *at) noexcept
+
 cdef int64_t RECORDS_MAX = 4096
+cdef int64_t AHEAD = 12     # objects lie anywhere: their sizes are asked for so many before they are read
 
 
 cdef int64_t stamp_of(object given) except? -2:
@@ -97,6 +101,8 @@ cdef class Gather:
             if headers is not None and has_headers(headers, start + n):
                 break
             item = value_at[n]
+            if n + AHEAD < room:
+                __builtin_prefetch(value_at[n + AHEAD])
             if PyBytes_CheckExact(<object>item):
                 length = PyBytes_GET_SIZE(<object>item)
                 self.value_items[n].at = <const uint8_t *>PyBytes_AS_STRING(<object>item)

@@ -16,6 +16,7 @@ cimport cython
 from logflume import errors
 
 from logflume._native.accumulator cimport TXN_NONE, Accumulator, Upkeep
+from logflume._native.append_input cimport AppendInput
 from logflume._native.core cimport *
 from logflume._native.delivery cimport Delivery
 from logflume._native.gather cimport stamp_of
@@ -25,6 +26,9 @@ from logflume._native.scatter cimport Scatter
 from logflume._native.staging cimport SharedHeaders, Stage, put_headers, raise_status, take_headers
 
 __all__ = ["ProducerCore"]
+
+cdef extern from *:
+    void __builtin_prefetch(const void *at) noexcept
 
 cdef enum:
     ROUND_ROBIN = 2     # of PARTITIONERS
@@ -206,7 +210,11 @@ cdef class ProducerCore(Upkeep):
         cdef bint sticky
         # First what may run other code: from the choice of a batch on, no other thread gets a turn until the
         # record is in.
-        if not PyBytes_CheckExact(value) and value is not None:
+        if PyBytes_CheckExact(value):
+            # The object's first line is here with its type; asked for now, the next two are here when they are copied.
+            __builtin_prefetch(<char *><void *>value + 64)
+            __builtin_prefetch(<char *><void *>value + 128)
+        elif value is not None:
             value = _plain_bytes("value", value)
         if key is not None:
             if not PyBytes_CheckExact(key):
@@ -294,30 +302,30 @@ cdef class ProducerCore(Upkeep):
         """Append many records; returns how many. See Producer.send_many."""
         cdef TopicSlot s = self.slot(topic)
         cdef Accumulator a
-        cdef Py_ssize_t n, at = 0, step
+        cdef AppendInput given
+        cdef int64_t n, at = 0, step
         if not hasattr(values, "__len__"):
             values = list(values)
-        n = len(values)
-        if timestamps is not None and n:
+        if timestamps is not None and len(values):
             s.check_timestamps(timestamps)
+        if partition is None and keys is not None and s.count > 1 and self.partitioner < ROUND_ROBIN:
+            return self._send_keyed(s, values, keys, timestamps,
+                                    headers.tolist() if isinstance(headers, SharedHeaders) else headers)
+        given = AppendInput(values, keys, timestamps, headers)
+        n = given.length
+        if s.count and (<Accumulator>s.accumulators[0]).log.keys_required:
+            given.require_keys()
         if partition is not None or s.count == 1:
-            a = self._explicit(s, 0 if partition is None else partition)
-            self._append_to(a, values, keys, timestamps, headers)
-        elif keys is None or self.partitioner >= ROUND_ROBIN:
+            self._append_to(self._explicit(s, 0 if partition is None else partition), given, 0, n)
+        else:
             # Keys do not matter, any partition will do: a large call is spread over all.
             step = n if n < 4096 else (n + s.count - 1) // s.count
             while at < n:
                 a = s.choose(NULL, -1, self.partitioner)
-                self._append_to(a, values if step >= n else values[at:at + step],
-                                keys if keys is None or step >= n else keys[at:at + step],
-                                timestamps if timestamps is None or step >= n else timestamps[at:at + step],
-                                headers if headers is None or step >= n else headers[at:at + step])
+                self._append_to(a, given, at, min(at + step, n))
                 if self.partitioner != ROUND_ROBIN:
                     s.sticky = (s.sticky + 1) % s.count
                 at += step
-        else:
-            return self._send_keyed(s, values, keys, timestamps,
-                                    headers.tolist() if isinstance(headers, SharedHeaders) else headers)
         self._sync_appended(s)
         return n
 
@@ -329,10 +337,10 @@ cdef class ProducerCore(Upkeep):
                 a.log.sync_to(a.last_appended + 1)
         return 0
 
-    cdef int _append_to(self, Accumulator a, object values, object keys, object timestamps, object headers) except -1:
+    cdef int _append_to(self, Accumulator a, AppendInput given, int64_t at, int64_t stop) except -1:
         a.close_batch()
         with a.gate:
-            a.append_many(values, keys, timestamps, headers)
+            a.append_many(given, at, stop)
         return 0
 
     cdef Py_ssize_t _send_keyed(self, TopicSlot s, object values, object keys, object timestamps, object headers) except -1:

@@ -273,9 +273,9 @@ cdef class Stage:
         return i
 
     cdef int64_t fill_columns(self, InputColumn values, InputColumn keys, const int64_t *timestamps, SharedHeaders headers,
-                              int64_t now, int64_t start) except -1:
+                              int64_t now, int64_t start, int64_t stop) except -1:
         """As fill_objects, over columns."""
-        return self._fill(values.chunks, keys.chunks if keys is not None else NULL, timestamps, now, values.length, start,
+        return self._fill(values.chunks, keys.chunks if keys is not None else NULL, timestamps, now, stop, start,
                           headers)
 
     cdef int64_t _fill(self, const lf_in_column *values, const lf_in_column *keys, const int64_t *timestamps, int64_t now,

@@ -21,7 +21,7 @@ static inline size_t lf_batch_size_at(const uint8_t *p) {
 size_t lf_stretch_bytes(const lf_log *log, const uint8_t *batches, size_t len);
 /* Stamps them (`now`: append time, LF_NO_TIMESTAMP for none), and rolls when they do not fit. */
 int lf_stretch_begin(lf_log *log, uint8_t *batches, size_t len, int64_t now, lf_stretch *out, lf_error *e);
-int lf_stretch_write(lf_log *log, const lf_stretch *s, bool prepare, lf_error *e);
+int lf_stretch_write(lf_log *log, const lf_stretch *s, bool ahead, lf_error *e);
 /* Instead of publishing: nothing may lie behind the end that looks like a batch. */
 void lf_stretch_cut(lf_log *log, const lf_stretch *s);
 /* Index and end position; then the caller publishes the end. */

@@ -58,13 +58,17 @@ static void cut_tail(lf_log *log, lf_segment *s) {
     else st->prepared_position = end;
 }
 
-int lf_log_prepare(lf_log *log, lf_segment *s, int64_t at_least, lf_error *e) {
+/* Ahead of batches that will be synced: a sync that grows the file costs twice one that does not, so it should be rare;
+ * but it also writes the zeroes. Steps of 256 KiB, 1, 2 and 4 MiB: 215, 202, 218, 329 us a list of 110 KB (decision 016). */
+enum { SYNCED_STEP_BYTES = 1 << 20 };
+
+static int prepare(lf_log *log, lf_segment *s, int64_t at_least, int64_t step_max, lf_error *e) {
     static const uint8_t zeroes[LF_PREPARE_BYTES];
     lf_state *st = log->state;
     int64_t from = st->prepared_position;
     if (from >= at_least) return LF_OK;
     /* Small logs stay small: the step grows with the segment. */
-    int64_t step = from < 16384 ? 16384 : from > LF_PREPARE_BYTES ? LF_PREPARE_BYTES : from;
+    int64_t step = from < 16384 ? 16384 : from > step_max ? step_max : from;
     int64_t to = at_least > from + step ? at_least : from + step;
     if (to > log->config.segment_bytes && at_least <= log->config.segment_bytes) to = log->config.segment_bytes;
     for (int64_t at = from; at < to;) {
@@ -80,6 +84,10 @@ int lf_log_prepare(lf_log *log, lf_segment *s, int64_t at_least, lf_error *e) {
         st->prepared_position = at;
     }
     return LF_OK;
+}
+
+int lf_log_prepare(lf_log *log, lf_segment *s, int64_t at_least, lf_error *e) {
+    return prepare(log, s, at_least, LF_PREPARE_BYTES, e);
 }
 
 /* Kafka's rules of rolling: size, age of the first batch, full index, offset too far from the base. */
@@ -164,12 +172,12 @@ int lf_stretch_begin(lf_log *log, uint8_t *batches, size_t len, int64_t now, lf_
 
 void lf_stretch_cut(lf_log *log, const lf_stretch *s) { cut_tail(log, s->segment); }
 
-int lf_stretch_write(lf_log *log, const lf_stretch *s, bool prepare, lf_error *e) {
+int lf_stretch_write(lf_log *log, const lf_stretch *s, bool ahead, lf_error *e) {
     lf_state *st = log->state;
     char path[LF_PATH_MAX];
     int64_t end = s->position + (int64_t)s->len;
-    if (prepare) {
-        int rc = lf_log_prepare(log, s->segment, end, e);
+    if (ahead) {
+        int rc = prepare(log, s->segment, end, SYNCED_STEP_BYTES, e);
         if (rc) return rc;
     }
     LF_FAILPOINT_RAISE("append.before_write", log, e);

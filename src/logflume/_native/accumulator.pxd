@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int16_t, int32_t, int64_t, uint16_t
 
+from logflume._native.append_input cimport AppendInput
 from logflume._native.core cimport lf_append_info
 from logflume._native.partition_log cimport PartitionLog
 from logflume._native.staging cimport Stage
@@ -81,7 +82,7 @@ cdef class Accumulator:
     cdef int append_stage(self, Stage stage, PendingBatch pending) except -1
     cdef void stamp(self, Stage stage) noexcept
     cdef int append_finished(self, Stage stage, bint prepare, lf_append_info *info) except -1
-    cdef int append_many(self, object values, object keys, object timestamps, object headers) except -1
+    cdef int append_many(self, AppendInput given, int64_t at, int64_t stop) except -1
     cdef int _note(self, Stage stage, lf_append_info *info) except -1
     cdef bint is_followed(self, Stage stage) noexcept
     cdef int drop_batch(self, object error) except -1

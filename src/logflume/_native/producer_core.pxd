@@ -3,6 +3,7 @@
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
 from logflume._native.accumulator cimport Accumulator, Upkeep
+from logflume._native.append_input cimport AppendInput
 from logflume._native.staging cimport Stage
 
 
@@ -36,7 +37,7 @@ cdef class ProducerCore(Upkeep):
     cdef Accumulator _explicit(self, TopicSlot s, object partition)
     cdef int _drop_empty(self, Accumulator a) except -1
     cdef int _sync_appended(self, TopicSlot s) except -1
-    cdef int _append_to(self, Accumulator a, object values, object keys, object timestamps, object headers) except -1
+    cdef int _append_to(self, Accumulator a, AppendInput given, int64_t at, int64_t stop) except -1
     cdef Py_ssize_t _send_keyed(self, TopicSlot s, object values, object keys, object timestamps, object headers) except -1
     cdef int _append_scattered(self, TopicSlot s, list stages, int32_t index) except -1
     cdef int _raise_failure(self) except -1

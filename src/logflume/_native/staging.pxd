@@ -37,7 +37,7 @@ cdef class Stage:
     cdef int64_t _fill(self, const lf_in_column *values, const lf_in_column *keys, const int64_t *timestamps, int64_t now,
                        int64_t length, int64_t start, SharedHeaders headers=*) except -1
     cdef int64_t fill_columns(self, InputColumn values, InputColumn keys, const int64_t *timestamps, SharedHeaders headers,
-                              int64_t now, int64_t start) except -1
+                              int64_t now, int64_t start, int64_t stop) except -1
 
 
 cdef tuple take_headers(object headers, int64_t *size)

@@ -56,6 +56,7 @@ class Consumer:
         self._closed = False
         self._woken = False
         self.group = self.config.group_id
+        self._poll_records: int = self.config.max_poll_records
         self._assignment = log.engine.assignment(self.config)
         self._iterator = RecordIterator(self._next_batch)
         self._subscription = log.engine.subscription(self.config, self._assignment, self._give_back)
@@ -124,9 +125,7 @@ class Consumer:
 
         Raises CorruptRecord, OffsetOutOfRange (with the reset policy `none`), Closed, ConcurrentAccess.
         """
-        batch = self.poll_batch(
-            timeout, self.config.max_poll_records if max_records is None else max_records
-        )
+        batch = self.poll_batch(timeout, self._poll_records if max_records is None else max_records)
         return [] if batch is None else batch.records()
 
     def poll_batch(self, timeout: float = 0.0, max_records: int = 100_000) -> RecordBatch | None:
@@ -134,8 +133,12 @@ class Consumer:
         if max_records < 1:
             raise ValueError(f"max_records is {max_records}")
         with self._enter():
-            if timeout <= 0 and self._is_quiet():
-                return None
+            # What a poll that does not wait mostly meets: nothing at all, or records and nothing else to do.
+            if timeout <= 0 and not (self._woken or self._subscription.is_due()):
+                if not self._assignment.has_news(self._iterator):
+                    return None
+                if self.group is None and not self._iterator:
+                    return self._assignment.fetch(max_records)
             self._give_back()
             return self._poll(timeout, max_records)
 
@@ -170,12 +173,6 @@ class Consumer:
                 self._assignment.wait(min(left, pause))
             else:
                 self._closing.wait(min(left, pause))
-
-    def _is_quiet(self) -> bool:
-        """Nothing to do and nothing to hand out: what a poll that does not wait mostly finds."""
-        return not (
-            self._assignment.has_news(self._iterator) or self._woken or self._subscription.is_due()
-        )
 
     def _round(self, max_records: int) -> tuple[RecordBatch | None, float]:
         """What is there now, and how long the next wait may last; negative when the poll is over."""
