@@ -12,7 +12,7 @@ PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
 ARGS ?=
 
-.PHONY: demo test check bench bench-quick wheel test-peers sanitize fuzz soak setup tidy clean distclean
+.PHONY: demo test check bench bench-quick bench-agent wheel test-peers sanitize fuzz soak setup tidy clean distclean
 
 demo:
 	@tools/setup cli $(if $(FILE),,demo)
@@ -43,6 +43,12 @@ bench-quick:
 	$(PYTEST) bench --benchmark-only --benchmark-quiet --benchmark-max-time=0.1 --benchmark-json=build/bench-quick.json $(ARGS)
 	$(PY) -m bench.report build/bench-quick.json --print
 	$(PY) bench/import_time.py --runs 10
+
+# The agent beside a real Flume (../shared/peers/flume, Java): some ten minutes, tables on the terminal.
+bench-agent:
+	@tools/setup test bench
+	$(PYTEST) bench/test_agent.py --agent --benchmark-only --benchmark-quiet --timeout=900 --benchmark-json=build/bench-agent.json $(ARGS)
+	$(PY) -m bench.report build/bench-agent.json --print
 
 wheel:
 	@tools/setup wheel

@@ -125,6 +125,8 @@ class Sink(Component):
     channel's position, atomically. `restore(note)` gets the newest back, before the first write and after a failure,
     and undoes what was written behind it: then each event is there exactly once. It may also ask to be settled less
     often than with each batch, which costs it a sync a time: `settle_interval_s`.
+    A sink whose target has transactions stores the channel's place there, with the events (`settle_at`), and gives it
+    back (`stored_place`): then the channel goes on there, and each event is there exactly once, too.
     """
 
     settle_interval_s: float = 0.0
@@ -154,6 +156,14 @@ class Sink(Component):
 
     def settle(self) -> None:
         """Make what was written safe."""
+
+    def settle_at(self, place: str | None) -> None:
+        """As `settle`; `place` is where the channel stands then, None for a channel that dies with the process."""
+        self.settle()
+
+    def stored_place(self) -> str | None:
+        """The place of the newest settling, when the target keeps it. Asked after `restore`."""
+        return None
 
     def note(self) -> str | None:
         """What has been written so far; None when there is nothing to say."""

@@ -129,4 +129,6 @@ def _see_topic(found: Carried, store: Store) -> None:
         for key, value in table.items():
             source, _, name = bytes(key).decode().rpartition("/")
             said = json.loads(bytes(value))
+            if "put" not in said:
+                continue  # a sink's
             found.add(source, said["put"], [(name, said["at"])])

@@ -117,6 +117,8 @@ class SinkRunner:
         notes = json.loads(self._taker.note() or "{}")
         for one in self._processor.sinks:
             one.restore(notes.get(one.name))
+        places = [place for one in self._processor.sinks if (place := one.stored_place())]
+        self._taker.advance(places)
         self._pending = False
         self._taker.commit(self._note())
 
@@ -153,8 +155,9 @@ class SinkRunner:
         return False
 
     def _settle(self) -> None:
+        place = self._taker.place()
         for one in self._processor.sinks:
-            one.settle()
+            one.settle_at(place)
         self._taker.commit(self._note())
         self._pending = False
         for one in self._processor.sinks:

@@ -135,7 +135,9 @@ def test_a_put_larger_than_a_batch_is_one_transaction(channels: list[FileChannel
     assert positions.load() == {"f": "1"}
     writer.close()
     channel = channels[0]
-    assert channel.store.log.partition("c", 0).end_offset == 21  # the transaction's end has an offset
+    assert (
+        channel.store.log.partition("c", 0).end_offset == 21
+    )  # the transaction's end has an offset
     assert channel._waiting(0) == 20
 
 

@@ -11,6 +11,7 @@ from logflume.errors import ChannelFull
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from logflume.agent.components import Context
@@ -41,6 +42,13 @@ class Taker:
     def note(self) -> str | None:
         """The newest note."""
         raise NotImplementedError
+
+    def place(self) -> str | None:
+        """Where it stands, behind what was taken; None when that means nothing to another process."""
+        return None
+
+    def advance(self, places: Sequence[str]) -> None:
+        """Go on at the furthest of these places, if that is further than what was committed: a sink's target has it."""
 
 
 class Room:

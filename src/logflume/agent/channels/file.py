@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 from logflume._native.batch_heads import BatchHeads
@@ -19,7 +20,7 @@ from logflume.types import OffsetAndMetadata, TopicPartition
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from logflume._native.partition import Partition
     from logflume.client.consumer import Consumer
@@ -161,6 +162,8 @@ class FileChannel(LogChannel):
                 "max.message.bytes": CHANNEL_BATCH_BYTES_MAX + (1 << 20),
             },
         )
+        # Offsets of another topic of this name mean nothing.
+        self.identity = str(self.store.log[self.topic].topic_id)
         self.room.used = sum(self._waiting(number) for number in range(self.partitions))
 
     def _lock(self) -> None:
@@ -322,6 +325,26 @@ class _FileTaker(Taker):
     def note(self) -> str | None:
         entries = [self._owner.committed(place.partition) for place in self._places]
         return next((entry.metadata for entry in entries if entry and entry.metadata), None)
+
+    def place(self) -> str | None:
+        at = {str(p.partition): self._consumer.position(p) for p in self._places}
+        return json.dumps({"channel": self._owner.identity, "at": at})
+
+    def advance(self, places: Sequence[str]) -> None:
+        for said in map(json.loads, places):
+            if said["channel"] != self._owner.identity:
+                continue  # of a channel that was here before
+            for place in self._places:
+                offset = said["at"].get(str(place.partition), 0)
+                ahead = offset - self._before.get(place, self._consumer.position(place))
+                if ahead > 0:
+                    self._consumer.seek(place, offset=offset)
+                    partition = self._owner.store.log.partition(place.topic, place.partition)
+                    delivered = _events_between(partition, offset - ahead, offset)
+                    self._taken += delivered
+                    self._owner.log.info(
+                        "delivered_already", channel=self._owner.name, events=delivered
+                    )
 
     def wake(self) -> None:
         """End a take that waits."""

@@ -72,8 +72,10 @@ class Tail:
     def _is_same(self, place: TailPlace, size: int) -> bool:
         if place.position > size:
             return False  # cut off since, or another file
-        head = os.pread(self.fd, place.head, 0)
-        return len(head) == place.head and crc32c(head) == place.crc
+        self._head, self._crc = place.head, place.crc
+        same = self._begins_as_before()
+        self._head = self._crc = 0
+        return same
 
     def place(self) -> TailPlace:
         """Where it stands."""
@@ -83,11 +85,18 @@ class Tail:
         return TailPlace(self.inode, self.path, self.position, self._head, self._crc)
 
     def size(self) -> int:
-        """The file's size now; a file that became shorter is read from its start again."""
+        """The file's size now. One that was cut off since is read from its start again.
+
+        That is seen by its size, or, when it has grown beyond the place meanwhile, by its first bytes.
+        """
         size = os.fstat(self.fd).st_size
-        if size < self.position:
+        if size < self.position or (size > self.position and not self._begins_as_before()):
             self.position = self._head = self._crc = 0
         return size
+
+    def _begins_as_before(self) -> bool:
+        head = os.pread(self.fd, self._head, 0) if self._head else b""
+        return len(head) == self._head and crc32c(head) == self._crc
 
     def read(self, size: int) -> bytes:
         """Bytes from the place on; the place stays."""

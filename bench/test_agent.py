@@ -1,0 +1,142 @@
+"""The agent beside the real Flume: the same configuration file, the same lines of 100 bytes. `make bench-agent`."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from bench.harness import Amount, Contest, Contestant, Goal, Job, Took
+from bench.peers.agents import LINE, configuration, missing_flume, running
+
+WARM = 100_000
+CHUNK = 20_000
+ABOUT = (
+    "lines of 100 bytes, both agents on one file of properties, as processes, warmed up; from the first byte behind the"
+    " warm-up that is in the sink's files to the last. Flume 1.11 with -Xmx2g"
+)
+
+
+@pytest.fixture(autouse=True)
+def wanted(request: pytest.FixtureRequest) -> None:
+    if not request.config.getoption("--agent"):
+        pytest.skip("the real Flume takes minutes: make bench-agent")
+    if reason := missing_flume():
+        pytest.skip(f"FLUME IS NOT COMPARED WITH: {reason}")
+
+
+def lines(path: Path, first: int, count: int) -> None:
+    """Lines `first` and following, into a new file."""
+    with path.open("wb") as file:
+        for start in range(first, first + count, CHUNK):
+            upto = min(start + CHUNK, first + count)
+            file.write(b"".join(LINE % number for number in range(start, upto)))
+
+
+def flow(
+    name: str, count: int, source: str, channel: str, batch: int, *, flume: bool = False
+) -> Contestant:
+    """Lines come at once, when the agent has delivered some and waits for more."""
+
+    @contextmanager
+    def opened(where: Path) -> Iterator[Job]:
+        conf = configuration(where, source, channel, batch)
+        lines(where / "more", WARM, count)
+        lines(where / "warm", 0, WARM)
+        os.rename(where / "warm", where / "in" / "0.log")
+        with running(where, conf, flume=flume) as agent:
+            agent.wait(WARM * len(LINE % 0))
+            time.sleep(0.5)
+
+            def job() -> Took:
+                os.rename(where / "more", where / "in" / "1.log")
+                begun = agent.wait(WARM * len(LINE % 0) + 1)
+                return Took(agent.wait((WARM + count) * len(LINE % 0)) - begun)
+
+            yield job
+
+    return Contestant(name, "peer" if flume else "logflume", count, opened)
+
+
+@pytest.mark.parametrize("source", ["taildir", "spooldir"])
+def test_durable_channel(contest: Contest, source: str) -> None:
+    ours, theirs = 2_000_000, 300_000
+    contest.run(
+        f"Agent: {source}, file channel, file roll",
+        [
+            flow("logflume, batches of 1,000", ours, source, "file", 1000),
+            flow("logflume, batches of 10,000", ours, source, "file", 10_000),
+            flow("logflume, batches of 100", ours, source, "file", 100),
+            flow("Flume, batches of 10,000", theirs, source, "file", 10_000, flume=True),
+            flow("Flume, batches of 1,000", theirs, source, "file", 1000, flume=True),
+        ],
+        about=ABOUT,
+        rounds=2,
+        warmup=False,
+        cpu=False,
+        goals=[
+            Goal(
+                "logflume, batches of 1,000",
+                "10 x Flume",
+                beside="Flume, batches of 1,000",
+                share=10.0,
+            )
+        ],
+    )
+
+
+def test_memory_channel(contest: Contest) -> None:
+    contest.run(
+        "Agent: taildir, memory channel, file roll",
+        [
+            flow("logflume", 4_000_000, "taildir", "memory", 1000),
+            flow("Flume", 2_000_000, "taildir", "memory", 1000, flume=True),
+        ],
+        about=ABOUT,
+        rounds=2,
+        warmup=False,
+        cpu=False,
+        goals=[Goal("logflume", "3 x Flume", beside="Flume", share=3.0)],
+    )
+
+
+def restart(name: str, count: int, *, flume: bool = False) -> Contestant:
+    """An agent whose sink could not deliver is killed with `count` events in its channel; then one whose sink can."""
+
+    @contextmanager
+    def opened(where: Path) -> Iterator[Job]:
+        conf = configuration(where, "spooldir", "file", 10_000, stuck=True)
+        lines(where / "more", 0, count)
+        os.rename(where / "more", where / "in" / "0.log")
+        with running(where, conf, flume=flume) as agent:
+            end = time.monotonic() + 300
+            while not (where / "in" / "0.log.COMPLETED").exists():
+                assert agent.process.poll() is None, agent.log()
+                assert time.monotonic() < end, agent.log()
+                time.sleep(0.05)
+        conf = configuration(where, "spooldir", "file", 1000)
+
+        def job() -> Amount:
+            begun = time.perf_counter()
+            with running(where, conf, flume=flume) as again:
+                return Amount((again.wait(1) - begun) * 1000)
+
+        yield job
+
+    return Contestant(name, "peer" if flume else "logflume", 1, opened)
+
+
+def test_first_event_after_a_crash(contest: Contest) -> None:
+    contest.run(
+        "Agent: first event out after kill -9, a million events in the channel",
+        [restart("logflume", 1_000_000), restart("Flume", 1_000_000, flume=True)],
+        about="milliseconds from the start of the process to the first byte in the sink's file",
+        unit="ms",
+        rounds=2,
+        warmup=False,
+        cpu=False,
+    )
