@@ -12,6 +12,7 @@
 #include "lf/transactions.h"
 
 #define TEMPORARY "logflume.snapshot.tmp"
+#define EXPIRE_EVERY_MS 600000          /* Kafka's producer.id.expiration.check.interval.ms */
 
 static int newest_first(const void *a, const void *b) {
     int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
@@ -146,11 +147,23 @@ int lf_producers_walk(lf_log *log, lf_producers *p, int64_t to, lf_error *e) {
     return rc == LF_E_END ? LF_OK : rc;
 }
 
+/* In a process that runs for long without rolling a segment, too. */
+static int expire_at_times(lf_log *log, lf_error *e) {
+    lf_producers *p = log->producers;
+    int64_t now = lf_about_now_ms(), idle = log->config.producer_expiration_ms;
+    int64_t passed = now - p->expired_ms;
+    if (passed >= 0 && passed < (idle < EXPIRE_EVERY_MS ? idle : EXPIRE_EVERY_MS)) return LF_OK;
+    bool first = !p->expired_ms; /* it has just been made from what had not expired */
+    p->expired_ms = now;
+    return !first && lf_producers_expire(p, now, idle) ? lf_fail(e, LF_E_NOMEM, 0, log->dir, -1, "producers") : LF_OK;
+}
+
 int lf_producers_catch_up(lf_log *log, lf_error *e) {
     lf_producers *p = log->producers;
     int64_t end = atomic_load_explicit(&log->state->end_offset, memory_order_acquire);
     int rc = p->built ? LF_OK : lf_producers_build(log, p, end, e);
-    return rc ? rc : lf_producers_walk(log, p, INT64_MAX, e);
+    if (!rc) rc = lf_producers_walk(log, p, INT64_MAX, e);
+    return rc ? rc : expire_at_times(log, e);
 }
 
 int lf_producers_list(lf_log *log, lf_producer **out, size_t *n, lf_error *e) {

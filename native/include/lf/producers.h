@@ -48,6 +48,7 @@ typedef struct lf_producers {
     lf_cursor cursor;                   /* what lies before it has been taken in */
     lf_producer *slots;                 /* open addressing by id */
     size_t n_slots, cap_slots;
+    int64_t expired_ms;                 /* when those that were idle for too long were last forgotten */
     lf_open_txn *open;                  /* by first offset */
     int32_t n_open, cap_open;
     /* Of the append under way: how to take it back, and what goes into .txnindex. */

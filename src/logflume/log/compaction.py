@@ -97,6 +97,7 @@ def compact(
     *,
     now_ms: int,
     map_bytes: int,
+    producer_expiration_ms: int,
     record: Callable[[int], None],
 ) -> CompactionReport | None:
     """Pass after pass until nothing is dirty; None when another is compacting the partition, or it was
@@ -118,6 +119,7 @@ def compact(
                 now_ms=now_ms,
                 delete_retention_ms=config.delete_retention_ms,
                 map_bytes=map_bytes,
+                producer_expiration_ms=producer_expiration_ms,
             )
         except (Closed, UnknownTopicOrPartition):
             return None

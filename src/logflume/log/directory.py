@@ -308,8 +308,7 @@ class LogDirectory:
                 number,
                 self._lock.fd,
                 read_only=self.read_only,
-                max_decompressed_bytes=self.config.max_decompressed_bytes,
-                lock_timeout=self.config.lock_timeout_ms / 1000,
+                **partition_settings.of_directory(self.config),
                 **partition_settings.opening(self.path, path, entry.name, number),
                 **self._running(entry, number),
             )
@@ -400,6 +399,7 @@ class LogDirectory:
                 found,
                 now_ms=now_ms,
                 map_bytes=self.config.log_cleaner_dedupe_buffer_size,
+                producer_expiration_ms=self.config.producer_id_expiration_ms,
                 record=functools.partial(self._record_cleaned, partition),
             )
             if report is not None:

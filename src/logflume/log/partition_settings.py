@@ -13,10 +13,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from logflume.config import DirectoryConfig
     from logflume.config.topic import TopicConfig
     from logflume.log.topic_store import TopicEntry
 
-__all__ = ["codec_of", "opening", "running"]
+__all__ = ["codec_of", "of_directory", "opening", "running"]
 
 _CODECS = {"producer": 0, "uncompressed": 0, "none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
 _NO_LEVEL = -(1 << 31)
@@ -51,6 +52,15 @@ def running(entry: TopicEntry, *, compacted: bool = False) -> dict[str, Any]:
         "level": level,
         # As Kafka, which would drop them at the next compaction.
         "keys_required": compacts,
+    }
+
+
+def of_directory(config: DirectoryConfig) -> dict[str, Any]:
+    """What all partitions of a directory are opened with."""
+    return {
+        "max_decompressed_bytes": config.max_decompressed_bytes,
+        "lock_timeout": config.lock_timeout_ms / 1000,
+        "producer_expiration_ms": config.producer_id_expiration_ms,
     }
 
 

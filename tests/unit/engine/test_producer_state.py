@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import logflume
 from logflume import errors
 from support.partitions import Handle, as_after_kill, opened, read_all
 from support.transactional import NOW, batch, marker
@@ -185,6 +187,20 @@ def test_idle_producers_are_forgotten_but_for_those_in_a_transaction(tmp_path: P
         assert known(log)[1] == (0, 77, 3)
 
 
+def test_idle_producers_are_forgotten_while_the_log_is_open(tmp_path: Path) -> None:
+    """No segment is rolled, and nothing opened anew."""
+    with opened(tmp_path, producer_expiration_ms=200) as log:
+        log.append_batches(batch(1, 0, timestamp=NOW))
+        log.append_batches(batch(2, 0, timestamp=NOW, transactional=True))
+        time.sleep(0.3)
+        log.append_batches(batch(3, 0, timestamp=int(time.time() * 1000)))
+        assert set(known(log)) == {2, 3}
+        # It may begin anywhere; the one in a transaction may not.
+        log.append_batches(batch(1, 50))
+        with pytest.raises(errors.OutOfOrderSequence):
+            log.append_batches(batch(2, 50, transactional=True))
+
+
 def test_plain_records_need_no_producer_state(tmp_path: Path) -> None:
     with opened(tmp_path) as log:
         log.append(b"one")
@@ -212,3 +228,18 @@ def test_append_batches_refuses_what_a_client_may_not_write(
         with pytest.raises(errors.InvalidRecord):
             log.append_batches(b"")
         assert log.end_offset == 0
+
+
+def test_the_directorys_option_says_when(tmp_path: Path) -> None:
+    with logflume.open(tmp_path / "d", producer_id_expiration_ms=200) as log:
+        log.create_topic("t")
+        partition = log.partition("t", 0)
+        partition.append_batches(batch(1, 0, timestamp=NOW))
+        time.sleep(0.3)
+        assert known(partition) == {}
+    with logflume.open(tmp_path / "e") as log:
+        log.create_topic("t")
+        partition = log.partition("t", 0)
+        partition.append_batches(batch(1, 0, timestamp=NOW))
+        time.sleep(0.3)
+        assert set(known(partition)) == {1}
