@@ -74,8 +74,8 @@ class DirectoryConfig(Config, table="directory"):
     producer_id_expiration_ms: int = option(
         86_400_000,
         Duration(min=1, max=INT_MAX),
-        doc="Time after which a partition forgets an idempotent producer that sends nothing and has no transaction open."
-        " Its next batch may begin anywhere, and one that it sends again is written again.",
+        doc="Time after which a partition forgets an idempotent producer that sends nothing and has no transaction"
+        " open. Its next batch may begin anywhere, and one that it sends again is written again.",
     )
     transaction_max_timeout_ms: int = option(
         900_000,
