@@ -9,12 +9,14 @@ from logflume.bridge.archive import Archive, fill, is_store_address, open_archiv
 from logflume.bridge.compare import compare
 from logflume.bridge.groups import copy_groups
 from logflume.bridge.mirror import mirror
+from logflume.bridge.offset_map import OffsetMap
 from logflume.bridge.promote import PromoteReport, promote
 from logflume.bridge.report import MirrorReport
 
 __all__ = [
     "Archive",
     "MirrorReport",
+    "OffsetMap",
     "PromoteReport",
     "compare",
     "copy_groups",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from logflume.errors import CopyDiffers
+from logflume.types import TopicPartition
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from logflume.bridge.archive import Archive
+    from logflume.bridge.offset_map import OffsetMap
     from logflume.client.log import Log
 
     Row = tuple[int, int, bytes | None, bytes | None, list[tuple[str, bytes | None]]]
@@ -17,21 +19,39 @@ if TYPE_CHECKING:
 __all__ = ["compare"]
 
 
-def compare(source: Log | Archive, target: Log | Archive, topic: str) -> int:
+def compare(
+    source: Log | Archive,
+    target: Log | Archive,
+    topic: str,
+    *,
+    offsets: OffsetMap | None = None,
+) -> int:
     """Read a topic on both sides and compare offsets, times, keys, values and headers; returns how many records.
 
-    Goes from the later start to the end that the copy has now. Raises CopyDiffers naming the first that differs.
+    Goes from the later start to the end that the copy has now. Where one side is a cluster, committed records are
+    compared: others are not copied. `offsets`: the copy's are others than the original's. Raises CopyDiffers naming
+    the first that differs.
     """
+    from logflume.bridge.archive import Archive
+
+    committed = source.engine.is_remote or target.engine.is_remote
     count = 0
     for number in range(len(source[topic])):
+        where = TopicPartition(topic, number)
         left: Any = source.partition(topic, number)
         right: Any = target.partition(topic, number)
-        start = max(left.start_offset, right.start_offset)
-        end = int(right.end_offset)
-        copy = _rows(right, start, end)
-        for row in _rows(left, start, end):
+        first, end = max(left.start_offset, right.start_offset), int(right.end_offset)
+        # What an archive has of a cluster is committed.
+        ours, theirs = (committed and not isinstance(side, Archive) for side in (source, target))
+        copy = _rows(right, first, end, theirs)
+        if offsets is not None and end > right.start_offset:
+            first = max(left.start_offset, offsets.original(where, right.start_offset))
+            copy = _rows(right, offsets.translate(where, first), end, theirs)
+            end = offsets.original(where, end - 1) + 1
+        for row in _rows(left, first, end, ours):
+            at = row[0] if offsets is None else offsets.translate(where, row[0])
             other = next(copy, None)
-            if row != other:
+            if (at, *row[1:]) != other:
                 raise CopyDiffers(
                     topic=topic, partition=number, offset=row[0], reason=_difference(row, other)
                 )
@@ -47,10 +67,10 @@ def compare(source: Log | Archive, target: Log | Archive, topic: str) -> int:
     return count
 
 
-def _rows(log: Any, start: int, end: int) -> Iterator[Row]:
+def _rows(log: Any, start: int, end: int, committed: bool) -> Iterator[Row]:
     at = start
     while at < end:
-        batch = log.read_batch(at)
+        batch = log.read_batch(at, read_committed=True) if committed else log.read_batch(at)
         if not len(batch):
             return
         for record in batch:

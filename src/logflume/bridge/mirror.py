@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 import time
 
+from logflume.bridge.offset_map import OffsetMap
 from logflume.bridge.partition_copy import open_copy
 from logflume.bridge.producers import keep_producer_ids_apart
 from logflume.bridge.report import MirrorReport
-from logflume.bridge.topics import make_topic
-from logflume.config.names import INTERNAL_TOPICS
+from logflume.bridge.topics import copied_topics, make_topic
 from logflume.errors import UnsupportedByEngine
 
 TYPE_CHECKING = False
@@ -36,6 +36,7 @@ def mirror(
     follow: bool = False,
     until: int | None = None,
     keep: bool = False,
+    new_offsets: bool = False,
     stop: threading.Event | None = None,
     on_progress: OnProgress | None = None,
 ) -> list[MirrorReport]:
@@ -48,9 +49,10 @@ def mirror(
 
     Parameters: `follow`, go on with what comes, and with new topics, until `stop` is set; `until` (ms since 1970),
     from an archive: what was there at that time, see `restore`; `keep`, into an archive: what the source deletes stays
-    there, see `fill`; `on_progress`, called with the records and bytes of each step. Raises UnknownTopicOrPartition,
-    InvalidPartitions when a topic of the copy has more partitions, CopyDiffers, OffsetGap, UnsupportedByEngine, and
-    what reading and appending raise.
+    there, see `fill`; `new_offsets`, into a cluster: records behind a gap get the offsets that come, which are noted in
+    the cluster's topic `logflume.mirror.offsets` (see OffsetMap); `on_progress`, called with the records and bytes of
+    each step. Raises UnknownTopicOrPartition, InvalidPartitions when a topic of the copy has more partitions,
+    CopyDiffers, OffsetGap, UnsupportedByEngine, and what reading and appending raise.
     """
     from logflume.bridge.archive import Archive, fill, restore
 
@@ -58,6 +60,8 @@ def mirror(
         raise UnsupportedByEngine(what="until", instead="an archive as the source")
     if keep and not isinstance(target, Archive):
         raise UnsupportedByEngine(what="keep", instead="an archive as the target")
+    if new_offsets and (isinstance(target, Archive) or not target.engine.is_remote):
+        raise UnsupportedByEngine(what="new_offsets", instead="nothing: offsets are kept there")
     if isinstance(source, Archive):
         if isinstance(target, Archive):
             raise UnsupportedByEngine(
@@ -71,13 +75,17 @@ def mirror(
             source, target, topics, follow=follow, keep=keep, stop=stop, on_progress=on_progress
         )
     wanted = None if topics is None else list(topics)
-    return _between_logs(source, target, wanted, follow, stop or threading.Event(), on_progress)
+    offsets = OffsetMap(target) if new_offsets else None
+    return _between_logs(
+        source, target, wanted, offsets, follow, stop or threading.Event(), on_progress
+    )
 
 
 def _between_logs(
     source: Log,
     target: Log,
     wanted: list[str] | None,
+    offsets: OffsetMap | None,
     follow: bool,
     ended: threading.Event,
     on_progress: OnProgress | None,
@@ -86,7 +94,7 @@ def _between_logs(
     sums: dict[tuple[str, int], list[int]] = {}
     try:
         while True:
-            _open_missing(source, target, wanted, copies)
+            _open_missing(source, target, wanted, copies, offsets)
             moved = False
             for where, copy in copies.items():
                 while (step := copy.step()) is not None:
@@ -137,9 +145,10 @@ def _open_missing(
     target: Log,
     wanted: list[str] | None,
     copies: dict[tuple[str, int], PartitionCopy],
+    offsets: OffsetMap | None,
 ) -> None:
     """Begin to copy topics and partitions that are not copied yet."""
-    names = [n for n in source.topics() if n not in INTERNAL_TOPICS] if wanted is None else wanted
+    names = copied_topics(source) if wanted is None else wanted
     for name in names:
         count = len(source[name])
         if (name, count - 1) in copies:
@@ -148,4 +157,4 @@ def _open_missing(
         _settle(target, name)
         for number in range(count):
             if (name, number) not in copies:
-                copies[name, number] = open_copy(source, target, name, number)
+                copies[name, number] = open_copy(source, target, name, number, offsets)

@@ -6,13 +6,12 @@ The copy's own end is the position: it is known to be right whatever died when, 
 from __future__ import annotations
 
 import time
-from itertools import pairwise
+from typing import cast
 
 from logflume._native.batches import encode_batch
-from logflume.config import ProducerConfig
-from logflume.config.consumer import ConsumerConfig
-from logflume.errors import CopyDiffers, OffsetGap, Timeout
-from logflume.types import NamedTuple
+from logflume.bridge.cluster_writer import ClusterWriter, TranslatingWriter
+from logflume.errors import CopyDiffers, Timeout
+from logflume.types import NamedTuple, TopicPartition
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from logflume._native.columns import Record, RecordBatch
     from logflume.bridge.archive import Archive
+    from logflume.bridge.offset_map import OffsetMap
     from logflume.client.log import Log
 
     class Writer(Protocol):
@@ -36,11 +36,6 @@ _STEP_BYTES = 4 << 20
 _STEP_RECORDS = 50_000
 _WAIT_S = 0.2
 _PATIENCE_S = 120.0
-_COMMITTED = (
-    "read_uncommitted"
-    if ConsumerConfig.options["isolation.level"].refused is not None
-    else "read_committed"
-)
 
 
 class Step(NamedTuple):
@@ -114,39 +109,81 @@ class _BatchCopy(PartitionCopy):
 class _RecordCopy(PartitionCopy):
     """From or to a cluster: committed records, taken apart and put together again."""
 
+    step_records = _STEP_RECORDS
+
     def __init__(self, source: Log, target: Log | Archive, topic: str, number: int) -> None:
         super().__init__(source, target, topic, number)
         at = max(self.check(), self.source.start_offset)
         self._consumer = source.consumer(
-            auto_offset_reset="earliest", enable_auto_commit=False, isolation_level=_COMMITTED
+            auto_offset_reset="earliest", enable_auto_commit=False, isolation_level="read_committed"
         )
         self._consumer.assign([(topic, number)])
         self._consumer.seek(topic, number, at)
-        self._writer: Writer = _writer_to(target, self)
+        self._writer = self._writer_to(target)
+
+    def _writer_to(self, target: Log | Archive) -> Writer:
+        from logflume.client.log import Log
+
+        if isinstance(target, Log) and target.engine.is_remote:
+            return ClusterWriter(target, self)
+        return _DirectoryWriter(target, self)
 
     def step(self) -> Step | None:
         deadline = time.monotonic() + _PATIENCE_S
         while True:
-            batch = self._consumer.poll_batch(timeout=_WAIT_S, max_records=_STEP_RECORDS)
+            batch = self._consumer.poll_batch(timeout=_WAIT_S, max_records=self.step_records)
             if batch is not None:
                 self._writer.write(batch)
                 return Step(len(batch), batch.nbytes, int(batch.offsets[-1]) + 1)
-            if not any(self._consumer.lag().values()):
+            if not any(self._consumer.lag().values()) or self._waits():
                 return None
             if time.monotonic() > deadline:
                 raise Timeout(what=f"records of {self.topic}-{self.partition}", seconds=_PATIENCE_S)
+
+    def _waits(self) -> bool:
+        """Whether nothing but an open transaction is in the way: what it has is nobody's yet."""
+        at = self._consumer.position(self.topic, self.partition)
+        return bool(at >= self.source.last_stable_offset)
 
     def close(self) -> None:
         self._consumer.close()
         self._writer.close()
 
 
-def _writer_to(target: Log | Archive, copy: PartitionCopy) -> Writer:
-    from logflume.client.log import Log
+class _TranslatedCopy(_RecordCopy):
+    """To a cluster, where records get the offsets that come."""
 
-    if isinstance(target, Log) and target.engine.is_remote:
-        return _ClusterWriter(target, copy)
-    return _DirectoryWriter(target, copy)
+    step_records = 10_000  # a step's note stays a small record, were each record a run of its own
+
+    def __init__(
+        self, source: Log, target: Log, topic: str, number: int, offsets: OffsetMap
+    ) -> None:
+        self._offsets = offsets
+        super().__init__(source, target, topic, number)
+
+    def _writer_to(self, target: Log | Archive) -> Writer:
+        return TranslatingWriter(cast("Log", target), self, self._offsets)
+
+    def check(self) -> int:
+        """Where to go on in the source. Raises CopyDiffers when the copy's last record is not the one noted."""
+        where = TopicPartition(self.topic, self.partition)
+        end = int(self.target.end_offset)
+        if not self._offsets.has(where):
+            # Begun at the same offsets, or not at all.
+            at = super().check()
+            self._offsets.same(where, at)
+            return at
+        if end > self._offsets.end(where)[1]:
+            self._differ(end, "somebody else writes to the copy")
+        self._offsets.cut(where, end)
+        at, noted = self._offsets.end(where)
+        if noted != end:
+            self._differ(end, "records of the copy are missing")
+        if end > self.target.start_offset and at > self.source.start_offset:
+            ours, theirs = _last_before(self.source, at), _last_before(self.target, end)
+            if ours is not None and theirs is not None and ours[1:] != theirs[1:]:
+                self._differ(end - 1, "the copy's last record is another one")
+        return at
 
 
 class _DirectoryWriter:
@@ -188,53 +225,16 @@ def _runs(batch: RecordBatch) -> Iterator[list[Record]]:
         yield run
 
 
-class _ClusterWriter:
-    """Into a cluster, which gives offsets itself: the same ones while there is no gap, which is checked each time."""
-
-    def __init__(self, target: Log, copy: PartitionCopy) -> None:
-        self._copy = copy
-        engine: Any = target.engine
-        config = target.engine.parse(
-            ProducerConfig, {"acks": "all", "linger.ms": 0, "compression.type": "lz4"}
-        )
-        self._core = engine.producer_core(config, lambda: None)
-
-    def write(self, batch: RecordBatch) -> None:
-        copy = self._copy
-        at = int(self._copy.target.end_offset)
-        first, last = int(batch.offsets[0]), int(batch.offsets[-1])
-        if first != at or last - first + 1 != len(batch):
-            offset = first if first != at else _first_gap(batch)
-            raise OffsetGap(topic=copy.topic, partition=copy.partition, offset=offset)
-        headers = [record.headers or None for record in batch]
-        _, given = self._core.append_many(
-            copy.topic,
-            batch.values.tolist(),
-            batch.keys.tolist(),
-            copy.partition,
-            batch.timestamps.tolist(),
-            headers if any(headers) else None,
-        )
-        end = int(copy.target.end_offset)
-        if given != first or end != last + 1:
-            raise CopyDiffers(
-                topic=copy.topic,
-                partition=copy.partition,
-                offset=given,
-                reason="somebody else writes to the copy",
-            )
-
-    def close(self) -> None:
-        self._core.close()
-
-
-def _first_gap(batch: RecordBatch) -> int:
-    offsets: list[int] = batch.offsets.tolist()
-    return next(after for before, after in pairwise(offsets) if after != before + 1)
-
-
-def open_copy(source: Log, target: Log | Archive, topic: str, number: int) -> PartitionCopy:
-    """The copy of one partition, which exists on both sides."""
+def open_copy(
+    source: Log,
+    target: Log | Archive,
+    topic: str,
+    number: int,
+    offsets: OffsetMap | None = None,
+) -> PartitionCopy:
+    """The copy of one partition, which exists on both sides. `offsets`: those of the copy may be others."""
+    if offsets is not None:
+        return _TranslatedCopy(source, cast("Log", target), topic, number, offsets)
     if source.engine.is_remote or target.engine.is_remote:
         return _RecordCopy(source, target, topic, number)
     return _BatchCopy(source, target, topic, number)

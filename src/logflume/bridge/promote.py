@@ -7,7 +7,9 @@ import os
 from logflume.bridge.compare import compare
 from logflume.bridge.groups import copy_groups
 from logflume.bridge.mirror import mirror
+from logflume.bridge.offset_map import OffsetMap
 from logflume.bridge.report import MirrorReport
+from logflume.bridge.topics import copied_topics
 from logflume.errors import UnknownTopicOrPartition
 from logflume.types import NamedTuple
 
@@ -37,20 +39,26 @@ def promote(
     topics: Iterable[str] | None = None,
     *,
     verify: bool = True,
+    new_offsets: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> PromoteReport:
-    """Copy topics (default: all) and the groups' committed offsets from a directory to a Kafka.
+    """Copy topics (default: all) and the groups' committed offsets from a directory, or a cluster, to a Kafka.
 
     `target`: a cluster (online, by producing), or the log directory of a stopped Kafka, in which the topics exist
     already (offline: batches byte for byte). Can be repeated: it goes on where it ended. `verify`: read all back.
-    Nothing is deleted in the source; stop its producers before the last run. Raises as mirror, CopyDiffers.
+    `new_offsets`: as mirror; what groups have committed is translated. Nothing is deleted in the source; stop its
+    producers before the last run. Raises as mirror, CopyDiffers.
     """
-    names = source.topics() if topics is None else list(topics)
+    names = copied_topics(source) if topics is None else list(topics)
     if not target.engine.is_remote:
         _need_topics(target, names)
-    copied = mirror(source, target, names, on_progress=on_progress)
-    compared = sum(compare(source, target, name) for name in names) if verify else 0
-    groups = copy_groups(source, target, names)
+    copied = mirror(source, target, names, new_offsets=new_offsets, on_progress=on_progress)
+    offsets = OffsetMap(target) if new_offsets else None
+    compared = 0
+    if verify:
+        compared = sum(compare(source, target, name, offsets=offsets) for name in names)
+    translate = None if offsets is None else offsets.translate
+    groups = copy_groups(source, target, names, translate=translate)
     return PromoteReport(tuple(copied), tuple(groups), compared)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from logflume.bridge.offset_map import MAP_TOPIC
+from logflume.config.names import INTERNAL_TOPICS
 from logflume.errors import InvalidPartitions, UnknownTopicOrPartition
 
 TYPE_CHECKING = False
@@ -9,7 +11,12 @@ if TYPE_CHECKING:
     from logflume.bridge.archive import Archive
     from logflume.client.log import Log
 
-__all__ = ["make_topic"]
+__all__ = ["copied_topics", "make_topic"]
+
+
+def copied_topics(source: Log) -> list[str]:
+    """Those that are copied unless topics are named: all but what belongs to the place itself."""
+    return [n for n in source.topics() if n not in INTERNAL_TOPICS and n != MAP_TOPIC]
 
 
 def make_topic(source: Log | Archive, target: Log, name: str, count: int) -> None:

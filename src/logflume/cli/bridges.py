@@ -29,6 +29,14 @@ _Topics = Annotated[
     Parameter(name="--topic", help="Only this topic; may be given several times. Default: all."),
 ]
 
+_NewOffsets = Annotated[
+    bool,
+    Parameter(
+        show_default=False,
+        help="Into a cluster: records behind a gap get the offsets that come, and groups' offsets are translated.",
+    ),
+]
+
 
 def mirror(
     source: str,
@@ -49,6 +57,7 @@ def mirror(
         bool,
         Parameter(show_default=False, help="Into an archive: keep there what SOURCE deletes."),
     ] = False,
+    new_offsets: _NewOffsets = False,
     verify: Annotated[
         bool, Parameter(show_default=False, help="Read everything on both sides and compare.")
     ] = False,
@@ -63,6 +72,7 @@ def mirror(
     import threading
 
     from logflume import bridge
+    from logflume.client.log import Log
 
     moment = None if until is None else _moment(until)
     stop = threading.Event()
@@ -79,11 +89,15 @@ def mirror(
                 follow=follow,
                 until=moment,
                 keep=keep,
+                new_offsets=new_offsets,
                 stop=stop,
                 on_progress=_adder(progress),
             )
         names = sorted({r.topic for r in reports} - INTERNAL_TOPICS)
-        compared = sum(bridge.compare(left, right, name) for name in names) if verify else 0
+        compared = 0
+        if verify:
+            offsets = bridge.OffsetMap(right) if isinstance(right, Log) and new_offsets else None
+            compared = sum(bridge.compare(left, right, n, offsets=offsets) for n in names)
     rows = [report._asdict() for report in reports]
     context.output.answer(rows, _table(reports))
     if verify and not context.json:
@@ -125,6 +139,7 @@ def promote(
     no_verify: Annotated[
         bool, Parameter(show_default=False, help="Do not read everything back to compare it.")
     ] = False,
+    new_offsets: _NewOffsets = False,
     context: Shared,
 ) -> None:
     """Hand a directory's topics and groups over to a Kafka: kafka://host:port, or a stopped Kafka's log directory.
@@ -141,7 +156,12 @@ def promote(
         Progress("promote", None) as progress,
     ):
         report = bridge.promote(
-            left, right, topics or None, verify=not no_verify, on_progress=_adder(progress)
+            left,
+            right,
+            topics or None,
+            verify=not no_verify,
+            new_offsets=new_offsets,
+            on_progress=_adder(progress),
         )
     answer = {
         "partitions": [part._asdict() for part in report.partitions],

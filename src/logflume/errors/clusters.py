@@ -75,7 +75,8 @@ class OffsetGap(LogflumeError):
 
     template = (
         "{topic}-{partition} cannot keep its offsets from {offset} on: records are missing before it, and"
-        " a cluster leaves no gaps; copy into a stopped Kafka's log directory, which keeps them"
+        " a cluster leaves no gaps; copy into a stopped Kafka's log directory, which keeps them, or let it give new"
+        " offsets (new_offsets)"
     )
     topic: str
     partition: int

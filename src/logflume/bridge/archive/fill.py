@@ -10,8 +10,9 @@ from logflume.bridge.archive.pieces import OBJECT_BYTES, batches_of
 from logflume.bridge.groups import committed_offsets
 from logflume.bridge.partition_copy import PartitionCopy, Step, open_copy
 from logflume.bridge.report import MirrorReport
+from logflume.bridge.topics import copied_topics
 from logflume.client.directory_engine import DirectoryEngine
-from logflume.config.names import INTERNAL_TOPICS, OFFSETS_TOPIC
+from logflume.config.names import OFFSETS_TOPIC
 from logflume.errors import CopyDiffers, InvalidPartitions
 from logflume.log.checkpoints import read_offsets
 from logflume.log.layout import CLEANER_OFFSETS_FILE
@@ -111,7 +112,7 @@ class _Filling:
 
     def _names(self, wanted: list[str] | None) -> list[str]:
         there = self._source.topics(internal=True)
-        names = [n for n in there if n not in INTERNAL_TOPICS] if wanted is None else wanted
+        names = copied_topics(self._source) if wanted is None else wanted
         if OFFSETS_TOPIC in there and not self._source.engine.is_remote:
             return [*names, OFFSETS_TOPIC]
         return names

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from logflume.client.cluster.failures import admin_errors, failure
+from logflume.client.cluster.failures import admin_errors
 from logflume.config import parse
 from logflume.config.topic import TopicConfig
-from logflume.types import OffsetAndMetadata, OffsetAndTimestamp, TopicPartition
+from logflume.types import OffsetAndTimestamp, TopicPartition
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,23 +106,16 @@ class Admin:
                 raise found.errors[0]
         return sorted(group.group_id for group in found.valid)
 
-    def committed(self, group: str) -> dict[TopicPartition, OffsetAndMetadata]:
-        """All that a group has committed."""
+    def committed_partitions(self, group: str) -> list[TopicPartition]:
+        """Where a group has committed anything."""
         from confluent_kafka import ConsumerGroupTopicPartitions
 
         with admin_errors(group=group):
             asked = [ConsumerGroupTopicPartitions(group)]
             found = self._client.list_consumer_group_offsets(asked)[group].result()
-            for place in found.topic_partitions:
-                if place.error is not None:
-                    raise failure(place.error.code(), place.error.str(), topic=place.topic)
-        return {
-            TopicPartition(place.topic, place.partition): OffsetAndMetadata(
-                place.offset, place.metadata or ""
-            )
-            for place in found.topic_partitions
-            if place.offset >= 0
-        }
+        return [
+            TopicPartition(p.topic, p.partition) for p in found.topic_partitions if p.offset >= 0
+        ]
 
     def offsets_for_times(
         self, times: Mapping[TopicPartition, int]

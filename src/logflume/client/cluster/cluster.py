@@ -12,7 +12,7 @@ from logflume.config import ConsumerConfig, ProducerConfig, check_partitions, ch
 from logflume.config.names import INTERNAL_TOPICS
 from logflume.config.topic import TopicConfig
 from logflume.errors import Closed, Timeout, UnknownTopicOrPartition
-from logflume.types import PartitionReport
+from logflume.types import OffsetAndMetadata, PartitionReport, TopicPartition
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from logflume.client.cluster.reading import Readers
     from logflume.client.cluster.subscription import ClusterSubscription
     from logflume.config.option import Config
-    from logflume.types import OffsetAndMetadata, TopicPartition
 
     C = TypeVar("C", bound=Config)
     Made = tuple[Librdkafka, Fail, Callable[[int, str, str], None], Callable[[int, str], None]]
@@ -261,7 +260,23 @@ class Cluster:
 
     def committed_by_groups(self) -> dict[str, dict[TopicPartition, OffsetAndMetadata]]:
         """What each group of the cluster has committed; a group is seen when this user may describe it."""
-        return {group: self.admin.committed(group) for group in self.admin.groups()}
+        return {group: self._committed(group) for group in self.admin.groups()}
+
+    def _committed(self, group: str) -> dict[TopicPartition, OffsetAndMetadata]:
+        """Offsets by the consumer's own call: confluent-kafka's answer to an administrator has no sound metadata."""
+        places = self.admin.committed_partitions(group)
+        handle = self.consumer_handle({"group.id": group}, Fail(group=group))
+        try:
+            rows = handle.committed(places, int(API_TIMEOUT_S * 1000)) if places else []
+        finally:
+            handle.close()
+        found = {}
+        for topic, number, offset, code, metadata in rows:
+            if code:
+                raise failure(code, self._library.error_text(code), topic=topic, partition=number)
+            if offset >= 0:
+                found[TopicPartition(topic, number)] = OffsetAndMetadata(offset, metadata or "")
+        return found
 
     def partition_reports(self) -> list[PartitionReport]:
         """Recovery is the brokers' own."""
