@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
 import logflume
 from logflume.broker import ThreadedBroker
+from logflume.broker.security.store import SecurityStore
+from logflume.broker.security.users import make_credential
 from support.kafka_peer import run, script
 
 pytestmark = [pytest.mark.peers, pytest.mark.timeout(300)]
@@ -59,3 +62,56 @@ def test_lines_go_in_and_come_out(broker: ThreadedBroker, log: logflume.Log) -> 
     limits = ("--from-beginning", "--max-messages", "300", "--timeout-ms", "60000")
     shown = tool(broker, "kafka-console-consumer", "--topic", "t", *limits)
     assert shown.splitlines()[:300] == lines
+
+
+def test_users_and_rules(log: logflume.Log, tmp_path: Path) -> None:
+    """An administrator logs in, makes a user and his rules; the user writes what he may, and nothing else."""
+    log.create_topic("clicks")
+    log.create_topic("secret")
+    store = SecurityStore(log.directory.path)
+    admin = {"SCRAM-SHA-512": make_credential("SCRAM-SHA-512", "root", iterations=4096)}
+    store.change(lambda state: state._replace(users={"admin": admin}))
+    logins = {}
+    for user in ("admin", "alice"):
+        logins[user] = str(tmp_path / user)
+        module = "org.apache.kafka.common.security.scram.ScramLoginModule"
+        password = {"admin": "root", "alice": "wonder"}[user]
+        Path(logins[user]).write_text(
+            "security.protocol=SASL_PLAINTEXT\nsasl.mechanism=SCRAM-SHA-512\n"
+            f'sasl.jaas.config={module} required username="{user}" password="{password}";\n'
+        )
+    with logflume.serve(
+        log, "SASL_PLAINTEXT://127.0.0.1:0", acl_enable=True, super_users="User:admin"
+    ) as broker:
+        as_admin = ("--command-config", logins["admin"])
+        user = ("--entity-type", "users", "--entity-name", "alice")
+        change = ("--alter", "--add-config", "SCRAM-SHA-512=[iterations=4096,password=wonder]")
+        tool(broker, "kafka-configs", *as_admin, *user, *change)
+        rule = ("--add", "--allow-principal", "User:alice", "--producer", "--topic", "clicks")
+        tool(broker, "kafka-acls", *as_admin, *rule, "--resource-pattern-type", "prefixed")
+        listed = tool(broker, "kafka-acls", *as_admin, "--list")
+        assert "principal=User:alice" in listed
+        assert "patternType=PREFIXED" in listed
+        console = (str(script()), "tool", "kafka-console-producer", "--bootstrap-server")
+        for topic in ("clicks", "secret"):
+            subprocess.run(
+                [*console, broker.bootstrap, "--command-config", logins["alice"], "--topic", topic],
+                input="hello\n",
+                capture_output=True,
+                text=True,
+                timeout=100,
+                check=False,
+            )
+        assert log.partition("clicks", 0).end_offset == 1
+        assert log.partition("secret", 0).end_offset == 0
+        gone = (
+            "--remove",
+            "--allow-principal",
+            "User:alice",
+            "--force",
+            "--producer",
+            "--topic",
+            "clicks",
+        )
+        tool(broker, "kafka-acls", *as_admin, *gone, "--resource-pattern-type", "prefixed")
+        assert "alice" not in tool(broker, "kafka-acls", *as_admin, "--list")

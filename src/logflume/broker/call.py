@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from functools import partial
 
+from logflume.broker.permissions import Permissions
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Call"]
 
 
-class Call:
+class Call(Permissions):
     """One request under way. Lives until it is answered; belongs to the broker's event loop."""
 
     __slots__ = ("broker", "client_id", "connection", "correlation_id", "handler", "version")

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from logflume.errors import LogflumeError
 
-__all__ = ["InvalidReplicaAssignment", "InvalidReplicationFactor", "InvalidRequest"]
+__all__ = [
+    "ClusterForbidden",
+    "InvalidReplicaAssignment",
+    "InvalidReplicationFactor",
+    "InvalidRequest",
+    "SecurityDisabled",
+    "TopicForbidden",
+    "TransactionalIdForbidden",
+]
 
 
 class InvalidReplicationFactor(LogflumeError):
@@ -29,3 +37,33 @@ class InvalidRequest(LogflumeError):
     code = 42
     template = "{reason}"
     reason: str
+
+
+class TopicForbidden(LogflumeError):
+    """The client may not do this with the topic."""
+
+    code = 29
+    template = "not allowed with topic {topic!r}"
+    topic: str
+
+
+class ClusterForbidden(LogflumeError):
+    """The client may not do this at all."""
+
+    code = 31
+    template = "not allowed"
+
+
+class TransactionalIdForbidden(LogflumeError):
+    """The client may not do this with the transactional id."""
+
+    code = 53
+    template = "not allowed with transactional id {transactional_id!r}"
+    transactional_id: str
+
+
+class SecurityDisabled(LogflumeError):
+    """There are no ACLs as long as they are switched off."""
+
+    code = 54
+    template = "ACLs are off: acl.enable=true switches them on"

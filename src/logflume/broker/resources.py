@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from logflume.broker.refusals import InvalidRequest
+from logflume.broker.security.acl import Operation
 from logflume.broker.topic_changes import alter_settings
 from logflume.errors import LogflumeError
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from logflume.broker.call import Call
     from logflume.broker.server import Broker
 
-__all__ = ["BROKER", "TOPIC", "alter", "check_broker"]
+__all__ = ["BROKER", "TOPIC", "alter", "check_broker", "check_configs"]
 
 TOPIC, BROKER = 2, 4
 
@@ -25,12 +26,21 @@ def check_broker(broker: Broker, name: str) -> None:
         raise InvalidRequest(reason=f"broker {name!r}: there is only {broker.node_id}")
 
 
+def check_configs(call: Call, operation: Operation, resource: Any) -> None:
+    """Raise TopicForbidden or ClusterForbidden unless the client may see or change these settings."""
+    if resource.resource_type == TOPIC:
+        call.check_topic(operation, resource.resource_name)
+    else:
+        call.check_cluster(operation)
+
+
 async def alter(
     call: Call, resource: Any, changes: Mapping[str, object], *, validate_only: bool
 ) -> dict[str, Any]:
     """Change a resource's settings; the entry of the response."""
     code, message = 0, None
     try:
+        check_configs(call, Operation.ALTER_CONFIGS, resource)
         if resource.resource_type == BROKER:
             raise InvalidRequest(reason="a broker's settings are fixed when it starts")
         if resource.resource_type != TOPIC:

@@ -15,6 +15,7 @@ from logflume.broker.listener import check_exposure, parse_listeners
 from logflume.broker.messages import preload
 from logflume.broker.news import News
 from logflume.broker.partitions import Partitions
+from logflume.broker.security.authorizer import Authorizer
 from logflume.broker.security.connections import ConnectionCaps
 from logflume.broker.security.store import SecurityStore
 from logflume.broker.security.tls import server_context
@@ -87,6 +88,8 @@ class Broker:
         self.security = SecurityStore(
             directory.path, lock_timeout_s=directory.config.lock_timeout_ms / 1000
         )
+        guard = Authorizer(self.config, self.security.current)
+        self.authorizer = guard if self.config.acl_enable else None
         self.login_memory = FrameMemory(limit=self.config.queued_max_login_bytes)
         self.login_frame_bytes_max: int = self.config.sasl_server_max_receive_size
         self.login_timeout_s: float = self.config.connection_login_timeout_ms / 1000

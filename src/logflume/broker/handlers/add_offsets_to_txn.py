@@ -9,6 +9,8 @@ from __future__ import annotations
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
 from logflume.broker.groups import GroupService
+from logflume.broker.refusals import TransactionalIdForbidden
+from logflume.broker.security.acl import Operation, Resource
 from logflume.broker.transactions import TransactionService, error_in
 from logflume.coordinator.group_errors import GroupRefused
 from logflume.coordinator.transactions.client_errors import TransactionRefused
@@ -28,7 +30,10 @@ __all__ = ["add_offsets_to_txn"]
 async def add_offsets_to_txn(call: Call, request: Any) -> Answer:
     """Add a group's partition of `__consumer_offsets` to an open transaction."""
     who = TransactionalClient(request.transactional_id, request.producer_id, request.producer_epoch)
+    if not call.may(Operation.WRITE, Resource.TRANSACTIONAL_ID, who.transactional_id):
+        return {"error_code": TransactionalIdForbidden.code}
     try:
+        call.check_group(Operation.READ, request.group_id)
         place = await call.broker.service(GroupService).place_of(request.group_id)
         await call.broker.service(TransactionService).join(who, [place])
     except GroupRefused as refused:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
+from logflume.broker.refusals import TransactionalIdForbidden
+from logflume.broker.security.acl import Operation, Resource
 from logflume.broker.transactions import TransactionService, error_in
 from logflume.config.names import INTERNAL_TOPICS
 from logflume.coordinator.transactions.client_errors import TransactionError, TransactionRefused
@@ -53,15 +55,17 @@ async def _one(
     call: Call, who: TransactionalClient, topics: Any, *, verify: bool
 ) -> list[dict[str, Any]]:
     """All of a transaction's partitions, or none: where one is refused, the others were not attempted."""
+    may_write = call.may(Operation.WRITE, Resource.TRANSACTIONAL_ID, who.transactional_id)
+    error = _error if may_write else _forbidden
     errors = {
-        TopicPartition(topic.name, number): _error(call, topic.name, number)
+        TopicPartition(topic.name, number): error(call, topic.name, number)
         for topic in topics
         for number in topic.partitions
     }
-    if any(errors.values()):
+    if may_write and any(errors.values()):
         not_tried = int(TransactionError.OPERATION_NOT_ATTEMPTED)
         errors = {place: error or not_tried for place, error in errors.items()}
-    elif errors:
+    elif may_write and errors:
         errors = await _ask(call, who, errors, verify=verify)
     return [
         {
@@ -89,8 +93,12 @@ async def _ask(
     return dict.fromkeys(places, NONE)
 
 
+def _forbidden(call: Call, name: str, number: int) -> int:
+    return TransactionalIdForbidden.code
+
+
 def _error(call: Call, name: str, number: int) -> int:
-    if name in INTERNAL_TOPICS:
+    if name in INTERNAL_TOPICS or not call.may_topic(Operation.WRITE, name):
         return TOPIC_AUTHORIZATION_FAILED
     entry = call.broker.topics.find(name)
     return NONE if entry is not None and 0 <= number < entry.partitions else UNKNOWN

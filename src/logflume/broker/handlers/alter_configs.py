@@ -5,6 +5,7 @@ from __future__ import annotations
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
 from logflume.broker.resources import TOPIC, alter
+from logflume.broker.security.acl import Operation
 from logflume.errors import UnknownTopicOrPartition
 
 TYPE_CHECKING = False
@@ -23,7 +24,10 @@ async def alter_configs(call: Call, request: Any) -> Answer:
     responses = []
     for resource in request.resources:
         changes: dict[str, object] = {item.name: item.value for item in resource.configs}
-        if resource.resource_type == TOPIC:
+        # What may not be altered is told by the change itself.
+        if resource.resource_type == TOPIC and call.may_topic(
+            Operation.ALTER_CONFIGS, resource.resource_name
+        ):
             changes = {**_resets(call, resource.resource_name), **changes}
         responses.append(await alter(call, resource, changes, validate_only=request.validate_only))
     return {"responses": responses}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
+from logflume.broker.security.acl import Operation
 from logflume.broker.security.scram_numbers import MECHANISMS
 from logflume.broker.security.users import (
     ITERATIONS_MAX,
@@ -75,6 +76,7 @@ async def alter_user_scram_credentials(call: Call, request: Any) -> Answer:
 
     names = dict.fromkeys(asked.name for asked in (*request.deletions, *request.upsertions))
     try:
+        call.check_cluster(Operation.ALTER)
         if set(changes) - set(failed):
             await call.in_thread(call.broker.security.change, apply)
     except LogflumeError as error:

@@ -9,8 +9,8 @@ from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
 from logflume.broker.groups import GroupService
 from logflume.broker.handlers.consumer_group_heartbeat import topic_partitions
-from logflume.broker.handlers.describe_groups import GROUP_OPERATIONS
-from logflume.broker.operations import NO_OPERATIONS
+from logflume.broker.permissions import NO_OPERATIONS
+from logflume.broker.security.acl import Operation, Resource
 from logflume.coordinator.group_errors import GroupError, GroupRefused
 from logflume.log.ids import decode_id
 
@@ -33,14 +33,22 @@ CONSUMER_MEMBER = 1
 @handles(ApiKey.CONSUMER_GROUP_DESCRIBE, versions="0-1")
 async def consumer_group_describe(call: Call, request: Any) -> Answer:
     """What groups of the consumer protocol are doing."""
-    operations = GROUP_OPERATIONS if request.include_authorized_operations else NO_OPERATIONS
-    return {"groups": [await _describe(call, group, operations) for group in request.group_ids]}
+    asked = request.include_authorized_operations
+    return {
+        "groups": [await _describe(call, group, operations=asked) for group in request.group_ids]
+    }
 
 
-async def _describe(call: Call, name: str, operations: int) -> dict[str, Any]:
+async def _describe(call: Call, name: str, *, operations: bool) -> dict[str, Any]:
     groups = call.broker.service(GroupService)
     try:
+        call.check_group(Operation.DESCRIBE, name)
         group = await groups.ask(name, groups.overview.describe_consumer, name)
+        members = [_member(call, group, member) for member in group.members.values()]
+        if not all(call.may_topic(Operation.DESCRIBE, topic) for topic in _topics(members)):
+            raise GroupRefused(
+                GroupError.TOPIC_AUTHORIZATION_FAILED, "it reads topics that may not be described"
+            )
     except GroupRefused as refused:
         return {
             "error_code": refused.error,
@@ -62,9 +70,20 @@ async def _describe(call: Call, name: str, operations: int) -> dict[str, Any]:
         "group_epoch": group.epoch,
         "assignment_epoch": group.target_epoch,
         "assignor_name": group.assignor(default),
-        "members": [_member(call, group, member) for member in group.members.values()],
-        "authorized_operations": operations,
+        "members": members,
+        "authorized_operations": call.operations(Resource.GROUP, name)
+        if operations
+        else NO_OPERATIONS,
     }
+
+
+def _topics(members: list[dict[str, Any]]) -> set[str]:
+    """All that the members name or have."""
+    found = {topic for member in members for topic in member["subscribed_topic_names"]}
+    for member in members:
+        for part in ("assignment", "target_assignment"):
+            found.update(item["topic_name"] for item in member[part]["topic_partitions"])
+    return found
 
 
 def _member(call: Call, group: ConsumerGroup, member: ConsumerMember) -> dict[str, Any]:

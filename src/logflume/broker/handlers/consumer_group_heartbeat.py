@@ -13,6 +13,7 @@ from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
 from logflume.broker.groups import GroupService
 from logflume.broker.messages import milliseconds
+from logflume.broker.security.acl import Operation
 from logflume.coordinator.consumer_messages import ConsumerHeartbeat
 from logflume.coordinator.group_errors import GroupError, GroupRefused
 from logflume.log.ids import encode_id
@@ -49,6 +50,9 @@ async def consumer_group_heartbeat(call: Call, request: Any) -> Answer:
         owned=_owned(request.topic_partitions),
     )
     try:
+        call.check_group(Operation.READ, beat.group)
+        if not all(call.may_topic(Operation.DESCRIBE, topic) for topic in beat.topics or ()):
+            raise GroupRefused(GroupError.TOPIC_AUTHORIZATION_FAILED)
         answer = await groups.ask(beat.group, groups.coordinator.consumer_heartbeat, beat)
     except GroupRefused as refused:
         return {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
 from logflume.broker.refusals import InvalidReplicaAssignment
+from logflume.broker.security.acl import Operation
 from logflume.broker.topic_changes import add_partitions, check_assignments
 from logflume.errors import LogflumeError
 
@@ -25,6 +26,7 @@ async def create_partitions(call: Call, request: Any) -> Answer:
     for topic in request.topics:
         code, message = 0, None
         try:
+            call.check_topic(Operation.ALTER, topic.name)
             await _grow(call, topic, validate_only=request.validate_only)
         except LogflumeError as error:
             code, message = error.code, str(error)

@@ -11,7 +11,8 @@ from collections import Counter
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.config_view import topic_config
 from logflume.broker.dispatch import handles
-from logflume.broker.refusals import InvalidReplicaAssignment, InvalidRequest
+from logflume.broker.refusals import InvalidReplicaAssignment, InvalidRequest, TopicForbidden
+from logflume.broker.security.acl import Operation
 from logflume.broker.topic_changes import check_assignments, check_replication, create_topic
 from logflume.errors import LogflumeError
 
@@ -37,6 +38,8 @@ async def create_topics(call: Call, request: Any) -> Answer:
         try:
             if named[name] > 1:
                 raise InvalidRequest(reason=f"topic {name!r} is named {named[name]} times")
+            if not call.may_cluster(Operation.CREATE):
+                call.check_topic(Operation.CREATE, name)
             made = await _create(call, asked, validate_only=request.validate_only)
         except LogflumeError as error:
             topics.append(
@@ -63,6 +66,17 @@ async def _create(call: Call, asked: Any, *, validate_only: bool) -> dict[str, A
     entry = await call.in_thread(
         create_topic, call.directory, asked.name, partitions, config, validate_only=validate_only
     )
+    if not call.may_topic(Operation.DESCRIBE_CONFIGS, asked.name):
+        return {
+            "name": entry.name,
+            "topic_id": entry.topic_id,
+            "error_code": 0,
+            "error_message": None,
+            "topic_config_error_code": TopicForbidden.code,
+            "num_partitions": -1,
+            "replication_factor": -1,
+            "configs": None,
+        }
     return {
         "name": entry.name,
         "topic_id": entry.topic_id,

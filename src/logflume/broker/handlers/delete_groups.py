@@ -5,6 +5,7 @@ from __future__ import annotations
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
 from logflume.broker.groups import GroupService
+from logflume.broker.security.acl import Operation
 from logflume.coordinator.group_errors import GroupError, GroupRefused
 
 TYPE_CHECKING = False
@@ -31,6 +32,7 @@ async def delete_groups(call: Call, request: Any) -> Answer:
 async def _delete(call: Call, group: str) -> GroupError:
     groups = call.broker.service(GroupService)
     try:
+        call.check_group(Operation.DELETE, group)
         await groups.ask(group, groups.coordinator.delete, group)
     except GroupRefused as refused:
         return refused.error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
+from logflume.broker.security.acl import Operation
 from logflume.config.names import INTERNAL_TOPICS
 from logflume.errors import InvalidTopicName, LogflumeError, OffsetOutOfRange
 
@@ -37,6 +38,7 @@ async def delete_records(call: Call, request: Any) -> Answer:
 async def _delete(call: Call, topic: str, asked: Any) -> dict[str, Any]:
     number = asked.partition_index
     try:
+        call.check_topic(Operation.DELETE, topic)
         start = await call.in_thread(_do, call.directory, topic, number, asked.offset)
     except LogflumeError as error:
         return {"partition_index": number, "low_watermark": -1, "error_code": error.code}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
 from logflume.broker.partitions import UNKNOWN_TOPIC_ID
+from logflume.broker.refusals import TopicForbidden
+from logflume.broker.security.acl import Operation
 from logflume.broker.topic_changes import delete_topic
 from logflume.errors import LogflumeError
 from logflume.log.ids import encode_id
@@ -34,13 +36,16 @@ async def delete_topics(call: Call, request: Any) -> Answer:
 async def _delete(call: Call, name: str | None, topic_id: bytes | None) -> dict[str, Any]:
     if name is None:
         name = call.broker.topics.name_of(topic_id or b"")
-        if name is None:
+        if name is None or not call.may_topic(Operation.DESCRIBE, name):
             return {
                 "name": None,
                 "topic_id": encode_id(topic_id) if topic_id else None,
                 "error_code": UNKNOWN_TOPIC_ID,
                 "error_message": "no topic has this id",
             }
+    if not call.may_topic(Operation.DELETE, name):
+        code = TopicForbidden.code
+        return {"name": name, "topic_id": None, "error_code": code, "error_message": "not allowed"}
     answer = {"name": name, "topic_id": call.broker.topics.id_of(name)}
     if not call.broker.config.delete_topic_enable:
         return {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
-from logflume.broker.operations import CLUSTER_OPERATIONS, NO_OPERATIONS
+from logflume.broker.permissions import NO_OPERATIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def describe_cluster(call: Call, request: Any) -> Answer:
                 "is_fenced": False,
             }
         ],
-        "cluster_authorized_operations": CLUSTER_OPERATIONS
+        "cluster_authorized_operations": call.cluster_operations()
         if request.include_cluster_authorized_operations
         else NO_OPERATIONS,
     }

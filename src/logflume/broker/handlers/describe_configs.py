@@ -10,7 +10,8 @@ from logflume.broker.api_keys import ApiKey
 from logflume.broker.config_view import broker_config, topic_config
 from logflume.broker.dispatch import handles
 from logflume.broker.refusals import InvalidRequest
-from logflume.broker.resources import BROKER, TOPIC, check_broker
+from logflume.broker.resources import BROKER, TOPIC, check_broker, check_configs
+from logflume.broker.security.acl import Operation
 from logflume.errors import LogflumeError
 
 TYPE_CHECKING = False
@@ -52,6 +53,7 @@ def describe_configs(call: Call, request: Any) -> Answer:
 
 def _describe(call: Call, resource: Any) -> list[dict[str, Any]]:
     names = resource.configuration_keys
+    check_configs(call, Operation.DESCRIBE_CONFIGS, resource)
     if resource.resource_type == TOPIC:
         return topic_config(call.broker.topics.get(resource.resource_name).config, names)
     if resource.resource_type == BROKER:

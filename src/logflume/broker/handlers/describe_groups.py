@@ -9,7 +9,8 @@ from __future__ import annotations
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
 from logflume.broker.groups import GroupService
-from logflume.broker.operations import NO_OPERATIONS
+from logflume.broker.permissions import NO_OPERATIONS
+from logflume.broker.security.acl import Operation, Resource
 from logflume.coordinator.group_errors import GroupError, GroupRefused
 
 TYPE_CHECKING = False
@@ -19,10 +20,8 @@ if TYPE_CHECKING:
     from logflume.broker.call import Call
     from logflume.broker.dispatch import Answer
 
-__all__ = ["GROUP_OPERATIONS", "describe_groups"]
+__all__ = ["describe_groups"]
 
-# Bits by the number of Kafka's AclOperation: read 3, delete 6, describe 8, describe configs 10, alter configs 11.
-GROUP_OPERATIONS = sum(1 << bit for bit in (3, 6, 8, 10, 11))
 DEAD = "Dead"
 
 
@@ -30,13 +29,13 @@ DEAD = "Dead"
 async def describe_groups(call: Call, request: Any) -> Answer:
     """Members of groups and what each has."""
     asked = getattr(request, "include_authorized_operations", False)
-    operations = GROUP_OPERATIONS if asked else NO_OPERATIONS
-    return {"groups": [await _describe(call, group, operations) for group in request.groups]}
+    return {"groups": [await _describe(call, group, asked) for group in request.groups]}
 
 
-async def _describe(call: Call, name: str, operations: int) -> dict[str, Any]:
+async def _describe(call: Call, name: str, operations: bool) -> dict[str, Any]:
     groups = call.broker.service(GroupService)
     try:
+        call.check_group(Operation.DESCRIBE, name)
         embedded = await groups.embedded(name)
         group = await groups.ask(name, groups.overview.describe, name, embedded)
     except GroupRefused as refused:
@@ -69,5 +68,7 @@ async def _describe(call: Call, name: str, operations: int) -> dict[str, Any]:
             }
             for member in group.members
         ],
-        "authorized_operations": operations,
+        "authorized_operations": call.operations(Resource.GROUP, name)
+        if operations
+        else NO_OPERATIONS,
     }

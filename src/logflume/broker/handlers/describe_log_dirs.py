@@ -9,6 +9,8 @@ import os
 
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
+from logflume.broker.refusals import ClusterForbidden
+from logflume.broker.security.acl import Operation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ __all__ = ["describe_log_dirs"]
 @handles(ApiKey.DESCRIBE_LOG_DIRS, versions="1-5")
 async def describe_log_dirs(call: Call, request: Any) -> Answer:
     """Sizes of the partitions asked for; of all, when none is named."""
+    if not call.may_cluster(Operation.DESCRIBE):
+        return {"error_code": ClusterForbidden.code, "results": []}
     entries = call.broker.topics.entries()
     there = {
         name: set(range(entry.partitions)) for name, entry in entries.items() if not entry.deleting

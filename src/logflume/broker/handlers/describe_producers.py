@@ -5,6 +5,8 @@ from __future__ import annotations
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
 from logflume.broker.partitions import Served
+from logflume.broker.refusals import TopicForbidden
+from logflume.broker.security.acl import Operation
 from logflume.errors import LogflumeError
 
 TYPE_CHECKING = False
@@ -38,6 +40,13 @@ async def describe_producers(call: Call, request: Any) -> Answer:
 async def _partition(call: Call, name: str, number: int) -> dict[str, Any]:
     error, message = 0, None
     found: list[ProducerState] = []
+    if not call.may_topic(Operation.READ, name):
+        return {
+            "partition_index": number,
+            "error_code": TopicForbidden.code,
+            "error_message": None,
+            "active_producers": [],
+        }
     served = await call.broker.partitions.find(name, number)
     if isinstance(served, Served):
         try:

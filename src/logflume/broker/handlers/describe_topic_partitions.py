@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
-from logflume.broker.operations import TOPIC_OPERATIONS
+from logflume.broker.refusals import TopicForbidden
+from logflume.broker.security.acl import Operation, Resource
 from logflume.config.names import INTERNAL_TOPICS
 from logflume.errors import UnknownTopicOrPartition
 
@@ -35,6 +36,10 @@ def describe_topic_partitions(call: Call, request: Any) -> Answer:
     for name in names:
         if name < start[0]:
             continue
+        if not call.may_topic(Operation.DESCRIBE, name):
+            if request.topics:
+                topics.append(_missing(name, TopicForbidden.code))
+            continue
         entry = entries.get(name)
         if entry is None or entry.deleting:
             if request.topics:
@@ -53,8 +58,7 @@ def describe_topic_partitions(call: Call, request: Any) -> Answer:
     return {"topics": topics, "next_cursor": following}
 
 
-def _missing(name: str) -> dict[str, Any]:
-    code = UnknownTopicOrPartition.code
+def _missing(name: str, code: int = UnknownTopicOrPartition.code) -> dict[str, Any]:
     return {
         "error_code": code,
         "name": name,
@@ -86,5 +90,5 @@ def _describe(call: Call, entry: TopicEntry, first: int, stop: int) -> dict[str,
             }
             for number in range(first, stop)
         ],
-        "topic_authorized_operations": TOPIC_OPERATIONS,
+        "topic_authorized_operations": call.operations(Resource.TOPIC, entry.name),
     }

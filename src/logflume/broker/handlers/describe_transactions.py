@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
+from logflume.broker.refusals import TransactionalIdForbidden
+from logflume.broker.security.acl import Operation, Resource
 from logflume.coordinator.transactions.administration import Transactions
 from logflume.coordinator.transactions.directory import TransactionalDirectory
 from logflume.errors import LogflumeError
@@ -33,6 +35,8 @@ async def describe_transactions(call: Call, request: Any) -> Answer:
 
 
 async def _one(call: Call, transactions: Transactions, name: str) -> dict[str, Any]:
+    if not call.may(Operation.DESCRIBE, Resource.TRANSACTIONAL_ID, name):
+        return _failed(name, TransactionalIdForbidden.code)
     if not name:
         return _failed(name, INVALID_REQUEST)
     try:
@@ -41,6 +45,8 @@ async def _one(call: Call, transactions: Transactions, name: str) -> dict[str, A
         return _failed(name, error.code)
     topics: dict[str, list[int]] = {}
     for place in found.partitions:
+        if not call.may_topic(Operation.DESCRIBE, place.topic):
+            continue
         topics.setdefault(place.topic, []).append(place.partition)
     return {
         "error_code": 0,

@@ -6,6 +6,8 @@ from collections import Counter
 
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
+from logflume.broker.refusals import ClusterForbidden
+from logflume.broker.security.acl import Operation
 from logflume.broker.security.scram_numbers import MECHANISMS
 
 TYPE_CHECKING = False
@@ -25,6 +27,8 @@ NUMBERS = {name: number for number, name in MECHANISMS.items()}
 @handles(ApiKey.DESCRIBE_USER_SCRAM_CREDENTIALS, versions="0")
 def describe_user_scram_credentials(call: Call, request: Any) -> Answer:
     """All users, or those that are named."""
+    if not call.may_cluster(Operation.DESCRIBE):
+        return {"error_code": ClusterForbidden.code, "error_message": "not allowed", "results": []}
     users = call.broker.security.current().users
     named = Counter(user.name for user in request.users or ())
     results = []

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
+from logflume.broker.refusals import TransactionalIdForbidden
+from logflume.broker.security.acl import Operation, Resource
 from logflume.broker.transactions import TransactionService, error_in
 from logflume.coordinator.transactions.client_errors import TransactionRefused
 from logflume.coordinator.transactions.clients import TransactionalClient
@@ -28,6 +30,9 @@ __all__ = ["end_txn"]
 async def end_txn(call: Call, request: Any) -> Answer:
     """Commit or abort."""
     who = TransactionalClient(request.transactional_id, request.producer_id, request.producer_epoch)
+    if not call.may(Operation.WRITE, Resource.TRANSACTIONAL_ID, who.transactional_id):
+        code = TransactionalIdForbidden.code
+        return {"error_code": code, "producer_id": -1, "producer_epoch": -1}
     service = call.broker.service(TransactionService)
     try:
         entry = await service.end(who, commit=request.committed, raises=call.version >= 5)

@@ -15,6 +15,8 @@ from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
 from logflume.broker.news import Wait
 from logflume.broker.partitions import Served
+from logflume.broker.refusals import TopicForbidden
+from logflume.broker.security.acl import Operation
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,11 +78,19 @@ class _Fetch:
         """Give every part its partition; False when one has to be opened first."""
         found = True
         misled = self._broker.faults.misleads
+        guarded = self._broker.authorizer is not None
         for part in self._parts:
+            if guarded and not self._may_read(part):
+                part.log, part.error = None, TopicForbidden.code
+                continue
             log = part.log
             if log is None or log.closed or log.gone or misled:
                 found &= self._find(part)
         return found
+
+    def _may_read(self, part: FetchPart) -> bool:
+        name = self._broker.partitions.name_of(part.topic)
+        return name is None or self._call.may_topic(Operation.READ, name)
 
     def _find(self, part: FetchPart) -> bool:
         part.log, part.error = None, 0
@@ -99,7 +109,7 @@ class _Fetch:
         if not self.sees_commits_whole():
             await self._broker.undecided.make_ready()
         for part in self._parts:
-            if part.log is None:
+            if part.log is None and part.error != TopicForbidden.code:
                 served = await self._broker.partitions.find(part.topic, part.index)
                 if isinstance(served, Served):
                     part.log, part.leader_epoch = served.log, served.leader_epoch

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
+from logflume.broker.security.acl import Operation, Resource
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,18 +22,43 @@ __all__ = ["find_coordinator"]
 
 GROUP, TRANSACTION = 0, 1
 INVALID_REQUEST = 42
+GROUP_FORBIDDEN, TRANSACTIONAL_ID_FORBIDDEN = 30, 53
 
 
 @handles(ApiKey.FIND_COORDINATOR, versions="0-6")
 def find_coordinator(call: Call, request: Any) -> Answer:
     """Who coordinates groups and transactions."""
-    known = getattr(request, "key_type", GROUP) in (GROUP, TRANSACTION)
     keys = getattr(request, "coordinator_keys", None)
-    found = {
+    if keys is None:
+        return _find(call, request, request.key)
+    found = [{**_find(call, request, key), "key": key} for key in keys]
+    return {
+        "error_code": 0,
+        "error_message": None,
+        "node_id": -1,
+        "host": "",
+        "port": -1,
+        "coordinators": found,
+    }
+
+
+def _find(call: Call, request: Any, key: str) -> dict[str, Any]:
+    kind = getattr(request, "key_type", GROUP)
+    known = kind in (GROUP, TRANSACTION)
+    resource = Resource.TRANSACTIONAL_ID if kind == TRANSACTION else Resource.GROUP
+    if known and not call.may(Operation.DESCRIBE, resource, key):
+        code = TRANSACTIONAL_ID_FORBIDDEN if kind == TRANSACTION else GROUP_FORBIDDEN
+        return {
+            "error_code": code,
+            "error_message": "Not allowed.",
+            "node_id": -1,
+            "host": "",
+            "port": -1,
+        }
+    return {
         "error_code": 0 if known else INVALID_REQUEST,
         "error_message": None if known else "This broker coordinates groups and transactions.",
         "node_id": call.broker.node_id if known else -1,
         "host": call.address.host if known else "",
         "port": call.address.port if known else -1,
     }
-    return {**found, "coordinators": [{**found, "key": key} for key in keys or ()]}

@@ -8,6 +8,7 @@ from __future__ import annotations
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
 from logflume.broker.groups import GroupService
+from logflume.broker.security.acl import Operation
 from logflume.coordinator.group_errors import GroupError, GroupRefused
 
 TYPE_CHECKING = False
@@ -26,6 +27,7 @@ async def heartbeat(call: Call, request: Any) -> Answer:
     groups = call.broker.service(GroupService)
     instance_id = getattr(request, "group_instance_id", None)
     try:
+        call.check_group(Operation.READ, request.group_id)
         await groups.ask(
             request.group_id,
             groups.coordinator.heartbeat,

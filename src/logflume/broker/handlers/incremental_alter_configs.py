@@ -10,7 +10,8 @@ from collections import Counter
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
 from logflume.broker.refusals import InvalidRequest
-from logflume.broker.resources import TOPIC, alter
+from logflume.broker.resources import TOPIC, alter, check_configs
+from logflume.broker.security.acl import Operation
 from logflume.config.kinds import Choices
 from logflume.errors import InvalidConfig, LogflumeError
 
@@ -32,6 +33,7 @@ async def incremental_alter_configs(call: Call, request: Any) -> Answer:
     responses = []
     for resource in request.resources:
         try:
+            check_configs(call, Operation.ALTER_CONFIGS, resource)
             changes = _changes(call, resource)
         except LogflumeError as error:
             responses.append(

@@ -12,6 +12,8 @@ from __future__ import annotations
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
 from logflume.broker.messages import milliseconds
+from logflume.broker.refusals import ClusterForbidden, TransactionalIdForbidden
+from logflume.broker.security.acl import Operation, Resource
 from logflume.broker.transactions import TransactionService, error_in
 from logflume.coordinator.transactions.client_errors import TransactionError, TransactionRefused
 from logflume.errors import LogflumeError
@@ -35,7 +37,11 @@ async def init_producer_id(call: Call, request: Any) -> Answer:
     if (known[0] == NONE) != (known[1] == NONE):
         return _failed(TransactionError.INVALID_REQUEST)
     if request.transactional_id is None:
+        if not _may_write(call):
+            return _failed(ClusterForbidden.code)
         return await _idempotent(call)
+    if not call.may(Operation.WRITE, Resource.TRANSACTIONAL_ID, request.transactional_id):
+        return _failed(TransactionalIdForbidden.code)
     service = call.broker.service(TransactionService)
     try:
         entry = await service.init(
@@ -50,6 +56,13 @@ async def init_producer_id(call: Call, request: Any) -> Answer:
         "producer_id": entry.producer_id,
         "producer_epoch": entry.producer_epoch,
     }
+
+
+def _may_write(call: Call) -> bool:
+    """Who may write to some topic may do so with sequences (KIP-679)."""
+    if call.may_cluster(Operation.IDEMPOTENT_WRITE):
+        return True
+    return call.may_some(Operation.WRITE, Resource.TOPIC)
 
 
 async def _idempotent(call: Call) -> Answer:

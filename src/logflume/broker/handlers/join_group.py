@@ -11,6 +11,7 @@ from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
 from logflume.broker.groups import GroupService
 from logflume.broker.messages import milliseconds
+from logflume.broker.security.acl import Operation
 from logflume.coordinator.classic_member import JoinAnswer, JoinRequest
 from logflume.coordinator.group_errors import GroupRefused
 
@@ -44,6 +45,7 @@ async def join_group(call: Call, request: Any) -> Answer:
         may_skip_assignment=call.version >= 9,
     )
     try:
+        call.check_group(Operation.READ, join.group)
         answer = await groups.answer(join.group, groups.coordinator.join, join)
     except GroupRefused as refused:
         answer = JoinAnswer(refused.error, member_id=refused.member_id)

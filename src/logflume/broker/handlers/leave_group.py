@@ -8,6 +8,7 @@ from __future__ import annotations
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
 from logflume.broker.groups import GroupService
+from logflume.broker.security.acl import Operation
 from logflume.coordinator.classic_requests import Leaver
 from logflume.coordinator.group_errors import GroupError, GroupRefused
 
@@ -32,6 +33,7 @@ async def leave_group(call: Call, request: Any) -> Answer:
         else [Leaver(request.member_id, None)]
     )
     try:
+        call.check_group(Operation.READ, request.group_id)
         errors = await groups.ask(
             request.group_id, groups.coordinator.leave, request.group_id, leavers
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
 from logflume.broker.groups import GroupService
+from logflume.broker.security.acl import Operation, Resource
 from logflume.coordinator.group_errors import GroupError, GroupRefused
 
 TYPE_CHECKING = False
@@ -29,6 +30,8 @@ async def list_groups(call: Call, request: Any) -> Answer:
         found = await call.broker.service(GroupService).all_groups()
     except GroupRefused as refused:
         return {"error_code": refused.error, "groups": []}
+    if not call.may_cluster(Operation.DESCRIBE):
+        found = [one for one in found if call.may(Operation.DESCRIBE, Resource.GROUP, one.group)]
     return {
         "error_code": GroupError.NONE,
         "groups": [

@@ -11,6 +11,8 @@ from logflume._native.partition_reader import PartitionReader
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
 from logflume.broker.partitions import Served, epoch_error
+from logflume.broker.refusals import TopicForbidden
+from logflume.broker.security.acl import Operation
 from logflume.errors import LogflumeError
 
 TYPE_CHECKING = False
@@ -54,6 +56,8 @@ async def list_offsets(call: Call, request: Any) -> Answer:
 
 
 async def _one(call: Call, topic: str, asked: Any, *, committed: bool) -> dict[str, Any]:
+    if not call.may_topic(Operation.DESCRIBE, topic):
+        return {"error_code": TopicForbidden.code}
     served = await call.broker.partitions.find(topic, asked.partition_index)
     if not isinstance(served, Served):
         return {"error_code": served}

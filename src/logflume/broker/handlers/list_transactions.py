@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
+from logflume.broker.security.acl import Operation, Resource
 from logflume.coordinator.group_errors import GroupRefused
 from logflume.coordinator.topic_patterns import compile_pattern
 from logflume.coordinator.transactions.administration import Transactions
@@ -50,6 +51,7 @@ async def list_transactions(call: Call, request: Any) -> Answer:
                 "transaction_state": one.state,
             }
             for one in chosen
+            if call.may(Operation.DESCRIBE, Resource.TRANSACTIONAL_ID, one.transactional_id)
         ],
     }
 

@@ -2,15 +2,17 @@
 
 v1: controller, internal topics; null means all topics, where v0 says it with none. v4: whether topics may be
 created. v8: authorized operations. v10: topic ids; v12: topics asked for by id. v13: an error for the whole.
-Differs from Kafka: the leader epoch is the partition's own last one; operations are those of a broker without ACLs.
+Differs from Kafka: the leader epoch is the partition's own last one.
 """
 
 from __future__ import annotations
 
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
-from logflume.broker.operations import CLUSTER_OPERATIONS, NO_OPERATIONS, TOPIC_OPERATIONS
 from logflume.broker.partitions import UNKNOWN_TOPIC_ID
+from logflume.broker.permissions import NO_OPERATIONS
+from logflume.broker.refusals import TopicForbidden
+from logflume.broker.security.acl import Operation, Resource
 from logflume.config.names import INTERNAL_TOPICS
 from logflume.errors import InvalidTopicName, LogflumeError, TopicExists, code_of
 from logflume.log.ids import NO_ID, encode_id
@@ -48,13 +50,13 @@ async def metadata(call: Call, request: Any) -> Answer:
         "topics": [
             {
                 **topic,
-                "topic_authorized_operations": TOPIC_OPERATIONS
+                "topic_authorized_operations": call.operations(Resource.TOPIC, topic["name"])
                 if operations and not topic["error_code"]
                 else NO_OPERATIONS,
             }
             for topic in await _topics(call, request)
         ],
-        "cluster_authorized_operations": CLUSTER_OPERATIONS
+        "cluster_authorized_operations": call.cluster_operations()
         if cluster_operations
         else NO_OPERATIONS,
         "error_code": 0,
@@ -66,7 +68,9 @@ async def _topics(call: Call, request: Any) -> list[dict[str, Any]]:
     if asked is None or (call.version == 0 and not asked):
         entries = call.broker.topics.entries()
         return [
-            _describe(call, entry) for name, entry in sorted(entries.items()) if not entry.deleting
+            _describe(call, entry)
+            for name, entry in sorted(entries.items())
+            if not entry.deleting and call.may_topic(Operation.DESCRIBE, name)
         ]
     may_create = getattr(request, "allow_auto_topic_creation", True)
     return [await _topic(call, topic, may_create=may_create) for topic in asked]
@@ -79,15 +83,19 @@ async def _topic(call: Call, asked: Any, *, may_create: bool) -> dict[str, Any]:
     if name is None:
         known = topics.name_of(topic_id.bytes) if topic_id is not None else None
         entry = None if known is None else topics.find(known)
-        if entry is None:
+        if entry is None or not call.may_topic(Operation.DESCRIBE, entry.name):
             raw = bytes(16) if topic_id is None else topic_id.bytes
             return _missing(None, UNKNOWN_TOPIC_ID, encode_id(raw))
         return _describe(call, entry)
+    if not call.may_topic(Operation.DESCRIBE, name):
+        return _missing(name, TopicForbidden.code)
     entry = topics.find(name)
     if entry is not None:
         return _describe(call, entry)
     if not may_create or not call.broker.config.auto_create_topics_enable:
         return _missing(name, UNKNOWN_TOPIC)
+    if not call.may_cluster(Operation.CREATE) and not call.may_topic(Operation.CREATE, name):
+        return _missing(name, TopicForbidden.code)
     try:
         entry = await call.in_thread(_create, call, name)
     except LogflumeError as error:

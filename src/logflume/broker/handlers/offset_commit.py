@@ -10,6 +10,8 @@ from __future__ import annotations
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
 from logflume.broker.groups import GroupService
+from logflume.broker.refusals import TopicForbidden
+from logflume.broker.security.acl import Operation, Resource
 from logflume.coordinator.group_context import CommitRequest
 from logflume.coordinator.group_errors import GroupError, GroupRefused
 from logflume.errors import code_of
@@ -44,6 +46,7 @@ async def offset_commit(call: Call, request: Any) -> Answer:
     limit = groups.coordinator.context.settings.offset_metadata_max_bytes
     good: dict[TopicPartition, OffsetAndMetadata] = {}
     answer: list[tuple[Any, str | None, list[tuple[int, int]]]] = []
+    allowed = call.may(Operation.READ, Resource.GROUP, asked.group)
     for topic in request.topics:
         name = _name(call, topic)
         entry = None if name is None else call.broker.topics.find(name)
@@ -52,14 +55,19 @@ async def offset_commit(call: Call, request: Any) -> Answer:
         answer.append((topic, name, results))
         for partition in topic.partitions:
             error = commit_error(partition, count, limit)
-            if name is None:
+            if not allowed:
+                error = GroupError.GROUP_AUTHORIZATION_FAILED
+            elif name is None:
                 error = UNKNOWN_TOPIC_ID
+            elif not call.may_topic(Operation.READ, name):
+                error = TopicForbidden.code
             elif not error:
                 good[TopicPartition(name, partition.partition_index)] = commit_entry(partition)
             results.append((partition.partition_index, error))
     refused: int = GroupError.NONE
     try:
-        await groups.ask(asked.group, groups.coordinator.commit, asked, good)
+        if allowed:
+            await groups.ask(asked.group, groups.coordinator.commit, asked, good)
     except GroupRefused as refusal:
         refused = refusal.error
     return {

@@ -10,6 +10,8 @@ from __future__ import annotations
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
 from logflume.broker.groups import GroupService
+from logflume.broker.refusals import TopicForbidden
+from logflume.broker.security.acl import Operation
 from logflume.coordinator.group_errors import GroupError, GroupRefused
 from logflume.log.ids import NO_ID, encode_id
 from logflume.types import OffsetAndMetadata, TopicPartition
@@ -51,6 +53,7 @@ async def _group(call: Call, asked: Any, *, stable: bool) -> dict[str, Any]:
     if named is not None:
         wanted = [TopicPartition(name, n) for name, t in named if name for n in t.partition_indexes]
     try:
+        call.check_group(Operation.DESCRIBE, asked.group_id)
         found = await groups.ask(
             asked.group_id,
             groups.offsets,
@@ -68,7 +71,7 @@ async def _group(call: Call, asked: Any, *, stable: bool) -> dict[str, Any]:
     if named is None:
         topics = _everything(call, found, undecided)
     else:
-        topics = [_topic(name, topic, found, undecided) for name, topic in named]
+        topics = [_topic(call, name, topic, found, undecided) for name, topic in named]
     return {"group_id": asked.group_id, "error_code": GroupError.NONE, "topics": topics}
 
 
@@ -82,6 +85,8 @@ def _everything(
         by_topic.setdefault(where.topic, []).append(_found(where, found, undecided))
     answer = []
     for name, partitions in by_topic.items():
+        if not call.may_topic(Operation.DESCRIBE, name):
+            continue
         topic_id = call.broker.topics.id_of(name)
         if call.version < 10 or topic_id != NO_ID:
             answer.append({"name": name, "topic_id": topic_id, "partitions": partitions})
@@ -96,18 +101,20 @@ def _name(call: Call, topic: Any) -> str | None:
 
 
 def _topic(
+    call: Call,
     name: str | None,
     topic: Any,
     found: dict[TopicPartition, OffsetAndMetadata],
     undecided: set[TopicPartition],
 ) -> dict[str, Any]:
     topic_id = getattr(topic, "topic_id", None)
+    forbidden = name is not None and not call.may_topic(Operation.DESCRIBE, name)
     return {
         "name": name or "",
         "topic_id": NO_ID if topic_id is None else encode_id(topic_id.bytes),
         "partitions": [
-            _partition(number, None, UNKNOWN_TOPIC_ID)
-            if name is None
+            _partition(number, None, TopicForbidden.code if forbidden else UNKNOWN_TOPIC_ID)
+            if name is None or forbidden
             else _found(TopicPartition(name, number), found, undecided)
             for number in topic.partition_indexes
         ],

@@ -10,6 +10,8 @@ import os
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
 from logflume.broker.partitions import Served, epoch_error
+from logflume.broker.refusals import TopicForbidden
+from logflume.broker.security.acl import Operation
 from logflume.log import layout
 from logflume.log.checkpoints import read_epochs
 
@@ -42,6 +44,8 @@ async def offset_for_leader_epoch(call: Call, request: Any) -> Answer:
 
 
 async def _one(call: Call, topic: str, asked: Any) -> dict[str, Any]:
+    if not call.may_topic(Operation.DESCRIBE, topic):
+        return {"error_code": TopicForbidden.code}
     served = await call.broker.partitions.find(topic, asked.partition)
     if not isinstance(served, Served):
         return {"error_code": served}

@@ -18,6 +18,8 @@ from logflume._native.produce import BUSY, ProduceRequest
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import Pipelined, handles
 from logflume.broker.partitions import UNKNOWN_TOPIC_ID, Served
+from logflume.broker.refusals import TopicForbidden, TransactionalIdForbidden
+from logflume.broker.security.acl import Operation, Resource
 from logflume.broker.transactions import TransactionService, error_of_write
 from logflume.coordinator.transactions.client_errors import TransactionError, TransactionRefused
 from logflume.coordinator.transactions.clients import TransactionalClient
@@ -46,10 +48,16 @@ def produce(call: Call, frame: Frame) -> Parts | Pipelined | Awaitable[Parts | P
     request = ProduceRequest(frame)
     found: list[Served | int | None] = []
     partitions = call.broker.partitions
+    guarded = call.broker.authorizer is not None
+    if guarded and _forbidden_transaction(call, request):
+        found = [TransactionalIdForbidden.code] * len(request)
+        return _append(call, request, found)
     for i in range(len(request)):
         name = partitions.name_of(request.topic(i))
         if name is None:
             found.append(UNKNOWN_TOPIC_ID)
+        elif guarded and not call.may_topic(Operation.WRITE, name):
+            found.append(TopicForbidden.code)
         else:
             found.append(partitions.ready(name, request.index(i)))
     if None in found:
@@ -57,6 +65,11 @@ def produce(call: Call, frame: Frame) -> Parts | Pipelined | Awaitable[Parts | P
     if request.in_transaction and not _all_taken(call, request, found):
         return _join_then_append(call, request, found)
     return _append(call, request, found)
+
+
+def _forbidden_transaction(call: Call, request: ProduceRequest) -> bool:
+    name = request.transactional_id
+    return name is not None and not call.may(Operation.WRITE, Resource.TRANSACTIONAL_ID, name)
 
 
 async def _open_then_append(

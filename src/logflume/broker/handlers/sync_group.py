@@ -8,6 +8,7 @@ from __future__ import annotations
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
 from logflume.broker.groups import GroupService
+from logflume.broker.security.acl import Operation
 from logflume.coordinator.classic_member import SyncAnswer
 from logflume.coordinator.classic_requests import SyncRequest
 from logflume.coordinator.group_errors import GroupRefused
@@ -36,6 +37,7 @@ async def sync_group(call: Call, request: Any) -> Answer:
         assignments={a.member_id: bytes(a.assignment) for a in request.assignments},
     )
     try:
+        call.check_group(Operation.READ, sync.group)
         answer = await groups.answer(sync.group, groups.coordinator.sync, sync)
     except GroupRefused as refused:
         answer = SyncAnswer(refused.error)

@@ -10,9 +10,11 @@ from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
 from logflume.broker.groups import LOCK_TIMEOUT_S, GroupService
 from logflume.broker.handlers.offset_commit import commit_entry, commit_error
+from logflume.broker.refusals import TopicForbidden, TransactionalIdForbidden
+from logflume.broker.security.acl import Operation, Resource
 from logflume.broker.transactions import TransactionService, error_of_write
 from logflume.coordinator.group_context import CommitRequest
-from logflume.coordinator.group_errors import GroupRefused
+from logflume.coordinator.group_errors import GroupError, GroupRefused
 from logflume.coordinator.transactional_commits import append_commits
 from logflume.coordinator.transactions.client_errors import TransactionError, TransactionRefused
 from logflume.coordinator.transactions.clients import TransactionalClient
@@ -37,12 +39,15 @@ async def txn_offset_commit(call: Call, request: Any) -> Answer:
     limit = call.broker.config.offset_metadata_max_bytes
     good: dict[TopicPartition, OffsetAndMetadata] = {}
     errors: dict[TopicPartition, int] = {}
+    forbidden = _forbidden(call, request)
     for topic in request.topics:
         entry = call.broker.topics.find(topic.name)
         for partition in topic.partitions:
             where = TopicPartition(topic.name, partition.partition_index)
             count = 0 if entry is None else entry.partitions
-            errors[where] = commit_error(partition, count, limit)
+            errors[where] = forbidden or commit_error(partition, count, limit)
+            if not forbidden and not call.may_topic(Operation.READ, topic.name):
+                errors[where] = TopicForbidden.code
             if not errors[where]:
                 good[where] = commit_entry(partition)
     refused = await _commit(call, request, good) if good else 0
@@ -62,6 +67,15 @@ async def txn_offset_commit(call: Call, request: Any) -> Answer:
             for topic in request.topics
         ]
     }
+
+
+def _forbidden(call: Call, request: Any) -> int:
+    """Kafka's error code where the client may not do this at all."""
+    if not call.may(Operation.WRITE, Resource.TRANSACTIONAL_ID, request.transactional_id):
+        return TransactionalIdForbidden.code
+    if not call.may(Operation.READ, Resource.GROUP, request.group_id):
+        return GroupError.GROUP_AUTHORIZATION_FAILED
+    return 0
 
 
 async def _commit(

@@ -9,6 +9,8 @@ from __future__ import annotations
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
 from logflume.broker.partitions import Served
+from logflume.broker.refusals import ClusterForbidden
+from logflume.broker.security.acl import Operation
 from logflume.broker.transactions import TransactionService
 from logflume.errors import LogflumeError
 
@@ -50,6 +52,8 @@ async def write_txn_markers(call: Call, request: Any) -> Answer:
 
 async def _write(call: Call, marker: Any, name: str, number: int) -> int:
     """Kafka's error code, 0 when it is written."""
+    if not call.may_cluster(Operation.CLUSTER_ACTION) and not call.may_cluster(Operation.ALTER):
+        return ClusterForbidden.code
     served = await call.broker.partitions.find(name, number)
     if not isinstance(served, Served):
         return served
