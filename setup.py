@@ -1,4 +1,4 @@
-"""Builds the native core: native/csrc/*.c into one static library, native/*.pyx into logflume._native.
+"""Builds the native core: native/csrc/*.c into one library, native/*.pyx into logflume._native beside it.
 
     .venv/bin/python setup.py build_ext --inplace     only what changed is built again
 
@@ -146,6 +146,9 @@ LIBRARIES: dict[str, tuple[str, str, str, str]] = {
     "libxxhash": ("libxxhash-dev", "xxhash-devel", "xxhash-dev", "xxhash"),
 }
 
+# In logflume/_native. The number is no version: with it, Python doesn't take the file for a module.
+CORE_LIBRARY = "liblfcore.so.1"
+
 DEBUG = os.environ.get("LOGFLUME_DEBUG", "") not in ("", "0")
 SANITIZE = os.environ.get("LOGFLUME_SANITIZE", "")
 WERROR = os.environ.get("LOGFLUME_WERROR", "") not in ("", "0")
@@ -171,7 +174,6 @@ def compile_flags() -> list[str]:
         "-std=gnu11",
         "-fPIC",
         "-pthread",
-        "-fvisibility=hidden",
         "-fno-strict-aliasing",
         "-D_GNU_SOURCE",
     ]
@@ -236,13 +238,15 @@ CYTHON_WARNINGS = [
 ]
 CORE_WARNINGS = ["-Wall", "-Wextra", "-Wshadow", "-Wvla", *(["-Werror"] if WERROR else [])]
 
+# The core calls itself directly; modules call it through their table of addresses, without a detour (decision 001).
+CORE_FLAGS = ["-fno-semantic-interposition"]
+MODULE_FLAGS = ["-fvisibility=hidden", "-fno-plt"]
+
 
 def link_flags() -> list[str]:
-    """Flags of every extension: only the libraries it calls, only the core's functions it calls."""
-    flags = ["-pthread", "-Wl,--as-needed"]
-    if SANITIZE:
-        return [*flags, f"-fsanitize={SANITIZE}"]
-    return [*flags, "-Wl,--gc-sections", "-Wl,--exclude-libs,ALL"]
+    """Flags of the core and of every module: only the libraries it calls; the core is found beside the module."""
+    flags = ["-pthread", "-Wl,--as-needed", "-Wl,-rpath,$ORIGIN"]
+    return [*flags, f"-fsanitize={SANITIZE}"] if SANITIZE else [*flags, "-Wl,--gc-sections"]
 
 
 def require_linux() -> None:
@@ -286,7 +290,7 @@ def library_flags() -> tuple[list[str], list[str]]:
 
 
 class BuildNative(build_ext):
-    """setuptools' build_ext with the steps csrc -> liblfcore.a, pyx -> c -> o -> so, each skipped when fresh."""
+    """setuptools' build_ext with the steps csrc -> liblfcore.so.1, pyx -> c -> o -> so, each skipped when fresh."""
 
     def run(self) -> None:
         require_linux()
@@ -324,7 +328,7 @@ class BuildNative(build_ext):
         self.steps = Steps(force=bool(self.force))
         failures: list[str] = []
         with ThreadPoolExecutor(max(1, JOBS)) as pool:
-            core = self._archive(pool)
+            self.core = core = self._core(pool)
             jobs = {ext.name: pool.submit(self._module, ext, core) for ext in self.extensions}
             for name, job in jobs.items():
                 try:
@@ -337,36 +341,54 @@ class BuildNative(build_ext):
         if failures:
             raise SystemExit("logflume: the native build failed:\n  " + "\n  ".join(failures))
 
-    def _archive(self, pool: ThreadPoolExecutor) -> list[Path]:
-        if not CORE_SOURCES:
-            return []
+    def _core(self, pool: ThreadPoolExecutor) -> Path:
+        """The core, built and put where the modules go; its symbols are all defined, or the linker stops."""
+        compiler = [*self.cc, *CORE_WARNINGS, *CORE_FLAGS]
         objects = [self.objects / "csrc" / f"{Path(name).stem}.o" for name in CORE_SOURCES]
         jobs = [
-            pool.submit(self._compile, Path("native/csrc") / name, out, [*self.cc, *CORE_WARNINGS])
+            pool.submit(self._compile, Path("native/csrc") / name, out, compiler)
             for name, out in zip(CORE_SOURCES, objects)
         ]
         failures = [str(job.exception()) for job in jobs if job.exception()]
         if failures:
             raise SystemExit("logflume: the core does not compile:\n  " + "\n  ".join(failures))
-        archive = self.objects / "liblfcore.a"
-        self.steps.run(archive, objects, ["ar", "rcs", str(archive), *map(str, objects)])
-        return [archive]
+        built = self.objects / CORE_LIBRARY
+        link = [
+            *self.compiler.linker_so,
+            "-o",
+            str(built),
+            f"-Wl,-soname,{CORE_LIBRARY}",
+            "-Wl,-Bsymbolic",
+        ]
+        # A sanitizer's functions are in a library that the program brings.
+        link += [] if SANITIZE else ["-Wl,-z,defs"]
+        self.steps.run(
+            built, objects, [*link, *map(str, objects), *link_flags(), *self.link_libraries]
+        )
+        replace_when_changed(built, self._beside_modules())
+        return built
+
+    def _beside_modules(self) -> Path:
+        return Path(self.get_ext_fullpath(self.extensions[0].name)).with_name(CORE_LIBRARY)
+
+    def get_outputs(self) -> list[str]:
+        return [*super().get_outputs(), str(self._beside_modules())]
 
     def _compile(self, source: Path, output: Path, compiler: list[str]) -> None:
         depfile = output.with_suffix(".d")
         command = [*compiler, "-MMD", "-MF", str(depfile), "-c", str(source), "-o", str(output)]
         self.steps.run(output, [source], command, depfile)
 
-    def _module(self, ext: Extension, core: list[Path]) -> None:
+    def _module(self, ext: Extension, core: Path) -> None:
         source = Path(ext.sources[0])
         c_file = self.objects / f"{source.stem}.c"
         command = [*self.cython, "--module-name", ext.name, str(source), "-o", str(c_file)]
         self.steps.run(c_file, cython_inputs(source), command)
         output = c_file.with_suffix(".o")
         for_size = ["-Os"] if source.stem in SMALL and not (DEBUG or SANITIZE) else []
-        self._compile(c_file, output, [*self.cc_python, *for_size])
+        self._compile(c_file, output, [*self.cc_python, *MODULE_FLAGS, *for_size])
         built = self.objects / Path(self.get_ext_filename(ext.name)).name
-        parts = [output, *core]
+        parts = [output, core]
         link = [
             *self.compiler.linker_so,
             "-o",
@@ -376,7 +398,7 @@ class BuildNative(build_ext):
             *self.link_libraries,
         ]
         if self.steps.run(built, parts, link):
-            check_symbols(built)
+            check_symbols(built, core)
         replace_when_changed(built, Path(self.get_ext_fullpath(ext.name)))
 
     def copy_extensions_to_source(self) -> None:
@@ -385,6 +407,7 @@ class BuildNative(build_ext):
             in_place, built = self._get_inplace_equivalent(build_py, ext)
             if Path(built).exists():
                 replace_when_changed(Path(built), Path(in_place))
+                replace_when_changed(self.core, Path(in_place).with_name(CORE_LIBRARY))
 
 
 if __name__ == "__main__":

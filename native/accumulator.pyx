@@ -269,7 +269,8 @@ cdef class Accumulator:
                 self.core.check_open()
                 self.stamp(stage)
                 if given.value_column is not None:
-                    at = stage.fill_columns(given.value_column, given.key_column, given.stamps_at(), given.shared, now, at, stop)
+                    at = stage.fill_columns(given.value_column, given.key_column, given.stamps_at(), given.shared, now, at,
+                                            stop)
                 else:
                     at = stage.fill_objects(given.values, given.keys, given.timestamps, given.headers, now, at, stop)
                 stage.finish()

@@ -26,7 +26,6 @@ cdef class AppendInput:
     """
 
     def __init__(self, values, keys, timestamps, headers):
-        self.stamps = None
         if isinstance(headers, SharedHeaders):
             self.shared, headers = headers, None
             values = held_bytes(values) if isinstance(values, (list, tuple)) else values
@@ -45,7 +44,8 @@ cdef class AppendInput:
                 self._check("keys", self.key_column.length)
             if timestamps is not None:
                 self.stamps = as_timestamps(timestamps)
-                self._check("timestamps", self.stamps.shape[0])
+                self._check("timestamps", len(self.stamps))
+                self.stamp_data = <const int64_t *><size_t>self.stamps.ctypes.data
             return
         self.values = as_sequence(values)
         self.length = len(self.values)
@@ -83,4 +83,4 @@ cdef class AppendInput:
 
     cdef const int64_t *stamps_at(self) noexcept:
         """The columns' timestamps; NULL when all records are of now."""
-        return &self.stamps[0] if self.stamps is not None and self.length else NULL
+        return self.stamp_data

@@ -73,7 +73,7 @@ def decode_events(data, int64_t start=0):
         headers = <const uint8_t **>PyMem_Malloc((n + 1) * sizeof(void *))
         if headers == NULL:
             raise MemoryError
-        same = _fill(p, end, bodies, offsets, headers)
+        same = _fill(p, end, bodies, <int64_t *><size_t>offsets.ctypes.data, headers)
         if n == 0:
             return Packed(bodies, offsets), {}, {}
         common, columns = _headers(headers, 1 if same else n, end)
@@ -83,9 +83,8 @@ def decode_events(data, int64_t start=0):
         PyBuffer_Release(&view)
 
 
-cdef bint _fill(const uint8_t *p, const uint8_t *end, bytes bodies, int64_t[::1] offsets, const uint8_t **headers):
+cdef bint _fill(const uint8_t *p, const uint8_t *end, bytes bodies, int64_t *at, const uint8_t **headers):
     cdef uint8_t *into = <uint8_t *>PyBytes_AS_STRING(bodies)
-    cdef int64_t *at = &offsets[0]
     cdef bint same
     with nogil:
         same = lf_avro_fill(p, end, into, at, headers)

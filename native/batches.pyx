@@ -102,12 +102,16 @@ cdef bint all_zero(const uint8_t *p, int64_t n) noexcept nogil:
 def is_clean_state(page):
     """Whether the bytes of a partition's `logflume.state` say that it was closed in order, so that its segments
     must be whole. False for anything else, also for what is no state."""
-    cdef const uint8_t[::1] given = page
+    cdef Py_buffer given
     cdef lf_state_page copy
     cdef lf_state_head *head = <lf_state_head *>&copy
-    if given.shape[0] < <Py_ssize_t>sizeof(lf_state_page):
-        return False
-    memcpy(&copy, &given[0], sizeof(lf_state_page))
+    PyObject_GetBuffer(page, &given, PyBUF_SIMPLE)
+    try:
+        if given.len < <Py_ssize_t>sizeof(lf_state_page):
+            return False
+        memcpy(&copy, given.buf, sizeof(lf_state_page))
+    finally:
+        PyBuffer_Release(&given)
     return head.magic == LF_STATE_MAGIC and head.phase == LF_STATE_CLEAN and lf_state_clean_crc(head) == head.crc
 
 

@@ -5,7 +5,7 @@ of a broker hold together is held against the budget of their FrameMemory. A lar
 its own memory; small ones are copied out of a buffer that the connections of one event loop share.
 """
 
-from cpython.buffer cimport PyBuffer_FillInfo
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
@@ -173,11 +173,16 @@ cdef class FrameReader:
             self._take(self.memory.receive, n, out)
         return out
 
-    def feed(self, const uint8_t[::1] data):
+    def feed(self, data):
         """The same for bytes that lie elsewhere."""
         cdef list out = []
-        if data.shape[0]:
-            self._take(&data[0], data.shape[0], out)
+        cdef Py_buffer view
+        PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
+        try:
+            if view.len:
+                self._take(<const uint8_t *>view.buf, view.len, out)
+        finally:
+            PyBuffer_Release(&view)
         return out
 
     def go_on(self):

@@ -204,9 +204,12 @@ cdef class Partition(PartitionTransactions):
     def lookup(self, offsets):
         """The records at `offsets` (int64 array or sequence), in that order, as one RecordBatch."""
         import numpy
-        cdef const int64_t[::1] wanted = numpy.ascontiguousarray(offsets, dtype=numpy.int64)
+        array = numpy.ascontiguousarray(offsets, dtype=numpy.int64)
+        if array.ndim != 1:
+            raise ValueError(f"offsets: a 1-d array is needed, not {array.ndim}-d")
+        cdef const int64_t *wanted = <const int64_t *><size_t>array.ctypes.data
         cdef RecordBatch out = RecordBatch.__new__(RecordBatch), batch
-        cdef Py_ssize_t i, n = wanted.shape[0]
+        cdef Py_ssize_t i, n = len(array)
         cdef int32_t row = 0, k
         cdef lf_part *part
         if lf_columns_reserve(&out.c, <int32_t>n):

@@ -372,7 +372,8 @@ cdef class PartitionLog:
         try:
             while at < given.length:
                 if given.value_column is not None:
-                    at = stage.fill_columns(given.value_column, given.key_column, given.stamps_at(), given.shared, now, at, given.length)
+                    at = stage.fill_columns(given.value_column, given.key_column, given.stamps_at(), given.shared, now, at,
+                                            given.length)
                 else:
                     at = stage.fill_objects(given.values, given.keys, given.timestamps, given.headers, now, at, given.length)
                 stage.finish()

@@ -34,7 +34,7 @@ class Steps:
             return False
         output.parent.mkdir(parents=True, exist_ok=True)
         record.unlink(missing_ok=True)
-        output.unlink(missing_ok=True)  # `ar` would keep the members of an old archive
+        output.unlink(missing_ok=True)
         print(f"  {Path(command[0]).name:>8}  {output.name}", flush=True)
         result = subprocess.run(
             command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -90,12 +90,17 @@ def replace_when_changed(source: Path, target: Path) -> None:
     os.replace(fresh, target)
 
 
-def check_symbols(built: Path) -> None:
+def check_symbols(built: Path, core: Path) -> None:
     """A core function that no listed source defines would show only at import, as a missing symbol."""
-    names = subprocess.run(
-        ["nm", "-D", "--undefined-only", str(built)], capture_output=True, text=True, check=True
-    )
-    unknown = [word for word in names.stdout.split() if word.startswith("lf_")]
+    unknown = core_symbols(built, "--undefined-only") - core_symbols(core, "--defined-only")
     if unknown:
         built.unlink()
-        raise BuildFailed(f"not defined by any file in CORE_SOURCES: {', '.join(unknown)}")
+        raise BuildFailed(f"not defined by any file in CORE_SOURCES: {', '.join(sorted(unknown))}")
+
+
+def core_symbols(library: Path, which: str) -> set[str]:
+    """Names of the core's functions that a shared library defines or wants."""
+    names = subprocess.run(
+        ["nm", "-D", which, str(library)], capture_output=True, text=True, check=True
+    )
+    return {word for word in names.stdout.split() if word.startswith("lf_")}

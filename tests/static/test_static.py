@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +61,18 @@ def test_stubs_match_the_native_modules() -> None:
 
 def test_rooms_import_downwards_only() -> None:
     run(str(SCRIPTS / "lint-imports"), "--no-cache")
+
+
+def test_no_typed_memoryviews() -> None:
+    """Each brings 60 KB of Cython's code into its module, and into every module that cimports it (native/README.md)."""
+    folders = ROOT / "native", ROOT / "src/logflume/_native"
+    files = [path for folder in folders for path in folder.glob("*.p[yx][xd]")]
+    assert files
+    assert not [
+        path.name
+        for path in files
+        if re.search(r"^\s*cdef .*\w\[::?1?\] |\(.*_t\[::?1?\] ", path.read_text(), re.MULTILINE)
+    ]
 
 
 @pytest.mark.slow

@@ -11,7 +11,8 @@ cdef class AppendInput:
     cdef InputColumn value_column, key_column   # value_column None: the sequences below hold the records
     cdef object values, keys, timestamps, headers
     cdef SharedHeaders shared                   # of all records; only with columns
-    cdef const int64_t[::1] stamps              # of columns; None: all records are of now
+    cdef object stamps                          # of columns, a numpy array; None: all records are of now
+    cdef const int64_t *stamp_data
 
     cdef const int64_t *stamps_at(self) noexcept
     # Raises InvalidRecord for a record without a key.
