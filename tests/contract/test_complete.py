@@ -150,6 +150,7 @@ CONSUMER = {
     "closed": lambda c, t: c.closed,
     "commit": lambda c, t: c.commit(),
     "committed": lambda c, t: c.committed(t, 0),
+    "committed_entry": lambda c, t: c.committed_entry(t, 0),
     "config": lambda c, t: c.config,
     "due": INNER,
     "end_offsets": lambda c, t: c.end_offsets([(t, 0)]),
@@ -345,6 +346,7 @@ def test_what_is_awaited_is_what_the_same_name_does(address, name):
             await consumer.seek(name, 0, 0)
             await consumer.position(name, 0)
             await consumer.committed(name, 0)
+            await consumer.committed_entry(name, 0)
             await consumer.poll(5)
             await consumer.poll_batch(0.1)
             await consumer.unsubscribe()

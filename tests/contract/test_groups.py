@@ -32,6 +32,8 @@ def test_a_group_goes_on_where_it_committed(log, filled):
         consumer.commit({(filled, 0): 10, (filled, 1): OffsetAndMetadata(20, "a note")})
         assert consumer.committed(filled, 0) == 10
         assert consumer.committed((filled, 1)) == 20
+        assert consumer.committed_entry(filled, 1) == OffsetAndMetadata(20, "a note")
+        assert consumer.committed_entry(filled, 2) is None
     assert len({(r.partition, r.offset) for r in first}) == 200
     with member(log, filled) as consumer:
         again = drain(consumer, 170)

@@ -98,6 +98,9 @@ class ComponentConfig(Config, table="component"):
         super().__init_subclass__(table=table)
         cls.families = tuple(item for item in vars(cls).values() if isinstance(item, _Family))
 
+    def check_component(self) -> None:
+        """What no single property shows, families included. Raises InvalidConfig."""
+
 
 def parse_component(table: type[ComponentConfig], given: Mapping[str, str]) -> Any:
     """A component's config from its properties, named as in the file.
@@ -122,6 +125,7 @@ def parse_component(table: type[ComponentConfig], given: Mapping[str, str]) -> A
             raise InvalidConfig(name=item.name, value=None, reason="must be given")
     config = parse(table, plain)
     config.__dict__.update(families)
+    config.check_component()
     return config
 
 

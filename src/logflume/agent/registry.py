@@ -33,7 +33,6 @@ _NOT_YET = "it is not built yet"
 NOT_SERVED: dict[str, dict[str, str]] = {
     "source": {
         "thrift": _NOT_YET,
-        "org.apache.flume.source.kafka.KafkaSource": _NOT_YET,
         "jms": "JMS has no client outside Java; bridge it into Kafka, and use a Kafka source",
         "org.apache.flume.source.twitter.TwitterSource": "the interface that it used was closed",
         "org.apache.flume.source.scribe.ScribeSource": "Scribe is no more",
@@ -53,7 +52,6 @@ NOT_SERVED: dict[str, dict[str, str]] = {
         "hbase2": _NOT_YET,
         "hbase": "HBase 1 is no more",
         "hive": _NOT_YET,
-        "org.apache.flume.sink.kafka.KafkaSink": _NOT_YET,
         "org.apache.flume.sink.solr.morphline.MorphlineSolrSink": "Morphlines are no more",
         "irc": "use a sink of your own: type = package.module:Class",
         "asynchbase": "its client is no more",

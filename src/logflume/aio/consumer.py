@@ -318,6 +318,12 @@ class Consumer:
         """The group's stored offset of a partition, None when there is none."""
         return await self._slow(self._consumer.committed, topic, partition)
 
+    async def committed_entry(
+        self, topic: str | tuple[str, int], partition: int | None = None
+    ) -> OffsetAndMetadata | None:
+        """As `committed`, with the metadata that was stored beside the offset."""
+        return await self._slow(self._consumer.committed_entry, topic, partition)
+
     # ---- life
 
     @property

@@ -6,8 +6,9 @@ stores find their place here: a sink that keeps a `note` of what it wrote delive
 
 from logflume.agent.sinks.avro import AvroSink
 from logflume.agent.sinks.file_roll import FileRoll
+from logflume.agent.sinks.kafka import KafkaSink
 from logflume.agent.sinks.logger import LoggerSink
 from logflume.agent.sinks.null import NullSink
 from logflume.agent.sinks.topic import TopicSink
 
-__all__ = ["AvroSink", "FileRoll", "LoggerSink", "NullSink", "TopicSink"]
+__all__ = ["KafkaSink", "AvroSink", "FileRoll", "LoggerSink", "NullSink", "TopicSink"]

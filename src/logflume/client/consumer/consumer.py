@@ -350,10 +350,16 @@ class Consumer:
 
     def committed(self, topic: str | tuple[str, int], partition: int | None = None) -> int | None:
         """The group's stored offset of a partition, None when there is none."""
+        found = self.committed_entry(topic, partition)
+        return None if found is None else int(found.offset)
+
+    def committed_entry(
+        self, topic: str | tuple[str, int], partition: int | None = None
+    ) -> OffsetAndMetadata | None:
+        """As `committed`, with the metadata that was stored beside the offset."""
         with self._enter():
             self._need_group()
-            found = self._subscription.committed(as_place(topic, partition))
-            return None if found is None else int(found.offset)
+            return self._subscription.committed(as_place(topic, partition))
 
     def _need_group(self) -> None:
         if self.group is None:
