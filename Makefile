@@ -6,13 +6,14 @@
 #   make sanitize              tests under ASan and UBSan       make clean        build products, not .venv
 #   make fuzz [SECONDS=60]     any bytes as batches, codecs' data, directories
 #   make soak [SECONDS=600]    random histories of transactions, with kills, until one is wrong
+#   make soak-broker [SECONDS=600]      a broker under load, with kills of it and its clients (bench/README.md)
 #   make tidy                  format, imports, MANIFEST.in
 
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
 ARGS ?=
 
-.PHONY: demo test check bench bench-quick bench-agent wheel test-peers sanitize fuzz soak setup tidy clean distclean
+.PHONY: demo test check bench bench-quick bench-agent wheel test-peers sanitize fuzz soak soak-broker setup tidy clean distclean
 
 demo:
 	@tools/setup cli $(if $(FILE),,demo)
@@ -68,6 +69,11 @@ fuzz:
 soak:
 	@tools/setup test
 	PYTHONPATH=tests $(PY) -m checker soak $(or $(SECONDS),600) $(ARGS)
+
+# Clients and the broker are killed; at the end every acknowledgement is checked. ARGS=--write keeps the figures.
+soak-broker:
+	@tools/setup test
+	$(PY) -m bench.soak $(or $(SECONDS),600) $(ARGS)
 
 setup:
 	@tools/setup test check bench wheel

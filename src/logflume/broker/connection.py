@@ -41,14 +41,17 @@ _OPEN_MAX = 128
 # So many are begun in one go, so that a client who sends many small ones does not keep the others waiting.
 _TURN_MAX = 32
 _WRITE_HIGH = 1 << 20
+_SIZE_BYTES = 4  # in front of a frame
 
 
 class _Slot:
     """A request whose answer is not written yet. Answers leave in the order of the slots."""
 
-    __slots__ = ("cancellable", "parts", "pipelined", "ready", "task")
+    __slots__ = ("api_key", "began", "cancellable", "parts", "pipelined", "ready", "task")
 
-    def __init__(self, *, cancellable: bool) -> None:
+    def __init__(self, api_key: int, began: float, *, cancellable: bool) -> None:
+        self.api_key = api_key  # -1: none that is served
+        self.began = began
         self.cancellable = cancellable
         self.parts: Sequence[Buffer] | None = None
         self.ready = False
@@ -251,7 +254,12 @@ class Connection(asyncio.BufferedProtocol):
 
     def _begin(self, frame: Frame) -> None:
         handler = self.broker.handlers.get(frame.api_key)
-        slot = _Slot(cancellable=handler is not None and handler.cancellable)
+        self.broker.meters.bytes_in += len(frame) + _SIZE_BYTES
+        slot = _Slot(
+            -1 if handler is None else frame.api_key,
+            self.broker.loop.time(),
+            cancellable=handler is not None and handler.cancellable,
+        )
         self._slots.append(slot)
         try:
             answer: Any
@@ -328,12 +336,17 @@ class Connection(asyncio.BufferedProtocol):
         """Write the answers whose turn it is."""
         slots = self._slots
         out: list[Any] = []  # any buffers: what typeshed asks for is narrower than what is taken
+        now = self.broker.loop.time()
+        meters = self.broker.meters
         while slots and slots[0].ready:
-            parts = slots.popleft().parts
-            if parts is not None:
-                out.extend(parts)
+            slot = slots.popleft()
+            if slot.api_key >= 0:
+                meters.seconds[slot.api_key].observe(now - slot.began)
+            if slot.parts is not None:
+                out.extend(slot.parts)
         if out and self.transport is not None and not self.closed:
-            self.last_used = self.broker.loop.time()
+            self.last_used = now
+            meters.bytes_out += sum(map(len, out))
             self.transport.writelines(out)
             if self._leaving and not slots:
                 self.closed = True
@@ -354,6 +367,7 @@ class Connection(asyncio.BufferedProtocol):
     def close(self, event: str = "", **fields: object) -> None:
         """Close now. `event` and fields go into the log, at its lowest level: strangers write the reason."""
         if event:
+            self.broker.meters.closed[event] += 1
             _log.info(event, client=self.client_host, **fields)
         if not self.closed and self.transport is not None:
             self.closed = True

@@ -170,6 +170,14 @@ class GroupService:
         found = {where: store.committed(group, where) for where in wanted}
         return {where: entry for where, entry in found.items() if entry is not None}
 
+    def all_offsets(self) -> dict[tuple[str, TopicPartition], int]:
+        """Where each group stands, of those in memory: call `all_groups` before."""
+        return {
+            (group, where): entry.offset
+            for store in self._stores.values()
+            for group, where, entry in store.everything()
+        }
+
     def delete_offsets(
         self, group: str, partitions: Mapping[str, Iterable[int]]
     ) -> Collection[str]:

@@ -50,6 +50,11 @@ class LateAppends:
         """Whether somebody waits already: who comes now has to stand behind."""
         return log in self._queues
 
+    @property
+    def waiting(self) -> int:
+        """Appends that are waiting, or under way in a thread."""
+        return sum(queue.waiting for queue in self._queues.values())
+
     async def when_free(self, log: PartitionLog, append: Callable[[float], T]) -> T:
         """Run `append(seconds)` in a thread: it may wait so long for the lock, from now on `lock.timeout.ms` in all."""
         loop = self._broker.loop

@@ -13,6 +13,7 @@ from logflume.broker.faults import Faults
 from logflume.broker.late_appends import LateAppends
 from logflume.broker.listener import check_exposure, parse_listeners
 from logflume.broker.messages import preload
+from logflume.broker.meters import Meters
 from logflume.broker.news import News
 from logflume.broker.partitions import Partitions
 from logflume.broker.security.authorizer import Authorizer
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from logflume.broker.clock import Clock
     from logflume.broker.connection import Connection
     from logflume.broker.doors import Door
+    from logflume.broker.metrics import BrokerMonitor
     from logflume.log.directory import LogDirectory
 
     S = TypeVar("S")
@@ -72,6 +74,8 @@ class Broker:
         uses_tls = any(listener.uses_tls for listener in self.listeners)
         self.tls = server_context(self.config) if uses_tls else None
         self.clock = clock or SystemClock()
+        self.meters = Meters()
+        self.monitor: BrokerMonitor | None = None
         self.handlers = table()
         self.faults = Faults()
         self.topics = Topics(directory.path, self._refresh)
@@ -146,6 +150,7 @@ class Broker:
             if refused:
                 return refused
         self._connections.add(connection)
+        self.meters.accepted += 1
         return ""
 
     def may_connect(self, host: str) -> str:
@@ -161,6 +166,11 @@ class Broker:
     def left(self, host: str) -> None:
         """A connection that was counted in is gone."""
         self._caps.forget(host)
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether clients can come."""
+        return bool(self._doors)
 
     @property
     def connections(self) -> int:
@@ -191,9 +201,14 @@ class Broker:
                 )
                 await door.open()
                 self._doors.append(door)
+            if self.config.http is not None:
+                from logflume.broker.metrics import BrokerMonitor  # and with it an HTTP server
+
+                self.monitor = BrokerMonitor(self, self.config.http)
         except BaseException:
             for door in self._doors:
                 door.close()
+            self._doors.clear()
             raise
         self._sweep()
         self.upkeep.start()
@@ -232,6 +247,8 @@ class Broker:
             if stop is not None:
                 await stop()
         self._services.clear()
+        if self.monitor is not None:
+            await self.monitor.close()
         await self.late_appends.stop()
         await self.syncs.stop()
         await self.news.stop()

@@ -134,14 +134,14 @@ def run(
 
 
 def _work(agent: Agent, metrics: str | None, told: threading.Event, *, until_end: bool) -> None:
-    from logflume.agent.monitor import Monitor
+    from logflume.agent.monitor import monitor_agent
 
     monitor = None
     if metrics is not None:
         host, _, port = metrics.rpartition(":")
         if not port.isdecimal():
             raise Usage(f"--metrics {metrics}: a port, or an address and a port, is needed")
-        monitor = Monitor(agent.counters, int(port), host or "127.0.0.1")
+        monitor = monitor_agent(agent.counters, int(port), host or "127.0.0.1")
     try:
         while not told.wait(0.2):
             if until_end and agent.wait(0):

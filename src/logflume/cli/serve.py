@@ -39,6 +39,10 @@ def serve(
             " or SASL_SSL; port 0 takes any that is free; repeatable."
         ),
     ] = None,
+    http: Annotated[
+        str | None,
+        Parameter(help="HOST:PORT of /metrics (for Prometheus) and /healthz; by default none."),
+    ] = None,
     insecure: Annotated[
         bool,
         Parameter(
@@ -61,7 +65,11 @@ def serve(
 
     if find_spec("kio") is None:  # said now, and not when the first client comes
         raise Failed("serving Kafka clients needs more: pip install 'logflume[broker]'")
-    flags = {"listen": ",".join(listen) if listen else None, "insecure": insecure or None}
+    flags = {
+        "listen": ",".join(listen) if listen else None,
+        "http": http,
+        "insecure": insecure or None,
+    }
     values, unknown = _options(settings, {n: v for n, v in flags.items() if v is not None})
     options = parse(ServeConfig, values["serve"])
 
@@ -112,6 +120,7 @@ async def _run(broker: Broker, output: Output, grace_s: float) -> None:
         "bootstrap": broker.bootstrap,
         "listeners": {one.name: str(one.told) for one in broker.listeners},
         "directory": path,
+        **({"http": str(broker.monitor.address)} if broker.monitor is not None else {}),
         "cluster_id": broker.cluster_id,
         "node_id": broker.node_id,
     }

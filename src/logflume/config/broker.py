@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from logflume.config.groups import GroupOptions
-from logflume.config.kinds import INT_MAX, LONG_MAX, Bool, Duration, Int, Size
+from logflume.config.kinds import INT_MAX, LONG_MAX, Bool, Duration, Int, Size, Text
 from logflume.config.option import Config, option
 from logflume.config.security import SecurityOptions
 
@@ -26,6 +26,18 @@ class BrokerConfig(SecurityOptions, GroupOptions, Config, table="broker"):
         55 << 20,
         Size(min=1024),
         doc="Most bytes of records in a fetch's answer, whatever the client asks for; one batch is always let through.",
+    )
+    http: str = option(
+        None,
+        Text(),
+        doc="HOST:PORT of /metrics (for Prometheus) and /healthz; none when it is not given.",
+        origin="logflume",
+    )
+    http_public: bool = option(
+        False,
+        Bool(),
+        doc="Whether other machines may reach them, too; nobody has to say who he is there.",
+        origin="logflume",
     )
     log_retention_check_interval_ms: int = option(
         300_000,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 from uuid import UUID
 
@@ -179,6 +179,15 @@ class OffsetStore:
         }
         entries = {partition: self.committed(group, partition) for partition in sorted(found)}
         return {partition: entry for partition, entry in entries.items() if entry is not None}
+
+    def everything(self) -> Iterator[tuple[str, TopicPartition, OffsetAndMetadata]]:
+        """What all groups committed, in one go."""
+        self.refresh()
+        found = {(key.group, TopicPartition(key.topic, key.partition)) for key in self._keys()}
+        for group, where in found:
+            entry = self.committed(group, where)
+            if entry is not None:
+                yield group, where, entry
 
     def groups(self) -> list[str]:
         """Groups with committed offsets here, sorted."""

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from logflume.agent import Agent, EventBatch, Sink, interceptor
-from logflume.agent.monitor import Monitor, prometheus
+from logflume.agent.monitor import monitor_agent, prometheus
 from logflume.agent.reading import plan_of
 from logflume.errors import DirectoryLocked, InvalidConfig
 
@@ -242,7 +242,7 @@ def test_a_plan_with_errors_does_not_start() -> None:
 def test_counters_are_shown(start: Start) -> None:
     agent = start({"type": "memory"})
     until(lambda: len(sink_of(agent).got) >= 1000)
-    monitor = Monitor(agent.counters, 0)
+    monitor = monitor_agent(agent.counters, 0)
     try:
         base = f"http://127.0.0.1:{monitor.port}"
         with urllib.request.urlopen(f"{base}/metrics", timeout=10) as answer:
@@ -254,7 +254,7 @@ def test_counters_are_shown(start: Start) -> None:
             assert answer.read() == b"ok\n"
     finally:
         monitor.close()
-    assert 'logflume_agent_event_accepted_count{kind="source",component="r"} 1000' in prometheus(
+    assert 'logflume_agent_event_accepted_total{component="r",kind="source"} 1000' in prometheus(
         agent.counters()
     )
 
