@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import signal
 import sys
 import time
@@ -11,6 +12,7 @@ from collections import Counter
 from multiprocessing import get_context
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
+from typing import NamedTuple
 
 from checker.analysis import KINDS, check
 from checker.history import load, save
@@ -49,12 +51,36 @@ def _run(args: argparse.Namespace) -> int:
         crowd, seed = args.crowd, args.seed
         played = crowd_round(seed, where, args.seconds) if crowd else small_round(seed, where)
     path = keep("crowd" if args.crowd else "small", played)
-    print(f"{path}: {len(round.events)} events, {len(round.faults)} faults")
+    print(f"{path}: {len(played.events)} events, {len(played.faults)} faults")
     report(played.faults)
     return 1 if played.faults else 0
 
 
-def _work(number: int, seed: int, deadline: float, results: SimpleQueue[tuple[str, Round]]) -> None:
+class Told(NamedTuple):
+    """What a worker tells of a history; its events only when something is wrong with it."""
+
+    kind: str
+    played: Round
+    counts: Counter[str]
+    memory_kib: int
+
+
+_COUNTED = {
+    "acked": "operations",
+    "poll": "operations",
+    "committed": "operations",
+    "aborted": "operations",
+}
+
+
+def _told(kind: str, played: Round) -> Told:
+    counts = Counter(_COUNTED.get(event.kind, event.kind) for event in played.events)
+    counts = Counter({name: counts[name] for name in ("operations", "killed", "paused")})
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return Told(kind, played if played.faults else Round(played.seed, [], []), counts, memory)
+
+
+def _work(number: int, seed: int, deadline: float, results: SimpleQueue[Told]) -> None:
     """A worker: one does crowds, the others short histories, until the time is over."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what it has begun is cleared away
@@ -64,9 +90,9 @@ def _work(number: int, seed: int, deadline: float, results: SimpleQueue[tuple[st
                 kind, played = "crowd", crowd_round(seed, where, min(5.0, _left(deadline)))
             else:
                 kind, played = "small", small_round(seed, where)
-            results.put((kind, played if played.faults else Round(seed, [], [])))
+            results.put(_told(kind, played))
             seed += 1
-    results.put(("done", Round(number, [], [])))
+    results.put(Told("done", Round(number, [], []), Counter(), 0))
 
 
 def _left(deadline: float) -> float:
@@ -79,7 +105,7 @@ def _soak(args: argparse.Namespace) -> int:
     seed = args.seed if args.seed is not None else time.time_ns() % 1_000_000_000
     print(f"seed {seed}", flush=True)
     context = get_context("fork")
-    results: SimpleQueue[tuple[str, Round]] = context.SimpleQueue()
+    results: SimpleQueue[Told] = context.SimpleQueue()
     began = time.monotonic()
     workers = [
         context.Process(
@@ -90,11 +116,13 @@ def _soak(args: argparse.Namespace) -> int:
     for worker in workers:
         worker.start()
     counts: Counter[str] = Counter()
-    told, status = began, 0
+    told, status, memory = began, 0, 0
     try:
         while counts["done"] < len(workers):
-            kind, played = results.get()
+            kind, played, more, used = results.get()
             counts[kind] += 1
+            counts.update(more)
+            memory = max(memory, used)
             if played.faults:
                 path = keep(kind, played)
                 print(f"\nfault in {kind} history, seed {played.seed}, kept in {path}")
@@ -103,18 +131,19 @@ def _soak(args: argparse.Namespace) -> int:
                 break
             if time.monotonic() - told > 2:
                 told = time.monotonic()
-                print(_progress(counts, told - began, args.seconds), end="", flush=True)
+                print(_progress(counts, told - began, args.seconds, memory), end="", flush=True)
     finally:
         for worker in workers:
             worker.terminate() if status else worker.join(60)
-    print(_progress(counts, time.monotonic() - began, args.seconds))
+    print(_progress(counts, time.monotonic() - began, args.seconds, memory))
     return status
 
 
-def _progress(counts: Counter[str], passed: float, seconds: float) -> str:
+def _progress(counts: Counter[str], passed: float, seconds: float, memory_kib: int) -> str:
     return (
-        f"\r{passed:.0f} of {seconds:.0f} s: {counts['small']:,} short histories,"
-        f" {counts['crowd']:,} of processes, no fault"
+        f"\r{passed:.0f} of {seconds:.0f} s: {counts['small']:,} short histories, {counts['crowd']:,} of processes,"
+        f" {counts['operations']:,} operations, {counts['killed']:,} kills, {counts['paused']:,} pauses,"
+        f" {memory_kib >> 10} MiB at most, no fault"
     )
 
 
