@@ -76,7 +76,7 @@ _COUNTED = {
 def _told(kind: str, played: Round) -> Told:
     counts = Counter(_COUNTED.get(event.kind, event.kind) for event in played.events)
     counts = Counter({name: counts[name] for name in ("operations", "killed", "paused")})
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    memory = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() >> 10
     return Told(kind, played if played.faults else Round(played.seed, [], []), counts, memory)
 
 
@@ -116,13 +116,14 @@ def _soak(args: argparse.Namespace) -> int:
     for worker in workers:
         worker.start()
     counts: Counter[str] = Counter()
-    told, status, memory = began, 0, 0
+    told, status = began, 0
+    memory: dict[str, int] = {}  # of the worker that told last, by kind of history
     try:
         while counts["done"] < len(workers):
             kind, played, more, used = results.get()
             counts[kind] += 1
             counts.update(more)
-            memory = max(memory, used)
+            memory[kind] = used
             if played.faults:
                 path = keep(kind, played)
                 print(f"\nfault in {kind} history, seed {played.seed}, kept in {path}")
@@ -139,11 +140,11 @@ def _soak(args: argparse.Namespace) -> int:
     return status
 
 
-def _progress(counts: Counter[str], passed: float, seconds: float, memory_kib: int) -> str:
+def _progress(counts: Counter[str], passed: float, seconds: float, memory: dict[str, int]) -> str:
     return (
         f"\r{passed:.0f} of {seconds:.0f} s: {counts['small']:,} short histories, {counts['crowd']:,} of processes,"
         f" {counts['operations']:,} operations, {counts['killed']:,} kills, {counts['paused']:,} pauses,"
-        f" {memory_kib >> 10} MiB at most, no fault"
+        f" {max(memory.values(), default=0) >> 10} MiB, no fault"
     )
 
 

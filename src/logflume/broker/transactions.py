@@ -29,6 +29,8 @@ __all__ = ["TransactionService", "error_in", "error_of_write"]
 
 NOT_ENOUGH_REPLICAS = 19
 
+_NAP_S = 0.005
+
 _log = get_logger(__name__)
 
 
@@ -65,7 +67,8 @@ class TransactionService:
     def __init__(self, broker: Broker) -> None:
         assert isinstance(broker.directory, TransactionalDirectory)
         self._broker = broker
-        self.clients = ClientTransactions(broker.directory.coordinator, broker.directory)
+        self._coordinator = broker.directory.coordinator
+        self.clients = ClientTransactions(self._coordinator, broker.directory)
         self._open: dict[str, tuple[TransactionalClient, frozenset[TopicPartition]]] = {}
         self._turns: dict[str, tuple[asyncio.Lock, int]] = {}
 
@@ -86,7 +89,23 @@ class TransactionService:
         """AddPartitionsToTxn; or, of version 2, the first batch for a partition."""
         wanted = frozenset(places)
         async with self.turn(who.transactional_id):
+            if who.transactional_id not in self._open:
+                await self._pause()
             self._note(who, await self._ask(self.clients.join, who, wanted))
+
+    async def _pause(self) -> None:
+        """As an embedded producer's `transaction()` does: lets transactions that overlap in a chain come to an end."""
+        coordinator, page = self._coordinator, self._broker.undecided.page
+        deadline = self._broker.loop.time() + coordinator.patience_s
+        while (
+            page is not None
+            and not page.closed
+            and page.held
+            and self._broker.loop.time() < deadline
+        ):
+            if not await self._ask(coordinator.in_chain):
+                return
+            await asyncio.sleep(_NAP_S)
 
     async def check(self, who: TransactionalClient, places: Iterable[TopicPartition]) -> None:
         """Whether these partitions are part of its transaction: TRANSACTION_ABORTABLE when not."""

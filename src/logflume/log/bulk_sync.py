@@ -8,11 +8,11 @@ from logflume.errors import LogflumeError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from logflume._native.partition_log import PartitionLog
 
-__all__ = ["sync_together"]
+__all__ = ["sync_partitions", "sync_together"]
 
 _TOGETHER_FROM = 8  # partitions; below, starting threads costs what they save
 _THREADS = 4
@@ -32,6 +32,14 @@ def sync_together(partitions: Sequence[PartitionLog]) -> None:
         thread.start()
     for thread in threads:
         thread.join()
+
+
+def sync_partitions(partitions: Iterable[PartitionLog]) -> None:
+    """Return when all that these partitions hold is on disk. Raises SyncFailed."""
+    dirty = [p for p in partitions if p.durable_offset < p.end_offset]
+    sync_together(dirty)
+    for partition in dirty:
+        partition.sync()
 
 
 def _sync_each(rest: Iterator[PartitionLog]) -> None:

@@ -22,10 +22,11 @@ from logflume.errors import (
     UnknownTopicOrPartition,
 )
 from logflume.log import compaction, layout, partition_settings
-from logflume.log.bulk_sync import sync_together
+from logflume.log.bulk_sync import sync_partitions, sync_together
 from logflume.log.checkpoints import EpochStart, write_epochs
 from logflume.log.cleaner_offsets import CleanerOffsets
 from logflume.log.filesystem import (
+    has_content,
     is_writable,
     raise_typed,
     refuse_network,
@@ -82,6 +83,8 @@ class LogDirectory:
         if not read_only:
             self._finish_deletions()
             self._remove_leftovers()
+            if self._has_transactions():
+                self._open_transactions()
         _open_directories.add(self)
 
     def _prepare(self) -> None:
@@ -243,6 +246,17 @@ class LogDirectory:
                 if entry.deleting:
                     self._delete(entry)
 
+    def _has_transactions(self) -> bool:
+        used = TRANSACTIONS_TOPIC in self._entries()
+        return used or os.path.exists(os.path.join(self.path, layout.TRANSACTIONS_PAGE_FILE))
+
+    def _open_transactions(self) -> None:
+        """Before anybody can append, what was committed and lost with the power is put back: by a subclass."""
+        self.close()
+        raise StorageError(
+            path=self.path, reason="it has transactions: open it as TransactionalDirectory"
+        )
+
     def _remove_leftovers(self) -> None:
         """Temporary files of processes that were killed while they replaced one of the directory's."""
         if any(name.endswith(TEMPORARY_SUFFIX) for name in os.listdir(self.path)):
@@ -265,12 +279,12 @@ class LogDirectory:
         except OSError as error:
             raise_typed(error, path)
         metadata = os.path.join(path, layout.PARTITION_METADATA_FILE)
-        if entry.topic_id is not None and not _has_content(metadata):
+        if entry.topic_id is not None and not has_content(metadata):
             # Not synced: both files can be made again from the store, which is; a topic of many partitions
             # would wait for the disk four times each.
             write_topic_id(metadata, entry.topic_id, sync=False)
         epochs = os.path.join(path, layout.LEADER_EPOCH_FILE)
-        if not _has_content(epochs):
+        if not has_content(epochs):
             write_epochs(epochs, [EpochStart(0, 0)], sync=False)
 
     # ---- partitions
@@ -455,16 +469,10 @@ class LogDirectory:
 
     def sync(self, partitions: Iterable[Partition]) -> None:
         """Return when all that these partitions hold is on disk. Raises SyncFailed."""
-        dirty = [p for p in partitions if p.durable_offset < p.end_offset]
-        sync_together(dirty)
-        for partition in dirty:
-            partition.sync()
+        sync_partitions(partitions)
 
     def _sync_in_bulk(self) -> None:
-        """Before many partitions are closed: each then finds its own work done.
-
-        Trimmed first, or each would have to wait for its new size. What fails here fails again when it is closed.
-        """
+        """Before many are closed: trimmed, then synced together. What fails here fails again when it is closed."""
         dirty = [
             p for p in self._partitions.values() if not p.closed and p.durable_offset < p.end_offset
         ]
@@ -481,14 +489,6 @@ class LogDirectory:
         self.producer_ids.forget()
         for opened in self._partitions.values():
             opened.reopen_after_fork(self._lock.fd)
-
-
-def _has_content(path: str) -> bool:
-    """False also for a file that a power loss left empty."""
-    try:
-        return os.stat(path).st_size > 0
-    except FileNotFoundError:
-        return False
 
 
 def _after_fork_in_child() -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "filesystem_kind",
+    "has_content",
     "is_network_kind",
     "is_writable",
     "raise_typed",
@@ -134,3 +135,11 @@ def refuse_network(path: str, *, mounts: str = MOUNTS_FILE) -> None:
         _logger.warning("file system not known to be local", path=path, mounts=mounts)
     elif is_network_kind(kind):
         raise NetworkFilesystem(path=path, kind=kind)
+
+
+def has_content(path: str) -> bool:
+    """Whether there is such a file with something in it; a power loss leaves some empty."""
+    try:
+        return os.stat(path).st_size > 0
+    except FileNotFoundError:
+        return False

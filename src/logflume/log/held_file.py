@@ -9,21 +9,12 @@ from __future__ import annotations
 import os
 
 from logflume.log import layout
+from logflume.log.boot import boot_id
 from logflume.log.small_file import read_small, write_atomic
 
-__all__ = ["boot_id", "read_held", "read_held_table", "write_held"]
+__all__ = ["read_held", "read_held_table", "write_held"]
 
-_BOOT_FILE = "/proc/sys/kernel/random/boot_id"
 _LINE_MAX = 128
-
-
-def boot_id() -> str:
-    """The kernel's name for the time since the machine was started; empty where it has none."""
-    try:
-        with open(_BOOT_FILE, encoding="ascii") as file:
-            return file.read().strip()
-    except OSError:
-        return ""
 
 
 def read_held_table(directory: str) -> int:

@@ -17,8 +17,11 @@ __all__ = ["advance", "checkpoint", "is_due"]
 
 
 def is_due(room: Room, log: StateLog) -> bool:
-    """Whether the state log has grown past what the directory allows."""
+    """Whether the state log has grown past what the directory allows. Its files are looked at now and then only."""
     size_max = room.directory.config.transaction_state_log_segment_bytes
+    if log.appended_bytes < size_max >> 4:
+        return False
+    log.appended_bytes = 0
     return any(
         sum(segment.size for segment in partition.segments()) > size_max
         for partition in room.directory.partitions(TRANSACTIONS_TOPIC)

@@ -175,6 +175,13 @@ class TransactionCoordinator:
                     return begun
             time.sleep(_NAP_S)
 
+    def in_chain(self) -> bool:
+        """Whether `begin` would wait: for those who wait in their own way."""
+        if not self.room.held.is_used(self.room.open()):
+            return False
+        with self.room.locked() as log:
+            return self._in_chain(log)
+
     def _in_chain(self, log: StateLog) -> bool:
         """Whether one more transaction would keep what is held from ever being shown; the dead ones are ended."""
         held = self.room.held

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
-from logflume.config.names import TRANSACTIONS_TOPIC
-from logflume.log import layout
 from logflume.log.directory import LogDirectory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from .coordinator import TransactionCoordinator
 
 __all__ = ["TransactionalDirectory"]
@@ -22,25 +16,12 @@ class TransactionalDirectory(LogDirectory):
 
     _coordinator: TransactionCoordinator | None = None
 
-    def __init__(
-        self,
-        path: str,
-        config: Mapping[str, object] | None = None,
-        *,
-        read_only: bool = False,
-    ) -> None:
-        super().__init__(path, config, read_only=read_only)
-        # Before anybody can append: what was committed and lost with the power is put back first.
-        if not read_only and self._has_transactions():
-            try:
-                self.coordinator.room.open()
-            except BaseException:
-                self.close()
-                raise
-
-    def _has_transactions(self) -> bool:
-        page = os.path.join(self.path, layout.TRANSACTIONS_PAGE_FILE)
-        return os.path.exists(page) or TRANSACTIONS_TOPIC in self.topics(internal=True)
+    def _open_transactions(self) -> None:
+        try:
+            self.coordinator.room.open()
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def coordinator(self) -> TransactionCoordinator:

@@ -57,6 +57,7 @@ class Room:
         self._log: StateLog | None = None
         self._redo_points: list[RedoPoint] = []
         self.coordinator_epoch = 0
+        self.told: dict[str, float] = {}  # what cannot be settled, and when that was last logged
 
     def _now(self) -> int:
         return self.now_ms()  # which tests replace

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import time
+
 from logflume.errors import TransactionInDoubt
 from logflume.observe import get_logger
 
@@ -23,6 +26,8 @@ __all__ = ["decide", "is_owned", "quieten", "settle", "settle_one"]
 
 _logger = get_logger(__name__)
 
+_TELL_S = 60.0
+_TOLD_MAX = 1000
 _COMMIT_MS = 1000  # what a living producer's commit may take before others finish it for him
 
 
@@ -68,7 +73,7 @@ def settle_one(room: Room, log: StateLog, partition: Partition, found: OpenTrans
         try:
             entry = decide(room, log, entry)
         except TransactionInDoubt as error:
-            _logger.warning("a transaction stays open", why=str(error))
+            _tell(room, error)
             return 0
         if entry.state is State.COMPLETE_COMMIT:
             return 1
@@ -77,6 +82,16 @@ def settle_one(room: Room, log: StateLog, partition: Partition, found: OpenTrans
     epoch = entry.producer_epoch if same_id else min(found.epoch + 1, EPOCH_MAX)
     room.mark([partition], found.producer_id, epoch, commit=False)
     return 1
+
+
+def _tell(room: Room, error: TransactionInDoubt) -> None:
+    """Readers who wait come here many times a second: each of them is told of once a minute."""
+    now, why = time.monotonic(), str(error)
+    if now - room.told.get(why, -math.inf) >= _TELL_S:
+        if len(room.told) >= _TOLD_MAX:
+            room.told.clear()
+        room.told[why] = now
+        _logger.warning("a transaction stays open", why=why)
 
 
 def decide(room: Room, log: StateLog, entry: Entry) -> Entry:

@@ -22,6 +22,7 @@ BOOT_HEADER = "logflume.boot"
 
 READ_RECORDS_MAX = 100_000
 READ_BYTES_MAX = 4 << 20
+_RECORD_BYTES = 256  # about, without headers
 
 _logger = get_logger(__name__)
 
@@ -96,6 +97,8 @@ class StateLog:
         self._entries: dict[str, Entry] = {}
         self._offsets: dict[str, int] = {}
         self._by_producer: dict[int, str] = {}
+        self.appended_bytes = 0
+        """By this process, about, until somebody who looked at the files sets it back."""
         self.named: set[TopicPartition] = set()
         """Partitions of the commits met, from `redo_from` on, until somebody clears it."""
 
@@ -180,6 +183,7 @@ class StateLog:
             [encode_key(entry.transactional_id)],
             headers=None if headers is None else [headers],
         )
+        self.appended_bytes += _RECORD_BYTES + sum(len(value) for _, value in headers or ())
         if reader.position == offset:
             reader.seek(offset + 1)
             self._apply(entry, offset)
