@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import numpy
 
-__all__ = ["Amount", "Contest", "Contestant", "Goal", "Scale", "Times", "Took"]
+__all__ = ["Amount", "Contest", "Contestant", "Goal", "Role", "Scale", "Times", "Took"]
 
 Role = Literal["logflume", "limit", "peer"]
 Job = Callable[[], object]

@@ -27,8 +27,12 @@ def values(size: int, count: int) -> list[bytes]:
 
 
 def packed(size: int, count: int) -> tuple[bytes, NDArray[numpy.int64]]:
-    """The same in one buffer, with count + 1 offsets."""
-    return b"".join(values(size, count)), numpy.arange(count + 1, dtype=numpy.int64) * size
+    """As many in one buffer, with count + 1 offsets."""
+    if count * size <= DISTINCT_BYTES:
+        data = numpy.random.default_rng(7).bytes(count * size)
+    else:
+        data = b"".join(values(size, count))
+    return data, numpy.arange(count + 1, dtype=numpy.int64) * size
 
 
 @lru_cache(maxsize=1)

@@ -67,15 +67,15 @@ def test_producing_to_a_cluster(contest: Contest, kafka: Kafka) -> None:
             [
                 through(
                     "send_many(list)",
-                    "ours",
+                    "logflume",
                     lambda: producer.send_many("to-cluster", records, partition=0),
                 ),
                 through(
                     "send_many(numpy)",
-                    "ours",
+                    "logflume",
                     lambda: producer.send_many("to-cluster", column, partition=0),
                 ),
-                through("producer.send", "ours", send),
+                through("producer.send", "logflume", send),
                 through("confluent-kafka, produce_batch", "peer", in_batches),
                 through("confluent-kafka, produce", "peer", each),
             ],
@@ -138,8 +138,8 @@ def test_consuming_from_a_cluster(contest: Contest, kafka: Kafka) -> None:
         contest.run(
             "Consuming from a cluster",
             [
-                through("poll_batch", "ours", columns),
-                through("for record in consumer", "ours", records),
+                through("poll_batch", "logflume", columns),
+                through("for record in consumer", "logflume", records),
                 through("confluent-kafka, consume", "peer", lists),
             ],
             about=f"from the beginning, with a connection made each time; {ABOUT}",

@@ -20,6 +20,8 @@ from bench.entrants import TOPIC, limit_writing, log_with_topic, opener, ours
 from bench.harness import Contest, Contestant, Goal, Job
 from bench.payload import json_lines
 from bench.peers import Rocks
+from bench.test_read import fixed
+from bench.test_scaling import in_threads
 
 BLOCK = 64 << 10
 Pack = Callable[[bytes], bytes]
@@ -98,6 +100,45 @@ def lz4_peers(lines: list[bytes]) -> Iterator[Contestant]:
         store.close()
 
     yield Contestant("RocksDB lz4", "peer", len(some), rocks)
+
+
+def test_two_threads(contest: Contest) -> None:
+    """What a second thread brings, beside what it brings the bare library on this machine."""
+    count = contest.scale.count(2e6)
+    lines = json_lines(count)
+    plain = blocks(lines)
+
+    def sending(threads: int) -> Callable[[logflume.Log], Job]:
+        def prepare(log: logflume.Log) -> Job:
+            producer = log.producer(acks=1, compression_type="lz4")
+            jobs = [
+                lambda i=i: producer.send_many(TOPIC, lines, partition=i)  # type: ignore[misc]
+                for i in range(threads)
+            ]
+            return lambda: in_threads(jobs)
+
+        return prepare
+
+    def bare() -> None:
+        for block in plain:
+            lz4.block.compress(block)
+
+    ones, twos = (
+        ("send_many lz4, 1 thread", "bare lz4, 1 thread"),
+        ("send_many lz4, 2 threads", "bare lz4, 2 threads"),
+    )
+    contest.run(
+        "Compression: lz4, two threads",
+        [
+            ours(twos[0], 2 * count, sending(2), partitions=2),
+            ours(ones[0], count, sending(1), partitions=2),
+            fixed(twos[1], "limit", 2 * count, lambda: in_threads([bare, bare])),
+            fixed(ones[1], "limit", count, lambda: in_threads([bare])),
+        ],
+        about="JSON lines of 380 bytes, a partition each; the bare library's two threads say what this machine allows",
+        cpu=False,
+        goals=[Goal(twos[0], "≥ 1.8 × one thread", beside=ones[0], share=1.8)],
+    )
 
 
 @pytest.mark.parametrize("codec", BARE)

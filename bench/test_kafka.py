@@ -36,7 +36,7 @@ def kafka(
 
 
 def test_producing(contest: Contest, kafka: Kafka) -> None:
-    count = 1_000_000
+    count = 500_000
     records = values(100, count)
     topics = iter(range(1000))
 
@@ -73,10 +73,9 @@ def test_producing(contest: Contest, kafka: Kafka) -> None:
             ours("producer.send", count, sent),
             ours("send_many(list)", count, listed),
             through("Kafka, librdkafka", 200_000),
-            through("Kafka, its perf test", 500_000),
+            through("Kafka, its perf test", 300_000),
         ],
         about=f"acks=1, linger 5 ms, batches of 64 KiB; {ABOUT}",
-        rounds=3,
         warmup=False,
         cpu=False,
         goals=[Goal("producer.send", "≥ 2 × Kafka", beside="Kafka, its perf test", share=2)],
@@ -84,7 +83,7 @@ def test_producing(contest: Contest, kafka: Kafka) -> None:
 
 
 def test_consuming(contest: Contest, kafka: Kafka, where: Path) -> None:
-    count, few = 2_000_000, 500_000
+    count, few = 1_000_000, 300_000
     kafka.create_topic("stored")
     kafka.put_each("stored", values(100, few))
     with stored(where, 100, count) as log:
@@ -99,7 +98,6 @@ def test_consuming(contest: Contest, kafka: Kafka, where: Path) -> None:
                 ),
             ],
             about=f"from the beginning, everything in the page cache; {ABOUT}",
-            rounds=3,
             warmup=False,
             cpu=False,
             goals=[

@@ -133,7 +133,7 @@ ABOUT = "10,000 records of 100 bytes a second, from before the write in one proc
 
 
 def test_blocking(contest: Contest) -> None:
-    count = 10_000 if contest.scale.name == "full" else 1_000
+    count = 4_000 if contest.scale.name == "full" else 1_000
     contest.run(
         "Latency between two processes, blocking",
         [
@@ -149,7 +149,7 @@ def test_blocking(contest: Contest) -> None:
 
 
 def test_spinning(contest: Contest) -> None:
-    count = 10_000 if contest.scale.name == "full" else 1_000
+    count = 4_000 if contest.scale.name == "full" else 1_000
     contest.run(
         "Latency between two processes, spinning",
         [

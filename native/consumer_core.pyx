@@ -79,9 +79,16 @@ cdef class Fetcher:
         self.start = (self.start + 1) % n
         return out
 
-    cdef int _take_limits(self) except -1:
+    def limits(self):
+        """list[int]: where each reader, all of committed records, ends now, at one moment; None while a commit is being
+        published."""
+        if not self._take_limits():
+            return None
+        return [(<PartitionReader>reader).limit for reader in self.readers]
+
+    cdef bint _take_limits(self) except -1:
         """One look at the last stable offsets of all readers of committed records. While a commit is being published
-        they keep those they had."""
+        they keep those they had, and it is False."""
         cdef list given = [], readers = self.readers
         cdef PartitionReader reader
         cdef Py_ssize_t i, n
@@ -95,7 +102,7 @@ cdef class Fetcher:
                 given.append(reader)
         n = len(given)
         if not n:
-            return 0
+            return True
         states = <lf_state **>malloc(n * sizeof(lf_state *))
         limits = <int64_t *>malloc(n * sizeof(int64_t))
         try:
@@ -116,7 +123,7 @@ cdef class Fetcher:
         finally:
             free(states)
             free(limits)
-        return 0
+        return known
 
     def wait(self, double seconds, int spin_us=0):
         """Sleep until one of the partitions has news, somebody wakes this, or `seconds` are over.

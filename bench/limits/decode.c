@@ -107,7 +107,7 @@ PyTypeObject ValuesType = {
 
 typedef struct {
     int64_t offset;
-    const uint8_t *record;
+    const uint8_t *record, *batch;
 } Entry;
 
 static struct {
@@ -134,7 +134,7 @@ PyObject *read_open(PyObject *self, PyObject *args) {
             const uint8_t *record = p;
             value_of(record, &time_delta, &delta, &size, &p);
             if (record - last < 4096) continue;
-            index_.entries[index_.n++] = (Entry){(int64_t)get64(batch) + delta, record};
+            index_.entries[index_.n++] = (Entry){(int64_t)get64(batch) + delta, record, batch};
             last = record;
         }
         batch += get32(batch + 8) + OVERHEAD;
@@ -142,18 +142,40 @@ PyObject *read_open(PyObject *self, PyObject *args) {
     Py_RETURN_NONE;
 }
 
-PyObject *read_call(PyObject *self, PyObject *number) {
-    (void)self;
-    int64_t wanted = PyLong_AsLongLong(number), low = 0, high = index_.n, time_delta, delta, size = 0;
-    if (wanted == -1 && PyErr_Occurred()) return NULL;
+/* The last entry at or before `wanted`. */
+static const Entry *entry_of(int64_t wanted) {
+    int64_t low = 0, high = index_.n;
     while (low < high) {
         int64_t middle = (low + high) / 2;
         if (index_.entries[middle].offset <= wanted) low = middle + 1;
         else high = middle;
     }
-    if (!low) return PyErr_Format(PyExc_IndexError, "no such offset");
-    const uint8_t *p = index_.entries[low - 1].record, *value = NULL;
-    for (int64_t offset = index_.entries[low - 1].offset; offset <= wanted; offset++)
-        value = value_of(p, &time_delta, &delta, &size, &p);
+    if (!low) PyErr_SetString(PyExc_IndexError, "no such offset");
+    return low ? &index_.entries[low - 1] : NULL;
+}
+
+static PyObject *walk(const uint8_t *p, int64_t offset, int64_t wanted) {
+    const uint8_t *value = NULL;
+    int64_t time_delta, delta, size = 0;
+    for (; offset <= wanted; offset++) value = value_of(p, &time_delta, &delta, &size, &p);
     return PyBytes_FromStringAndSize((const char *)value, size);
+}
+
+PyObject *read_call(PyObject *self, PyObject *number) {
+    (void)self;
+    int64_t wanted = PyLong_AsLongLong(number);
+    if (wanted == -1 && PyErr_Occurred()) return NULL;
+    const Entry *e = entry_of(wanted);
+    return e == NULL ? NULL : walk(e->record, e->offset, wanted);
+}
+
+/* read_first(offset) -> bytes: bounds the first look-up in a batch: it is summed, and walked from its first record. */
+PyObject *read_first(PyObject *self, PyObject *number) {
+    (void)self;
+    int64_t wanted = PyLong_AsLongLong(number);
+    if (wanted == -1 && PyErr_Occurred()) return NULL;
+    const Entry *e = entry_of(wanted);
+    if (e == NULL) return NULL;
+    if (!batch_good(e->batch, (const uint8_t *)index_.log.buf + index_.log.len)) return PyErr_Format(PyExc_ValueError, "damaged");
+    return walk(e->batch + HEADER, (int64_t)get64(e->batch), wanted);
 }

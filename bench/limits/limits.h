@@ -20,6 +20,7 @@ PyObject *append_close(PyObject *self, PyObject *args);
 PyObject *decode(PyObject *self, PyObject *args);
 PyObject *read_open(PyObject *self, PyObject *args);
 PyObject *read_call(PyObject *self, PyObject *offset);
+PyObject *read_first(PyObject *self, PyObject *offset);
 extern PyTypeObject ValuesType;
 /* disk.c */
 PyObject *sync_times(PyObject *self, PyObject *args);

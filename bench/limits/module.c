@@ -14,6 +14,7 @@ static PyMethodDef methods[] = {
     {"decode", decode, METH_VARARGS, NULL},
     {"read_open", read_open, METH_VARARGS, NULL},
     {"read_call", read_call, METH_O, NULL},
+    {"read_first", read_first, METH_O, NULL},
     {"sync_times", sync_times, METH_VARARGS, NULL},
     {"group_open", group_open, METH_VARARGS, NULL},
     {"group_append", group_append, METH_O, NULL},

@@ -1,7 +1,7 @@
 """Appends packed records as fast as it can, when told to.
 
-appender HOW DIRECTORY PARTITION COUNT SIZE; HOW: logflume, limit. Prints "ready", begins at a line of input,
-prints "done".
+appender HOW DIRECTORY PARTITION COUNT SIZE; HOW: logflume, limit. Prints "ready", does its work at each line of input
+and prints "done".
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ CHUNK = 20_000
 
 def run(put: Callable[[], object], rounds: int) -> None:
     print("ready", flush=True)
-    sys.stdin.readline()
-    for _ in range(rounds):
-        put()
-    print("done", flush=True)
+    for _line in sys.stdin:
+        for _ in range(rounds):
+            put()
+        print("done", flush=True)
 
 
 def main() -> None:

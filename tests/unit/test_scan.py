@@ -14,6 +14,7 @@ import pytest
 
 import logflume
 from logflume import errors
+from logflume.client import low_times
 from logflume.client.scan import COLUMN_NAMES, Scan
 
 T0 = 1_700_000_000_000
@@ -73,9 +74,8 @@ def test_the_window_tells_the_offsets_that_are_gone_over(log: logflume.Log) -> N
     assert topic.scan(start=T0 + 1000, end=T0 + 1500, lateness_ms=200).window(1) == range(
         1000, 1700
     )
-    assert topic.scan(start=T0 + 1000, end=T0 + 1500, lateness_ms=None).window(1) == range(
-        1000, COUNT
-    )
+    assert topic.scan(start=T0 + 1000, end=T0 + 1500).window(1) == range(1000, 1500)
+    assert topic.scan(start=T0 + COUNT, end=T0 + COUNT + 1).window(1) == range(COUNT, COUNT)
 
 
 def test_late_records_are_seen_as_far_as_lateness_says(tmp_path: Path) -> None:
@@ -88,7 +88,105 @@ def test_late_records_are_seen_as_far_as_lateness_says(tmp_path: Path) -> None:
         window = {"start": T0 + 10, "end": T0 + 20}
         assert rows(topic.scan(**window, lateness_ms=0)) == [(0, 1)]
         assert rows(topic.scan(**window, lateness_ms=100)) == [(0, 1), (0, 3)]
-        assert rows(topic.scan(**window, lateness_ms=None)) == [(0, 1), (0, 3), (0, 5)]
+        assert rows(topic.scan(**window)) == [(0, 1), (0, 3), (0, 5)]
+
+
+def test_by_default_a_window_has_its_late_records_and_leaves_out_what_has_none(
+    tmp_path: Path,
+) -> None:
+    with logflume.open(tmp_path / "log") as log:
+        log.create_topic("t", config={"segment.bytes": 4 << 20})
+        partition, topic = log.partition("t", 0), log["t"]
+        block = np.zeros(1000, dtype="V4096")
+        for hour in range(4):
+            partition.append_many(block, timestamps=T0 + hour * 3_600_000 + np.arange(1000))
+        late = partition.append_many(block[:3], timestamps=[T0 + 5, T0 + 9_000_000, T0 + 6])
+        partition.append_many(block, timestamps=T0 + 5 * 3_600_000 + np.arange(1000))
+        expected = [(0, n) for n in range(10)] + [(0, late), (0, late + 2)]
+        window = topic.scan(["offset"], start=T0, end=T0 + 10)
+        assert rows(window) == expected
+        read = window._windows(0, partition.end_offset)
+        assert sum(map(len, read)) < 700  # two stretches of a MiB
+        partition.append_many(block[:1], timestamps=[T0 + 7])
+        assert rows(window) == [*expected, (0, partition.end_offset - 1)]
+        frame = pl.DataFrame(window)
+        assert frame["offset"].to_list() == [offset for _, offset in rows(window)]
+
+
+def test_the_lowest_times_are_kept_in_a_file_that_may_be_lost_or_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    file = path / "t-0" / "logflume.lowtimes"
+    with logflume.open(path) as log:
+        log.create_topic("t")
+        block = np.zeros(20_000, dtype="V200")
+        stamps = T0 + np.arange(20_000)
+        stamps[-1] = T0 + 1
+        log.partition("t", 0).append_many(block, timestamps=stamps)
+        assert len(rows(log["t"].scan(start=T0, end=T0 + 10))) == 11
+        assert not file.exists()  # not durable yet: a power loss could put other records there
+        log.partition("t", 0).sync()
+        low_times.forget()
+        assert len(rows(log["t"].scan(start=T0, end=T0 + 10))) == 11
+    good = file.read_bytes()
+    for bad in (b"", good[:-1], good[:-8] + bytes(8), b"nonsense" * 100):
+        file.write_bytes(bad)
+        low_times.forget()
+        with logflume.open(path) as log:
+            assert len(rows(log["t"].scan(start=T0, end=T0 + 10))) == 11
+        assert file.read_bytes() == good
+    with logflume.open(path) as log:  # and of a topic of that name made again nothing is known
+        log.delete_topic("t")
+        log.create_topic("t")
+        log.partition("t", 0).append_many(block, timestamps=T0 + np.arange(20_000)[::-1])
+        assert len(rows(log["t"].scan(start=T0, end=T0 + 10))) == 10
+
+
+def test_any_times_give_the_records_that_a_filter_of_all_gives(tmp_path: Path) -> None:
+    chance = np.random.default_rng(11)
+    with logflume.open(tmp_path / "log") as log:
+        log.create_topic("t", config={"segment.bytes": 1 << 20})
+        partition = log.partition("t", 0)
+        block = np.zeros(500, dtype="V1000")
+        every = np.zeros(0, dtype=np.int64)
+        for _ in range(12):
+            spread = int(chance.choice([1, 1000, 100_000]))
+            stamps = T0 + len(every) * 10 + chance.integers(-spread, spread, 500)
+            partition.append_many(block, timestamps=stamps)
+            every = np.concatenate([every, stamps])
+            for _ in range(3):
+                start, end = np.sort(T0 + chance.integers(-50_000, 120_000, 2)).tolist()
+                wanted = np.flatnonzero((every >= start) & (every < end)).tolist()
+                assert [n for _, n in rows(log["t"].scan(start=start, end=end))] == wanted
+
+
+def test_read_committed_scans_decided_records_of_one_moment(tmp_path: Path) -> None:
+    with logflume.open(tmp_path / "log") as log:
+        log.create_topic("t", partitions=2)
+        with log.producer(transactional_id="x") as producer, log.producer() as plain:
+            with producer.transaction():
+                for number in range(2):
+                    producer.send("t", b"kept", partition=number)
+            transaction = producer.transaction()
+            transaction.__enter__()
+            producer.send("t", b"aborted", partition=0)
+            producer.flush()
+            transaction.__exit__(ValueError, ValueError(), None)
+            with producer.transaction():
+                producer.send("t", b"open", partition=0)
+                producer.flush()
+                plain.send("t", b"behind", partition=0).result(60)
+                committed = log["t"].scan(["value"], isolation_level="read_committed")
+                assert committed.to_arrow()["value"].to_pylist() == [b"kept", b"kept"]
+                assert committed.window(0).stop == log.partition("t", 0).last_stable_offset
+                every = log["t"].scan(["value"]).to_arrow()["value"].to_pylist()
+                assert every == [b"kept", b"aborted", b"open", b"behind", b"kept"]
+            assert committed.narrowed(partitions=[0]).to_arrow()["value"].to_pylist() == [
+                b"kept",
+                b"open",
+                b"behind",
+            ]
+        with pytest.raises(errors.InvalidConfig, match="read_committed"):
+            log["t"].scan(isolation_level="serializable")
 
 
 @pytest.mark.parametrize("codec", ["uncompressed", "lz4"])

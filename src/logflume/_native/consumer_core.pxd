@@ -12,7 +12,7 @@ cdef class Fetcher:
     cdef object failure             # met behind good records; raised by the next fetch
     cdef TransactionPage page       # None: of readers with read_committed each partition counts for itself
 
-    cdef int _take_limits(self) except -1
+    cdef bint _take_limits(self) except -1
     cdef RecordBatch fetch_batch(self, int32_t max_records, int64_t max_bytes)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 from logflume.config import parse
 from logflume.config.names import INTERNAL_TOPICS, OFFSETS_TOPIC
 from logflume.coordinator.transactions.directory import TransactionalDirectory
-from logflume.errors import InvalidTopicName, UnsupportedByEngine
+from logflume.errors import InvalidTopicName, Timeout, UnsupportedByEngine
 from logflume.log.bulk_sync import sync_together
 from logflume.log.directory import LogDirectory
 from logflume.log.partition_settings import codec_of
@@ -29,7 +31,9 @@ if TYPE_CHECKING:
 
     C = TypeVar("C", bound=Config)
 
-__all__ = ["DirectoryEngine", "coordinator_of", "directory_of", "transactions_of"]
+__all__ = ["DirectoryEngine", "coordinator_of", "directory_of", "stable_ends_of", "transactions_of"]
+
+_PUBLISH_S = 30.0  # for a commit to be published, or completed for a writer that died
 
 
 def directory_of(
@@ -39,6 +43,13 @@ def directory_of(
     if isinstance(engine, LogDirectory):
         return engine
     raise UnsupportedByEngine(what=what, instead=instead)
+
+
+def stable_ends_of(engine: Engine) -> Callable[[list[Partition]], list[int]]:
+    """What tells the last stable offsets of partitions, all of one moment."""
+    if isinstance(engine, DirectoryEngine):
+        return engine.stable_ends
+    raise UnsupportedByEngine(what="stable_ends()", instead="a consumer with read_committed")
 
 
 def transactions_of(engine: Engine) -> Transactions:
@@ -136,6 +147,23 @@ class DirectoryEngine(TransactionalDirectory):
 
     def _page(self) -> TransactionPage | None:
         return None if self.read_only else self.coordinator.room.open()
+
+    def stable_ends(self, partitions: list[Partition]) -> list[int]:
+        """Their last stable offsets, of one moment: each transaction is below all of them, or below none. Raises
+        Timeout when a commit stays half published for `_PUBLISH_S` seconds."""
+        from logflume._native.consumer_core import Fetcher
+
+        self.settle_transactions(partitions)
+        fetcher = Fetcher()
+        fetcher.use_page(self._page())
+        fetcher.set_readers([partition.reader(read_committed=True) for partition in partitions])
+        deadline = time.monotonic() + _PUBLISH_S
+        while (ends := fetcher.limits()) is None:
+            if time.monotonic() > deadline:
+                raise Timeout(what="a commit that is being published", seconds=_PUBLISH_S)
+            time.sleep(0.001)
+            self.settle_transactions(partitions)
+        return ends
 
     def settle_transactions(self, partitions: list[Partition]) -> None:
         """For readers who wait for an open transaction, or for one that is being published."""

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from logflume._native.arrow_stream import COLUMN_NAMES
 from logflume._native.scan import WindowReader, export_batches, export_schema
+from logflume.client.low_times import low_times
 from logflume.errors import InvalidConfig, UnknownTopicOrPartition
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
     from typing import Any, TypeAlias
 
     from logflume._native.columns import RecordBatch
-    from logflume._native.partition_reader import PartitionReader
+    from logflume._native.partition import Partition
     from logflume.log.directory import LogDirectory
 
     Bounds: TypeAlias = "tuple[int | None, int | None] | range"
     Time: TypeAlias = "int | datetime"
+    StableEnds: TypeAlias = "Callable[[list[Partition]], list[int]]"
 
 __all__ = ["Scan"]
 
-LATENESS_MS = 60_000
+_LEVELS = ("read_uncommitted", "read_committed")
 _ROWS_MAX = 1 << 17  # of one batch, as many as an Arrow array holds
 
 
@@ -43,10 +45,13 @@ class Scan:
         offsets: Bounds | Mapping[int, Bounds] | None = None,
         start: Time | None = None,
         end: Time | None = None,
-        lateness_ms: int | None = LATENESS_MS,
+        lateness_ms: int | None = None,
+        isolation_level: str = "read_uncommitted",
+        stable_ends: StableEnds | None = None,
         batch_bytes: int = 4 << 20,
     ) -> None:
-        """See `Topic.scan`."""
+        """See `Topic.scan`. `stable_ends`: the last stable offsets of these partitions, of one moment; needed for
+        read_committed."""
         self._directory = directory
         self.topic = topic
         self.columns = COLUMN_NAMES if columns is None else tuple(columns)
@@ -66,6 +71,14 @@ class Scan:
         if lateness_ms is not None and lateness_ms < 0:
             raise InvalidConfig(name="lateness_ms", value=lateness_ms, reason="expected 0 or more")
         self.lateness_ms = lateness_ms
+        if isolation_level not in _LEVELS:
+            raise InvalidConfig(
+                name="isolation_level",
+                value=isolation_level,
+                reason=f"expected {' or '.join(_LEVELS)}",
+            )
+        self.isolation_level = isolation_level
+        self._stable_ends = stable_ends
         self.batch_bytes = batch_bytes
 
     def narrowed(
@@ -97,42 +110,63 @@ class Scan:
             start=_later(self.start_ms, start_ms),
             end=_earlier(self.end_ms, end_ms),
             lateness_ms=self.lateness_ms,
+            isolation_level=self.isolation_level,
+            stable_ends=self._stable_ends,
             batch_bytes=self.batch_bytes,
         )
 
     def window(self, partition: int) -> range:
-        """The offsets that reading this partition would go over now."""
-        return self._place(partition)[1]
+        """From the first to the last of the offsets that reading this partition would go over now."""
+        (end,) = self._ends([partition])
+        windows = self._windows(partition, end)
+        return range(windows[0].start, windows[-1].stop)
 
-    def _place(self, number: int) -> tuple[PartitionReader, range]:
-        """A reader, and the offsets it has to read."""
+    def _ends(self, numbers: Sequence[int]) -> list[int]:
+        """Where the partitions end now; those that are read committed all at one moment."""
+        partitions = [self._directory.partition(self.topic, number) for number in numbers]
+        if self.isolation_level == "read_committed" and self._stable_ends is not None:
+            return self._stable_ends(partitions)
+        return [partition.end_offset for partition in partitions]
+
+    def _windows(self, number: int, end: int) -> list[range]:
+        """The offsets to read of a partition that ends at `end`, in order; at least one range, which may be empty."""
         partition = self._directory.partition(self.topic, number)
-        reader = partition.reader()
         low, high = self._offsets.get(number, (None, None))
         first = max(partition.start_offset, low or 0)
-        stop = partition.end_offset if high is None else min(partition.end_offset, high)
-        if self.end_ms is not None and self.lateness_ms is not None:
-            behind = reader.seek_to_time(self.end_ms + self.lateness_ms)
-            stop = stop if behind is None else min(stop, behind[0])
+        stop = end if high is None else min(end, high)
+        reader = partition.reader()
         if self.start_ms is not None:
             begin = reader.seek_to_time(self.start_ms)
             first = stop if begin is None else max(first, begin[0])
-        return reader, range(first, max(first, stop))
+        if self.end_ms is None:
+            return [range(first, max(first, stop))]
+        found = reader.seek_to_time(self.end_ms + (self.lateness_ms or 0))
+        behind = stop if found is None else max(first, min(stop, found[0]))
+        windows = [range(first, max(first, behind))]
+        if self.lateness_ms is not None or behind >= stop:
+            return windows
+        for late in low_times(partition).below(partition, behind, stop, self.end_ms):
+            if late.start == windows[-1].stop:
+                windows[-1] = range(windows[-1].start, late.stop)
+            else:
+                windows.append(late)
+        return windows
 
-    def _read(self, number: int) -> Iterator[RecordBatch]:
-        reader, offsets = self._place(number)
-        if not offsets:
-            return
-        reader.seek(offsets.start)
-        window = WindowReader(reader, offsets.stop, self.start_ms, self.end_ms)
-        while (batch := window.read(_ROWS_MAX, self.batch_bytes)) is not None:
-            yield batch
+    def _read(self, number: int, end: int) -> Iterator[RecordBatch]:
+        committed = self.isolation_level == "read_committed"
+        for offsets in filter(None, self._windows(number, end)):
+            partition = self._directory.partition(self.topic, number)
+            reader = partition.reader(offsets.start, read_committed=committed)
+            window = WindowReader(reader, offsets.stop, self.start_ms, self.end_ms)
+            while (batch := window.read(_ROWS_MAX, self.batch_bytes)) is not None:
+                yield batch
 
     def __iter__(self) -> Iterator[RecordBatch]:
         """The batches, never empty ones; a batch has all its columns. Raises CorruptRecord, OffsetOutOfRange
-        (retention was faster), UnsupportedCompression, DecompressionTooLarge."""
-        for number in self.partitions:
-            yield from self._read(number)
+        (retention was faster), UnsupportedCompression, DecompressionTooLarge, Timeout (a commit stays half
+        published)."""
+        for number, end in zip(self.partitions, self._ends(self.partitions), strict=True):
+            yield from self._read(number, end)
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """Arrow PyCapsule interface: one pass over the window, batch after batch as the consumer asks."""

@@ -49,7 +49,8 @@ class Topic:
         offsets: Bounds | Mapping[int, Bounds] | None = None,
         start: Time | None = None,
         end: Time | None = None,
-        lateness_ms: int | None = 60_000,
+        lateness_ms: int | None = None,
+        isolation_level: str = "read_uncommitted",
         batch_bytes: int = 4 << 20,
     ) -> Scan:
         """The records in a window, lazily, for Arrow, DuckDB and Polars; only what is in the window is read.
@@ -57,12 +58,15 @@ class Topic:
         Parameters: `columns`, names in the order wanted (topic, partition, offset, timestamp, key, value, headers;
         default all); `partitions`, numbers (default all); `offsets`, a range or a pair `(first, stop)` of which
         each may be None, for all partitions or `{partition: pair}`; `start` and `end`, times in ms or datetimes
-        with a time zone: records with `start <= timestamp < end`. Reading a partition stops at its first record
-        at or after `end + lateness_ms`: what was written behind that with an older timestamp is not seen.
-        None: read on to the partition's end, so that none is missed. `batch_bytes`, about what is read at a time.
+        with a time zone: records with `start <= timestamp < end`, wherever they lie. What lies behind `end` is read
+        once for its lowest times, which are kept in a file; later scans leave out what has none below `end`.
+        `lateness_ms` spares that: reading a partition then stops at its first record at or after
+        `end + lateness_ms`, and what was written behind that with an older timestamp is not seen.
+        `isolation_level`, read_uncommitted or read_committed: records of decided transactions only, up to the last
+        stable offsets of one moment. `batch_bytes`, about what is read at a time.
         Raises InvalidConfig, UnknownTopicOrPartition.
         """
-        from logflume.client.directory_engine import directory_of
+        from logflume.client.directory_engine import directory_of, stable_ends_of
         from logflume.client.scan import Scan
 
         return Scan(
@@ -76,6 +80,8 @@ class Topic:
             start=start,
             end=end,
             lateness_ms=lateness_ms,
+            isolation_level=isolation_level,
+            stable_ends=stable_ends_of(self._engine),
             batch_bytes=batch_bytes,
         )
 

@@ -31,6 +31,7 @@ __all__ = [
     "REDO_FILE",
     "SECURITY_FILE",
     "SNAPSHOT_SUFFIX",
+    "LOW_TIMES_FILE",
     "STATE_FILE",
     "SWAP_SUFFIX",
     "TABLE_FILE",
@@ -69,6 +70,7 @@ HELD_FILE = "logflume-transactions.held"
 PARTITION_METADATA_FILE = "partition.metadata"
 LEADER_EPOCH_FILE = "leader-epoch-checkpoint"
 STATE_FILE = "logflume.state"
+LOW_TIMES_FILE = "logflume.lowtimes"
 TABLE_FILE = "logflume.table"
 REDO_FILE = "logflume.redo"
 
