@@ -330,7 +330,8 @@ cdef class FetchRequest:
         return 0
 
 
-def fetch_response(int version, int32_t correlation_id, int error, int32_t session_id, list parts, bint only_changed):
+def fetch_response(int version, int32_t correlation_id, int error, int32_t session_id, list parts, bint only_changed,
+                   int32_t throttle_ms=0):
     """The whole response as a list of buffers, the first with size and head.
 
     `only_changed`: leave out parts whose client knows all there is to tell (an incremental session's answer).
@@ -346,7 +347,7 @@ def fetch_response(int version, int32_t correlation_id, int error, int32_t sessi
     o.flexible = version >= FLEXIBLE_FROM
     try:
         lf_wire_begin(&o, correlation_id)
-        lf_wire_put_i32(&o, 0)          # throttle time
+        lf_wire_put_i32(&o, throttle_ms)
         if version >= SESSION_FROM:
             lf_wire_put_i16(&o, error)
             lf_wire_put_i32(&o, session_id)

@@ -269,7 +269,7 @@ cdef class ProduceRequest:
                     self._put(&o, p)
                     p += 1
                 lf_wire_put_tags(&o)
-            lf_wire_put_i32(&o, 0)      # throttle time
+            lf_wire_put_i32(&o, self.throttle_ms)
             lf_wire_put_tags(&o)
             lf_wire_finish(&o, 0)
             if o.bad:

@@ -87,6 +87,11 @@ def test_users_and_rules(log: logflume.Log, tmp_path: Path) -> None:
         user = ("--entity-type", "users", "--entity-name", "alice")
         change = ("--alter", "--add-config", "SCRAM-SHA-512=[iterations=4096,password=wonder]")
         tool(broker, "kafka-configs", *as_admin, *user, *change)
+        quota = ("--alter", "--add-config", "producer_byte_rate=100000")
+        tool(broker, "kafka-configs", *as_admin, *user, *quota)
+        seen = tool(broker, "kafka-configs", *as_admin, *user, "--describe")
+        assert "SCRAM-SHA-512=iterations=4096" in seen
+        assert "producer_byte_rate=100000" in seen
         rule = ("--add", "--allow-principal", "User:alice", "--producer", "--topic", "clicks")
         tool(broker, "kafka-acls", *as_admin, *rule, "--resource-pattern-type", "prefixed")
         listed = tool(broker, "kafka-acls", *as_admin, "--list")

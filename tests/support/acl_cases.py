@@ -378,6 +378,28 @@ CASES = [
         GROUP,
         (*group(Op.DELETE), *topic(Op.READ)),
     ),
+    Case(
+        Api.DESCRIBE_CLIENT_QUOTAS,
+        0,
+        {"components": [], "strict": False},
+        CLUSTER,
+        cluster(Op.DESCRIBE_CONFIGS),
+    ),
+    Case(
+        Api.ALTER_CLIENT_QUOTAS,
+        0,
+        {
+            "entries": [
+                {
+                    "entity": [{"entity_type": "user", "entity_name": "a"}],
+                    "ops": [{"key": "producer_byte_rate", "value": 1.0, "remove": False}],
+                }
+            ],
+            "validate_only": True,
+        },
+        CLUSTER,
+        cluster(Op.ALTER_CONFIGS),
+    ),
     Case(Api.DESCRIBE_USER_SCRAM_CREDENTIALS, 0, {"users": None}, CLUSTER, cluster(Op.DESCRIBE)),
     Case(
         Api.ALTER_USER_SCRAM_CREDENTIALS,

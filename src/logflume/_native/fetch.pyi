@@ -74,4 +74,5 @@ def fetch_response(
     session_id: int,
     parts: list[FetchPart],
     only_changed: bool,
+    throttle_ms: int = 0,
 ) -> list[bytes | memoryview]: ...

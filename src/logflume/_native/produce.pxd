@@ -35,6 +35,7 @@ cdef class ProduceRequest:
     cdef Frame frame
     cdef int version
     cdef readonly object transactional_id
+    cdef public int32_t throttle_ms     # for the response
     cdef readonly int16_t acks
     cdef readonly int32_t timeout_ms
     cdef ProduceTopic *topics

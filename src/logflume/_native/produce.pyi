@@ -24,6 +24,7 @@ class Admission:
 
 @final
 class ProduceRequest:
+    throttle_ms: int
     def __init__(self, frame: Frame) -> None: ...
     def __len__(self) -> int: ...
     @property

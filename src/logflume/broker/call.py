@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from functools import partial
 
 from logflume.broker.permissions import Permissions
+from logflume.config.kinds import INT_MAX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,6 +61,15 @@ class Call(Permissions):
     def address(self) -> Address:
         """Where the client is told to find this broker: of the listener that it came by."""
         return self.connection.told_address
+
+    def throttle_ms(self, key: str, amount: int) -> int:
+        """Count bytes against the client's quota: how long it has to wait, while nothing more of it is begun."""
+        quotas = self.broker.quotas
+        bucket = quotas.bucket(key, self.connection.principal, self.client_id)
+        wait_s = quotas.wait_s(bucket, amount)
+        if wait_s:
+            self.connection.mute(wait_s)
+        return min(math.ceil(wait_s * 1000), INT_MAX)
 
     def in_thread(
         self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs

@@ -85,6 +85,7 @@ class Connection(asyncio.BufferedProtocol):
         self._writable = True
         self._reading = True
         self._scheduled = False
+        self._muted: asyncio.TimerHandle | None = None  # it is beyond its quota
         self._leaving = False  # no further request is begun
         self._frame_timer: asyncio.TimerHandle | None = None
         self.last_used = broker.loop.time()
@@ -126,6 +127,17 @@ class Connection(asyncio.BufferedProtocol):
             self._login_timer = None
         lifetime_ms = self.broker.config.connections_max_reauth_ms
         self.login_ends = self.broker.loop.time() + lifetime_ms / 1000 if lifetime_ms else 0.0
+
+    def mute(self, seconds: float) -> None:
+        """Begin nothing more for so long: what is asked waits in the socket."""
+        if self._muted is not None:
+            self._muted.cancel()
+        self._muted = self.broker.loop.call_later(seconds, self._unmute)
+
+    def _unmute(self) -> None:
+        self._muted = None
+        self.last_used = self.broker.loop.time()  # it was silent because it had to
+        self._work()
 
     def close_after_answer(self) -> None:
         """Serve nothing more; close when what is being answered was written."""
@@ -219,9 +231,10 @@ class Connection(asyncio.BufferedProtocol):
 
     def _cancel_timers(self) -> None:
         self._cancel_timer()
-        if self._login_timer is not None:
-            self._login_timer.cancel()
-            self._login_timer = None
+        for timer in (self._login_timer, self._muted):
+            if timer is not None:
+                timer.cancel()
+        self._login_timer = self._muted = None
 
     def _work(self) -> None:
         """Begin as many requests as may be begun now."""
@@ -243,6 +256,7 @@ class Connection(asyncio.BufferedProtocol):
     def _may_begin(self) -> bool:
         return (
             not self._leaving
+            and self._muted is None
             and self._writable
             and not self._blocked
             and len(self._slots) < _OPEN_MAX
@@ -357,7 +371,12 @@ class Connection(asyncio.BufferedProtocol):
         transport = self.transport
         if transport is None or self.closed or transport.is_closing():
             return
-        wanted = self._writable and not self._reader.stalled and len(self._frames) < _OPEN_MAX
+        wanted = (
+            self._writable
+            and self._muted is None
+            and not self._reader.stalled
+            and len(self._frames) < _OPEN_MAX
+        )
         if wanted != self._reading:
             self._reading = wanted
             (transport.resume_reading if wanted else transport.pause_reading)()
@@ -390,6 +409,8 @@ class Connection(asyncio.BufferedProtocol):
     @property
     def idle(self) -> bool:
         """Nothing of it is being served; or it takes none of its answers, which is no work of ours."""
+        if self._muted is not None:
+            return False
         return not self._writable or (not self._slots and not self._frames)
 
     @property

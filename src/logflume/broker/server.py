@@ -18,6 +18,7 @@ from logflume.broker.news import News
 from logflume.broker.partitions import Partitions
 from logflume.broker.security.authorizer import Authorizer
 from logflume.broker.security.connections import ConnectionCaps
+from logflume.broker.security.quotas import Quotas
 from logflume.broker.security.store import SecurityStore
 from logflume.broker.security.tls import server_context
 from logflume.broker.sessions import Sessions
@@ -94,6 +95,7 @@ class Broker:
         )
         guard = Authorizer(self.config, self.security.current)
         self.authorizer = guard if self.config.acl_enable else None
+        self.quotas = Quotas(self.config, self.clock, self.security.current)
         self.login_memory = FrameMemory(limit=self.config.queued_max_login_bytes)
         self.login_frame_bytes_max: int = self.config.sasl_server_max_receive_size
         self.login_timeout_s: float = self.config.connection_login_timeout_ms / 1000
@@ -155,7 +157,11 @@ class Broker:
 
     def may_connect(self, host: str) -> str:
         """Count a connection of this address in; or why it has to go."""
-        return "refused" if self.faults.refusing else self._caps.admit(host)
+        if self.faults.refusing:
+            return "refused"
+        if not self.quotas.may_connect(host[1:]):
+            return "connections_too_fast"
+        return self._caps.admit(host)
 
     def forget(self, connection: Connection) -> None:
         """It is closed."""

@@ -17,6 +17,7 @@ from logflume.broker.news import Wait
 from logflume.broker.partitions import Served
 from logflume.broker.refusals import TopicForbidden
 from logflume.broker.security.acl import Operation
+from logflume.broker.security.quotas import CONSUMER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,6 +69,9 @@ class _Fetch:
         self._committed = request.isolation_level == 1
         self._unsettled = False
         self._limit = min(request.max_bytes, call.broker.config.fetch_max_bytes)
+        quota = call.broker.quotas.bucket(CONSUMER, call.connection.principal, call.client_id)
+        if quota is not None:  # no more at a time than may be saved up
+            self._limit = min(self._limit, int(quota.size) + 1)
         self._future: asyncio.Future[Parts] | None = None
         self._wait: Wait | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -176,6 +180,7 @@ class _Fetch:
         session = self._session
         if session is not None and self._parts:
             session.turn = (session.turn + 1) % len(self._parts)
+        throttle_ms = self._call.throttle_ms(CONSUMER, sum(part.bytes for part in self._parts))
         for part in self._parts:
             if part.failure is not None:
                 self._broker.report(part.failure, topic=part.topic, partition=part.index)
@@ -187,4 +192,5 @@ class _Fetch:
             session.id if session is not None else 0,
             self._parts,
             self._incremental,
+            throttle_ms,
         )

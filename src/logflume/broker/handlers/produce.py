@@ -20,6 +20,7 @@ from logflume.broker.dispatch import Pipelined, handles
 from logflume.broker.partitions import UNKNOWN_TOPIC_ID, Served
 from logflume.broker.refusals import TopicForbidden, TransactionalIdForbidden
 from logflume.broker.security.acl import Operation, Resource
+from logflume.broker.security.quotas import PRODUCER
 from logflume.broker.transactions import TransactionService, error_of_write
 from logflume.coordinator.transactions.client_errors import TransactionError, TransactionRefused
 from logflume.coordinator.transactions.clients import TransactionalClient
@@ -46,6 +47,7 @@ ABORTABLE_FROM, JOINS_FROM = 11, 12
 def produce(call: Call, frame: Frame) -> Parts | Pipelined | Awaitable[Parts | Pipelined]:
     """Append in the order of the requests; only the waiting for the disk overlaps."""
     request = ProduceRequest(frame)
+    request.throttle_ms = call.throttle_ms(PRODUCER, len(frame))
     found: list[Served | int | None] = []
     partitions = call.broker.partitions
     guarded = call.broker.authorizer is not None

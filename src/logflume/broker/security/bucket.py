@@ -26,6 +26,10 @@ class Bucket:
         """Put back what was not used after all."""
         self._level += amount
 
+    def is_full(self, now: float) -> bool:
+        """Whether nothing was taken that would not be there again."""
+        return self._level + (now - self._then) * self.rate >= self.size
+
     @property
     def then(self) -> float:
         """When it was last used."""
