@@ -18,6 +18,9 @@ __all__ = ["Handle", "Librdkafka"]
 cdef enum:
     TEXT_MAX = 512
 
+# Options whose values no error shows.
+SECRETS = ("password", "secret", ".key", "pem", "token", "oauthbearer", "username")
+
 
 @cython.final
 cdef class Librdkafka:
@@ -72,7 +75,7 @@ cdef class Librdkafka:
                 self.api.conf_destroy(conf)
                 if rc == LF_RD_CONF_UNKNOWN:
                     raise errors.UnknownConfig(name=name, table="cluster", suggestion=self._nearest(name))
-                shown = "(not shown)" if "password" in name or "secret" in name or ".key" in name else value
+                shown = "(not shown)" if any(word in name for word in SECRETS) else value
                 raise errors.InvalidConfig(name=name, value=shown, reason=text.decode(errors="replace"))
         return conf
 

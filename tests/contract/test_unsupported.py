@@ -17,6 +17,11 @@ def test_addresses_that_cannot_be():
         ("kafka://host?securty.protocol=ssl", errors.UnknownConfig),
         ("kafka://host?security.protocol=none", errors.InvalidConfig),
         ("kafka://host?linger.ms=5", errors.InvalidConfig),
+        ("kafka://host?s3cret", errors.InvalidConfig),
+        ("kafka://host?default.api.timeout.ms=soon", errors.InvalidConfig),
+        ("kafka://host?sasl.password=${env:NO_SUCH_VARIABLE}", errors.InvalidConfig),
+        ("kafka://host?sasl.password=${file:/no/such/file}", errors.InvalidConfig),
+        ("kafka://host?sasl.password=${vault:s3cret}", errors.InvalidConfig),
     ):
         with pytest.raises(kind) as caught:
             logflume.open(address)

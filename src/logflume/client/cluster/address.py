@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from logflume.config import ConsumerConfig, ProducerConfig
 from logflume.config.option import dotted
 from logflume.errors import InvalidConfig, UnsupportedByEngine
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["ClusterAddress", "parse_address"]
 
 _PORT = 9092
+_TIMEOUT = "default.api.timeout.ms"
+_TIMEOUT_MS = 60_000
 _OWN = "is set by logflume itself"
 _RESERVED = {
     "bootstrap.servers": "the servers are the address's host names",
@@ -37,6 +41,11 @@ class ClusterAddress(NamedTuple):
 
     servers: str
     options: dict[str, str]
+    timeout_s: float = _TIMEOUT_MS / 1000
+    """How long calls that take no timeout of their own wait for the cluster: default.api.timeout.ms."""
+
+    def __repr__(self) -> str:
+        return f"<ClusterAddress {self.path}>"  # no options: they may be secrets
 
     @property
     def path(self) -> str:
@@ -68,14 +77,44 @@ def parse_address(address: str, options: Mapping[str, object]) -> ClusterAddress
         pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     except ValueError:
         raise InvalidConfig(
-            name="address", value=parts.query, reason="options are name=value, with & between them"
+            name="address",
+            value="(not shown)",
+            reason="options behind ? are name=value, with & between them",
         ) from None
     for name, value in [*pairs, *((dotted(n), _text(v)) for n, v in options.items())]:
         if name in given:
             raise InvalidConfig(name=name, value="(not shown)", reason="is given twice")
         _check_option(name)
-        given[name] = value
-    return ClusterAddress(",".join(_server(host) for host in parts.netloc.split(",")), given)
+        given[name] = _looked_up(name, value)
+    timeout_s = _seconds(given.pop(_TIMEOUT, str(_TIMEOUT_MS)))
+    servers = ",".join(_server(host) for host in parts.netloc.split(","))
+    return ClusterAddress(servers, given, timeout_s)
+
+
+def _looked_up(name: str, value: str) -> str:
+    """`${env:NAME}` and `${file:PATH}`, so that secrets stand in no address; other values as they are."""
+    if not (value.startswith("${") and value.endswith("}")):
+        return value
+    kind, _, what = value[2:-1].partition(":")
+    try:
+        if kind == "env":
+            return os.environ[what]
+        if kind == "file":
+            with open(what, encoding="utf-8") as file:
+                return file.read().removesuffix("\n")
+    except KeyError:
+        raise InvalidConfig(
+            name=name, value=value, reason="the environment has no such variable"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidConfig(name=name, value=value, reason=str(error)) from None
+    raise InvalidConfig(name=name, value="(not shown)", reason="is ${env:NAME} or ${file:PATH}")
+
+
+def _seconds(milliseconds: str) -> float:
+    if not milliseconds.isdecimal() or not 0 < int(milliseconds) < 1 << 31:
+        raise InvalidConfig(name=_TIMEOUT, value=milliseconds, reason="is a number of milliseconds")
+    return int(milliseconds) / 1000
 
 
 def _server(host: str) -> str:
@@ -94,6 +133,8 @@ def _text(value: object) -> str:
 def _check_option(name: str) -> None:
     if name in _RESERVED:
         raise InvalidConfig(name=name, value="(not shown)", reason=_RESERVED[name])
+    if name == _TIMEOUT:
+        return
     both = [table for table in (ProducerConfig, ConsumerConfig) if name in table.names]
     if len(both) == 1:
         raise InvalidConfig(

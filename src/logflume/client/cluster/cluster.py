@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import contextmanager
 
 from logflume.client.cluster.address import parse_address
 from logflume.client.cluster.failures import Fail, failure
@@ -11,12 +12,12 @@ from logflume.client.cluster.library import librdkafka
 from logflume.config import ConsumerConfig, ProducerConfig, check_partitions, check_topic, parse
 from logflume.config.names import INTERNAL_TOPICS
 from logflume.config.topic import TopicConfig
-from logflume.errors import Closed, Timeout, UnknownTopicOrPartition
+from logflume.errors import Closed, ClusterUnreachable, Timeout, UnknownTopicOrPartition
 from logflume.types import OffsetAndMetadata, PartitionReport, TopicPartition
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any, TypeVar
 
     from logflume._native.rdkafka import Librdkafka
@@ -32,10 +33,8 @@ if TYPE_CHECKING:
     C = TypeVar("C", bound=Config)
     Made = tuple[Librdkafka, Fail, Callable[[int, str, str], None], Callable[[int, str], None]]
 
-__all__ = ["API_TIMEOUT_S", "Cluster", "TopicOfCluster"]
+__all__ = ["Cluster", "TopicOfCluster"]
 
-API_TIMEOUT_S = 60.0
-"""How long calls that take no timeout of their own wait for the cluster, as default.api.timeout.ms of Kafka."""
 _LOOK_PAUSE_S = 0.02
 _ADDRESS = "is the connection's: logflume.open(address, option=…) or kafka://host:port?option=…"
 
@@ -80,6 +79,7 @@ class Cluster:
         self._appender: ClusterProducerCore | None = None
         self._partitions: dict[tuple[str, int], ClusterPartition] = {}
         self._closed = False
+        self._reached = False
 
     # ---- connections
 
@@ -102,13 +102,41 @@ class Cluster:
             **own,
         }
 
-    def made(self, fail: Fail) -> Made:
+    @property
+    def timeout_s(self) -> float:
+        """How long calls that take no timeout of their own wait for the cluster."""
+        return self._address.timeout_s
+
+    def made(self, fail: Fail, note: Callable[[int, str], None] | None = None) -> Made:
         """What a native handle is given."""
-        return (self._library, fail, _log, _note_error)
+        return (self._library, fail, _log, note or _note_error)
+
+    def reach(self) -> None:
+        """Return once a broker has answered, ever. Raises AuthenticationFailed at once, ClusterUnreachable, Timeout."""
+        if not self._reached:
+            from logflume.client.cluster.greeting import greet
+
+            greet(self, self.timeout_s)
+            self._reached = True
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """A block whose time-out is told with its cause, where there is one to be known."""
+        self.reach()
+        try:
+            yield
+        except (Timeout, ClusterUnreachable) as error:
+            from logflume.client.cluster.greeting import cause_of_silence
+
+            cause = cause_of_silence(self)
+            if cause is not None:
+                raise cause from error
+            raise
 
     @property
     def admin(self) -> Admin:
         """Kafka's verbs for topics."""
+        self.reach()
         with self._mutex:
             self._check_open()
             if self._admin is None:
@@ -144,8 +172,8 @@ class Cluster:
 
     def topics(self, *, internal: bool = False) -> list[str]:
         """Names, sorted; internal ones only when asked for."""
-        with self.readers.lend() as handle:
-            found = handle.metadata(None, int(API_TIMEOUT_S * 1000))
+        with self.explained(), self.readers.lend() as handle:
+            found = handle.metadata(None, int(self.timeout_s * 1000))
         return sorted(name for name in found if internal or name not in INTERNAL_TOPICS)
 
     def topic(self, name: str) -> TopicOfCluster:
@@ -156,7 +184,8 @@ class Cluster:
     def count_partitions(self, handle: Any, name: str) -> int:
         """Partitions of a topic, asked through a handle. Raises UnknownTopicOrPartition."""
         check_topic(name)
-        code, rows = handle.metadata(name, int(API_TIMEOUT_S * 1000))[name]
+        with self.explained():
+            code, rows = handle.metadata(name, int(self.timeout_s * 1000))[name]
         if code not in (0, 5):  # LEADER_NOT_AVAILABLE: made just now
             raise failure(code, self._library.error_text(code), topic=name)
         return len(rows)
@@ -210,14 +239,14 @@ class Cluster:
 
     def _wait(self, name: str, done: Callable[[Any], bool]) -> None:
         """Until the brokers' common picture of a topic (its partitions, None without it) is as it should be."""
-        deadline = time.monotonic() + API_TIMEOUT_S
-        with self.readers.lend() as handle:
+        deadline = time.monotonic() + self.timeout_s
+        with self.explained(), self.readers.lend() as handle:
             while True:
-                code, rows = handle.metadata(name, int(API_TIMEOUT_S * 1000))[name]
+                code, rows = handle.metadata(name, int(self.timeout_s * 1000))[name]
                 if done(None if code == UnknownTopicOrPartition.code else rows if not code else []):
                     return
                 if time.monotonic() > deadline:
-                    raise Timeout(what=f"topic {name!r} on all brokers", seconds=API_TIMEOUT_S)
+                    raise Timeout(what=f"topic {name!r} on all brokers", seconds=self.timeout_s)
                 time.sleep(_LOOK_PAUSE_S)
 
     # ---- partitions
@@ -267,7 +296,7 @@ class Cluster:
         places = self.admin.committed_partitions(group)
         handle = self.consumer_handle({"group.id": group}, Fail(group=group))
         try:
-            rows = handle.committed(places, int(API_TIMEOUT_S * 1000)) if places else []
+            rows = handle.committed(places, int(self.timeout_s * 1000)) if places else []
         finally:
             handle.close()
         found = {}
@@ -297,12 +326,17 @@ class Cluster:
         self._check_open()
         return ClusterProducerCore(self, config)
 
-    def consumer_handle(self, settings: Mapping[str, str], fail: Fail) -> ConsumerHandle:
-        """A connection that fetches."""
+    def consumer_handle(
+        self,
+        settings: Mapping[str, str],
+        fail: Fail,
+        note: Callable[[int, str], None] | None = None,
+    ) -> ConsumerHandle:
+        """A connection that fetches. `note` is told of troubles."""
         from logflume._native.rdkafka_consumer import ConsumerHandle
 
         self._check_open()
-        return ConsumerHandle(self.settings(settings), self.made(fail))
+        return ConsumerHandle(self.settings(settings), self.made(fail, note))
 
     def assignment(self, config: ConsumerConfig) -> ClusterAssignment:
         """What a consumer reads."""

@@ -41,7 +41,7 @@ class ClusterProducerCore:
     """See client.engine.ProducerCore. Thread-safe."""
 
     def __init__(self, cluster: Cluster, config: ProducerConfig) -> None:
-        self._cluster = cluster
+        self.cluster = cluster
         self._config = config
         self.handle = ProducerHandle(
             cluster.settings(producer_settings(config)),
@@ -86,7 +86,7 @@ class ClusterProducerCore:
             raise TypeError(f"a topic is a str, not {type(name).__name__}")
         if name in INTERNAL_TOPICS:
             raise InvalidTopicName(topic=name, reason="internal topics are written by Kafka only")
-        count = self._cluster.count_partitions(self.handle, name)
+        count = self.cluster.count_partitions(self.handle, name)
         if partition is not None and not 0 <= partition < count:
             raise UnknownTopicOrPartition(topic=name, partition=partition)
         with self._mutex:

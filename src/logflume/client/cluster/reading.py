@@ -150,7 +150,7 @@ class Readers:
 
     def offset_at(self, topic: str, number: int, timestamp: int) -> int:
         """See offsets.offset_at."""
-        with self.lend() as handle:
+        with self._cluster.explained(), self.lend() as handle:
             return offset_at(handle, topic, number, timestamp)
 
     def read(
@@ -160,6 +160,7 @@ class Readers:
 
         Raises OffsetOutOfRange, Timeout.
         """
+        self._cluster.reach()
         reader = self._take((topic, number, offset))
         try:
             return reader.read(topic, number, offset, count, size, seconds)

@@ -42,7 +42,8 @@ class ClusterTransactions:
         self._core = core
         self._mutex = threading.Lock()
         self._current: Transaction | None = None
-        core.handle.init_transactions(_TIMEOUT_MS)
+        with core.cluster.explained():
+            core.handle.init_transactions(_TIMEOUT_MS)
 
     def begin(self) -> Transaction:
         """Raises InvalidTxnState when one is open, ProducerFenced, Closed."""
