@@ -130,6 +130,8 @@ class TransactionService:
                 await self._broker.syncs.wait(decision, ending.stored.offset + 1)
             except LogflumeError as error:
                 raise self._failed(error) from error
+            if ending.partitions is None:
+                return ending.entry
             return await self._ask(self.clients.complete, ending)
 
     async def expire(self) -> None:

@@ -38,14 +38,15 @@ class TransactionalClient(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """An EndTxn under way: what its client goes on with; for a commit, what is still to be done.
+    """An EndTxn under way: what its client goes on with, and what is still to be done.
 
-    `stored`: the decision, which has to be synced; then `ClientTransactions.complete` is called.
+    `stored`: a record that has to be synced before the client is answered: a commit's decision, or a raised epoch,
+    which no partition may see before it is safe. `partitions`: for a commit, which `complete` then shows in them.
     """
 
     entry: Entry
     stored: Stored | None = None
-    partitions: tuple[Partition, ...] = ()
+    partitions: tuple[Partition, ...] | None = None
 
 
 class ClientTransactions:
@@ -152,7 +153,7 @@ class ClientTransactions:
     # ---- EndTxn
 
     def end(self, who: TransactionalClient, *, commit: bool, raises: bool) -> Ending:
-        """End its transaction. A commit is decided and not yet synced when this returns (see Ending).
+        """End its transaction, up to what has to be synced (see Ending).
 
         `raises`: it is told the epoch to go on with (transactions of version 2, KIP-890).
         """
@@ -164,13 +165,12 @@ class ClientTransactions:
             step = step_of_end(entry, who.producer_id, who.epoch, commit=commit, raises=raises)
             assert entry is not None
             if step is Step.NOTHING:
-                return Ending(entry)
+                return Ending(entry, log.stored(entry))
             if step is Step.FINISH:
                 return Ending(self._room.finish(log, entry))
             if step is Step.RAISE:
                 done = entry.raised(next_id).aborted_empty(self._room.now_ms())
-                log.append(done)
-                return Ending(done)
+                return Ending(done, log.append(done))
             if not entry.is_clients:
                 raise TransactionRefused(TransactionError.CONCURRENT_TRANSACTIONS)
             if not commit:
@@ -182,9 +182,9 @@ class ClientTransactions:
         partitions = self._room.known(entry.partitions)
         self._room.mark(partitions, ended.producer_id, ended.producer_epoch, commit=False)
         done = ended.aborted(self._room.now_ms())
-        log.append(done)
+        stored = log.append(done)
         self._let_go(entry.transactional_id)
-        return Ending(done)
+        return Ending(done, stored if raises else None)
 
     def _commit(self, entry: Entry, *, raises: bool, next_id: int) -> Ending:
         parts = parts_of(self._directory, entry)
@@ -201,7 +201,7 @@ class ClientTransactions:
 
     def complete(self, ending: Ending) -> Entry:
         """A commit's decision is on disk: show it to readers. Raises TransactionInDoubt: it stays decided."""
-        done = self._coordinator.complete(ending.entry, list(ending.partitions))
+        done = self._coordinator.complete(ending.entry, list(ending.partitions or ()))
         self._let_go(done.transactional_id)
         return done
 

@@ -79,7 +79,8 @@ def settle_one(room: Room, log: StateLog, partition: Partition, found: OpenTrans
             return 1
     # Nobody can commit it any more. The higher epoch keeps its producer from adding to it.
     same_id = entry.producer_id == found.producer_id
-    epoch = entry.producer_epoch if same_id else min(found.epoch + 1, EPOCH_MAX)
+    newer = same_id and entry.producer_epoch >= found.epoch
+    epoch = entry.producer_epoch if newer else min(found.epoch + 1, EPOCH_MAX)
     room.mark([partition], found.producer_id, epoch, commit=False)
     return 1
 
