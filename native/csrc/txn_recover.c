@@ -50,6 +50,13 @@ int lf_txn_recover(lf_log *log, lf_error *e) {
     int64_t walked = p->cursor.next_offset;
     if (!rc) rc = lf_producers_walk(log, p, INT64_MAX, e);
     if (!rc) rc = settle_indexes(log, p, walked, e);
+    if (!rc && walked < atomic_load(&st->start_offset)) {
+        /* What was deleted below the start, a newer snapshot still tells: who opens the partition next will read that. */
+        p->collecting = false;
+        p->n_aborted = 0;
+        rc = lf_producers_build(log, p, atomic_load(&st->end_offset), e);
+        if (!rc) rc = lf_producers_walk(log, p, INT64_MAX, e);
+    }
     if (!rc) atomic_store(&st->first_unstable, lf_producers_unstable(p));
     p->collecting = false;
     p->n_aborted = 0;

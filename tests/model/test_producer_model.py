@@ -3,6 +3,7 @@ reopening and kills."""
 
 from __future__ import annotations
 
+import copy
 import shutil
 import tempfile
 from pathlib import Path
@@ -29,6 +30,9 @@ class Twin:
     def __init__(self) -> None:
         self.entries: list[tuple[Any, ...]] = []
         self.end = 0
+        # Offsets of what lay below the start when nobody could look it up: as if it had never been.
+        self.forgotten: set[int] = set()
+        self.never_open: set[int] = set()
 
     def append(self, *entry: Any, count: int = 1) -> int:
         offset = self.end
@@ -37,7 +41,11 @@ class Twin:
         return offset
 
     def of(self, producer: int) -> list[tuple[Any, ...]]:
-        return [e for e in self.entries if e[0] != "plain" and e[1] == producer]
+        return [
+            e
+            for e in self.entries
+            if e[0] != "plain" and e[1] == producer and e[-1] not in self.forgotten
+        ]
 
     def epoch(self, producer: int) -> int:
         return max((e[2] for e in self.of(producer)), default=-1)
@@ -56,12 +64,29 @@ class Twin:
         found = []
         begun: dict[int, int] = {}
         for e in self.entries:
-            if e[0] == "data" and e[5]:
+            if e[0] == "data" and e[5] and e[-1] not in self.never_open:
                 begun.setdefault(e[1], e[-1])
             elif e[0] == "marker" and e[1] in begun:
                 found.append((e[1], begun.pop(e[1]), e[-1], e[3]))
         found += [(producer, first, None, False) for producer, first in begun.items()]
         return found
+
+    def forget(self, since: int, start: int) -> None:
+        """What lies in [since, start) is deleted, and no snapshot has it: Kafka rebuilds from the start, too."""
+        gone = {
+            e[-1]
+            for e in self.entries
+            if e[0] != "plain"
+            and since <= e[-1]
+            and e[-1] + (e[4] if e[0] == "data" else 1) <= start
+        }
+        still_open = {
+            e[-1]
+            for e in self.entries
+            if e[0] == "data" and self.open().get(e[1], self.end) <= e[-1]
+        }
+        self.never_open |= gone & still_open
+        self.forgotten |= gone
 
     def open(self) -> dict[int, int]:
         return {t[0]: t[1] for t in self.transactions() if t[2] is None}
@@ -209,17 +234,38 @@ class ProducerModel(RuleBasedStateMachine):
     @rule(lose_state=st.booleans())
     def kill(self, lose_state: bool) -> None:
         self.generation += 1
-        copy = as_after_kill(self.where, self.home / str(self.generation))
+        killed = as_after_kill(self.where, self.home / str(self.generation))
         for handle in self.handles:
             handle.close()
-        self.where = copy
+        self.where = killed
         self.forgotten_below = self.twin.end
         start = self.start
         if lose_state:
-            (copy / "t-0" / "logflume.state").unlink()
+            (killed / "t-0" / "logflume.state").unlink()
         self.open()
+        self.forget_as_it_did(start)
         if lose_state:
             self.log(False).set_start_offset(start)
+
+    def forget_as_it_did(self, start: int) -> None:
+        """How much depends on the snapshots that are left: all of it may be known, or what some snapshot has."""
+        before = copy.deepcopy(self.twin)
+        for since in range(start, -1, -1):
+            self.twin = copy.deepcopy(before)
+            self.twin.forget(since, start)
+            if self.knows(self.log(False)):
+                return
+        self.twin = before  # and `all_agree` says where they differ
+
+    def knows(self, log: Any) -> bool:
+        twin = self.twin
+        known = {p.producer_id: (p.epoch, p.last_sequence) for p in log.producers()}
+        opened = {t.producer_id: t.first_offset for t in log.open_transactions()}
+        return opened == twin.open() and known == {
+            producer: (twin.epoch(producer), twin.next_sequence(producer) - 1)
+            for producer in range(4)
+            if twin.of(producer)
+        }
 
     @property
     def start(self) -> int:

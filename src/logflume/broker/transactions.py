@@ -96,7 +96,7 @@ class TransactionService:
     async def _pause(self) -> None:
         """As an embedded producer's `transaction()` does: lets transactions that overlap in a chain come to an end."""
         coordinator, page = self._coordinator, self._broker.undecided.page
-        deadline = self._broker.loop.time() + coordinator.patience_s
+        deadline = self._broker.loop.time() + coordinator.patience()
         while (
             page is not None
             and not page.closed
@@ -106,6 +106,8 @@ class TransactionService:
             if not await self._ask(coordinator.in_chain):
                 return
             await asyncio.sleep(_NAP_S)
+            if self._broker.loop.time() >= deadline:
+                coordinator.lose_patience()
 
     async def check(self, who: TransactionalClient, places: Iterable[TopicPartition]) -> None:
         """Whether these partitions are part of its transaction: TRANSACTION_ABORTABLE when not."""

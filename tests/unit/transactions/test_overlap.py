@@ -132,3 +132,25 @@ def test_transactions_that_overlap_without_end_are_seen_all_the_same(log: Any) -
     # Without the pause: 17 in five seconds, once none for 3.8; with it 78.
     assert len(seen) > 4
     assert undecided(log) == {}
+
+
+def test_one_thread_with_two_producers_hardly_waits_for_itself(log: Any) -> None:
+    """Each begins while the other is open, and nobody else could end that one."""
+    one, two = (log.producer(transactional_id=name, linger_ms=0) for name in "12")
+    began = time.monotonic()
+    first = one.transaction()
+    for _ in range(40):
+        send(one, "a", b"1")
+        second = two.transaction()
+        send(two, "a", b"2")
+        send(one, "a", b"1")
+        time.sleep(0.03)
+        first.commit()
+        first = one.transaction()
+        send(one, "a", b"1")
+        send(two, "a", b"2")
+        second.commit()
+    first.commit()
+    assert time.monotonic() - began < 15
+    assert undecided(log) == {}
+    assert len(committed(log, "a")["a", 0]) == 40 * 5

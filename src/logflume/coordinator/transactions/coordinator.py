@@ -56,6 +56,7 @@ class TransactionCoordinator:
     ) -> None:
         self.room = Room(directory, now_ms=now_ms)
         self._directory = directory
+        self._patient_from = 0.0  # on the monotonic clock
 
     # ---- producers
 
@@ -162,7 +163,8 @@ class TransactionCoordinator:
         Unless `wait` is false it waits for a moment, `patience_s` seconds at most, while transactions overlap in a
         chain without end (`Holding.is_chain`).
         """
-        deadline = time.monotonic() + (self.patience_s if wait else 0.0)
+        patience = self.patience() if wait else 0.0
+        deadline = time.monotonic() + patience
         while True:
             with self.room.locked() as log:
                 current = self._own(log, mine)
@@ -170,10 +172,21 @@ class TransactionCoordinator:
                     current = self.room.finish(log, current)
                 patient = time.monotonic() < deadline
                 if not (patient and self._in_chain(log)):
+                    if patience and not patient:
+                        self.lose_patience()
                     begun = current.begun(self.room.now_ms())
                     log.append(begun)
                     return begun
             time.sleep(_NAP_S)
+
+    def patience(self) -> float:
+        """Seconds that a transaction may wait for such a chain's end now; none for a while after it was in vain: a
+        thread with several producers would wait for itself."""
+        return self.patience_s if time.monotonic() >= self._patient_from else 0.0
+
+    def lose_patience(self) -> None:
+        """It was waited in vain: at most a tenth of the time is spent so."""
+        self._patient_from = time.monotonic() + 10 * self.patience_s
 
     def in_chain(self) -> bool:
         """Whether `begin` would wait: for those who wait in their own way."""
