@@ -99,7 +99,15 @@ class Feed:
 
 
 def delivered_to_files(where: Path) -> Counter[bytes]:
-    return Counter(line for p in (where / "out").glob("*") for line in p.read_bytes().splitlines())
+    found: Counter[bytes] = Counter()
+    for path in (where / "out").glob("*"):
+        try:
+            found.update(path.read_bytes().splitlines())
+        except (
+            FileNotFoundError
+        ):  # begun behind the last settling, and removed by the agent that came back
+            continue
+    return found
 
 
 def delivered_to_topic(where: Path) -> Counter[bytes]:
@@ -111,7 +119,7 @@ def delivered_to_topic(where: Path) -> Counter[bytes]:
             return found
         reader = log.partition("t", 0).reader(0, read_committed=True)
         while len(records := reader.read(100_000)):
-            found.update(value or b"" for value in records.values.tolist())
+            found.update(records.values.tolist())  # type: ignore[arg-type]
     return found
 
 
@@ -150,7 +158,7 @@ def test_every_line_arrives_once(tmp_path: Path, source: str, sink: str) -> None
         def until_all_arrived() -> None:
             end = time.monotonic() + 60
             while sum(delivered(tmp_path).values()) < feed.sent and time.monotonic() < end:
-                time.sleep(0.05)
+                time.sleep(0.2)
             time.sleep(0.3)  # whatever came twice would come now
             expected = Counter(b"line %d" % number for number in range(feed.sent))
             got = delivered(tmp_path)

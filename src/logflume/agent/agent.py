@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 
-from logflume.agent.channels import LogChannel
-from logflume.agent.components import Context
+from logflume.agent.changes import NOTHING, kept
+from logflume.agent.channels import Channel
+from logflume.agent.components import Context, Sink
+from logflume.agent.dead_letters import DeadLetters
 from logflume.agent.intake import Intake
 from logflume.agent.interceptors import Call
 from logflume.agent.memory_positions import NoPositions
@@ -14,81 +15,142 @@ from logflume.agent.runners import SinkRunner, SourceRunner
 from logflume.agent.stores import Stores
 from logflume.errors import InvalidConfig
 from logflume.observe import get_logger
+from logflume.types import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterable
     from types import TracebackType
-    from typing import Any
+    from typing import Any, TypeVar
 
-    from logflume.agent.channels import Channel
-    from logflume.agent.components import Component, Interceptor, Sink, Source
+    from logflume.agent.changes import Kept
+    from logflume.agent.components import Interceptor, Source
     from logflume.agent.counters import Counters
-    from logflume.agent.plan import Plan, SourcePlan, Stage
+    from logflume.agent.plan import GroupPlan, Plan, SinkPlan, SourcePlan, Stage
+    from logflume.agent.taps import Taps
+
+    C = TypeVar("C")
 
 __all__ = ["Agent"]
 
 _logger = get_logger(__name__)
 
 
+class _Parts(NamedTuple):
+    """Components made of a plan, by name."""
+
+    channels: dict[str, Channel]
+    sinks: dict[str, Sink]
+    sources: dict[str, Source]
+
+
 class Agent:
-    """Runs a plan. One thread's; `counters()` may be asked by any.
+    """Runs a plan, and what it becomes. One thread's; `counters()` may be asked by any.
 
     Raises InvalidConfig when the plan has errors, or a component finds a property that cannot be.
     """
 
     def __init__(self, plan: Plan) -> None:
-        for problem in plan.errors:
-            raise InvalidConfig(name=problem.property, value=None, reason=problem.message)
-        self.plan = plan
         self._stores = Stores()
         self.context = Context(plan.agent, self._stores)
-        self.channels: dict[str, Channel] = {
-            name: self._made(one.stage) for name, one in plan.channels.items()
-        }
-        self.sinks: dict[str, Sink] = {
-            name: self._made(one.stage) for name, one in plan.sinks.items()
-        }
-        self.sources: dict[str, Source] = {
-            name: self._made(one.stage) for name, one in plan.sources.items()
-        }
-        self._opened: list[Component] = []
-        self._intakes: list[Intake] = []
-        self._source_runners: list[SourceRunner] = []
-        self._sink_runners: list[SinkRunner] = []
+        self.plan = plan
+        made = self._make(plan, NOTHING)
+        self.channels, self.sinks, self.sources = made
+        self._opened: list[Source | Channel | Sink] = []
+        self._intakes: dict[str, Intake] = {}
+        self._source_runners: dict[str, SourceRunner] = {}
+        self._sink_runners: dict[str, SinkRunner] = {}
+
+    def _make(self, plan: Plan, keep: Kept) -> _Parts:
+        """The components that are not kept. Raises InvalidConfig; nothing is opened yet."""
+        for problem in plan.errors:
+            raise InvalidConfig(name=problem.property, value=None, reason=problem.message)
+        kept_sinks = {sink for name in keep.groups for sink in plan.groups[name].sinks}
+        made = _Parts(
+            {n: self._made(p.stage) for n, p in plan.channels.items() if n not in keep.channels},
+            {n: self._made(p.stage) for n, p in plan.sinks.items() if n not in kept_sinks},
+            {n: self._made(p.stage) for n, p in plan.sources.items() if n not in keep.sources},
+        )
         for group in plan.groups.values():
-            self.channels[plan.sinks[group.sinks[0]].channel].takers_wanted += 1
+            channel = made.channels.get(plan.sinks[group.sinks[0]].channel)
+            if channel is not None:
+                channel.takers_wanted += 1
+        return made
 
     def _made(self, stage: Stage) -> Any:
-        return stage.kind(stage.name, stage.config, self.context)
+        # Each has a context of its own: a source can be told to stop alone.
+        return stage.kind(
+            stage.name, stage.config, Context(self.plan.agent, self._stores, self.context.taps)
+        )
 
     def start(self) -> None:
         """Channels first, then sinks, then sources. A failure stops what was started, and is raised."""
         try:
-            for channel in self.channels.values():
-                self._open(channel)
-            for sink in self.sinks.values():
-                self._open(sink)
-            for group in self.plan.groups.values():
-                self._start_group(group.name)
-            for name, planned in self.plan.sources.items():
-                self._start_source(name, planned)
+            self._start(self.plan, _Parts(self.channels, self.sinks, self.sources))
         except BaseException:
             self.stop(timeout=0)
             raise
         _logger.info("agent_started", agent=self.plan.agent)
+
+    def reload(self, plan: Plan, timeout: float = 30.0) -> Kept:
+        """Become another plan: what is the same in both goes on running, the rest is stopped and started.
+
+        Sources go on where they stood, events in channels stay. Returns what was kept. Raises InvalidConfig with
+        nothing changed; when a new component does not open, the old plan is started again and the failure raised.
+        Events in a memory channel that the new plan has no more are delivered first, within `timeout` seconds.
+        """
+        keep = kept(self.plan, plan)
+        made = self._make(plan, keep)
+        old = self.plan
+        self._stop(keep, plan, timeout)
+        try:
+            self._start(plan, made)
+        except Exception as failure:
+            _logger.error("reload_failed", agent=plan.agent, error=failure)
+            self._stop(keep, old, timeout)
+            self._start(old, self._make(old, keep))
+            raise
+        self.plan = plan
+        stopped = [name for name in old.sources if name not in plan.sources]
+        _logger.info("agent_reloaded", agent=plan.agent, kept=keep, removed=stopped)
+        return keep
+
+    def _start(self, plan: Plan, made: _Parts) -> None:
+        """Open and start these, beside what runs already."""
+        before = self.channels
+        # New dicts: another thread may be walking through the old ones.
+        self.channels = _those_of(plan.channels, before, made.channels)
+        self.sinks = _those_of(plan.sinks, self.sinks, made.sinks)
+        self.sources = _those_of(plan.sources, self.sources, made.sources)
+        for name, channel in made.channels.items():
+            self._open(channel)
+            if before.get(name, channel) is not channel:
+                channel.adopt(before[name])
+        for sink in made.sinks.values():
+            self._open(sink)
+        for group in plan.groups.values():
+            if group.name not in self._sink_runners:
+                self._start_group(plan, group)
+        for name in made.sources:
+            self._start_source(name, plan.sources[name])
 
     def _open(self, component: Source | Channel | Sink) -> None:
         self._opened.append(component)
         component.open()
         component.counters.start()
 
-    def _start_group(self, name: str) -> None:
-        group = self.plan.groups[name]
+    def _start_group(self, plan: Plan, group: GroupPlan) -> None:
         sinks = [self.sinks[sink] for sink in group.sinks]
         processor = group.processor.kind(group.processor.config, sinks)
-        channel = self.channels[self.plan.sinks[group.sinks[0]].channel]
-        self._sink_runners.append(SinkRunner(name, channel, processor))
-        self._sink_runners[-1].start()
+        channel = self.channels[plan.sinks[group.sinks[0]].channel]
+        self._sink_runners[group.name] = runner = SinkRunner(
+            group.name,
+            channel,
+            processor,
+            self._dead_letters(plan.sinks[group.sinks[0]], group.name),
+        )
+        runner.start()
 
     def _start_source(self, name: str, planned: SourcePlan) -> None:
         source = self.sources[name]
@@ -100,15 +162,21 @@ class Agent:
             [self._interceptor(stage) for stage in planned.interceptors],
             planned.selector.kind(planned.selector.config, planned.channels),
             channels,
-            self.context.draining,
+            source.context,
+            self._dead_letters(planned, name),
         )
-        self._intakes.append(intake)
+        self._intakes[name] = intake
         source.positions = intake.positions or NoPositions()
         source.deliver, source.offer, source.flush = intake.deliver, intake.offer, intake.flush
         source.transaction_max = min(one.transaction_capacity for one in channels.values())
         self._open(source)
-        self._source_runners.append(SourceRunner(source, self.context))
-        self._source_runners[-1].start()
+        self._source_runners[name] = runner = SourceRunner(source)
+        runner.start()
+
+    def _dead_letters(self, planned: SinkPlan | SourcePlan, component: str) -> DeadLetters | None:
+        """Where events go that this component cannot process; a group has its first sink's."""
+        config = planned.dead_letter
+        return None if config is None else DeadLetters(config, self._stores, component)
 
     def _interceptor(self, stage: Stage) -> Interceptor:
         made: Interceptor
@@ -121,9 +189,10 @@ class Agent:
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until all sources have come to their end; True when they have."""
         until = None if timeout is None else time.monotonic() + timeout
-        for runner in self._source_runners:
+        runners = list(self._source_runners.values())
+        for runner in runners:
             runner.thread.join(None if until is None else max(until - time.monotonic(), 0))
-        return not any(runner.thread.is_alive() for runner in self._source_runners)
+        return not any(runner.thread.is_alive() for runner in runners)
 
     def stop(self, timeout: float = 30.0) -> None:
         """Sources stop; sinks empty the channels that would lose their events, within `timeout` seconds; all is closed.
@@ -131,29 +200,59 @@ class Agent:
         Idempotent. The first failure of a `close` is raised after all were tried.
         """
         self.context.draining.set()
-        until = time.monotonic() + timeout
-        _join([runner.thread for runner in self._source_runners], until)
-        for runner in self._sink_runners:
-            runner.finish(drain=not isinstance(runner.channel, LogChannel))
-        _join([runner.thread for runner in self._sink_runners], until)
-        for runner in self._sink_runners:
-            runner.finish(drain=False)
-        _join([runner.thread for runner in self._sink_runners], time.monotonic() + 5)
-        self._close()
+        failures: list[Exception] = []
+        try:
+            self._stop(NOTHING, None, timeout)
+        except Exception as error:  # raised below, when all is closed
+            failures.append(error)
+        self._stores.close()
         _logger.info("agent_stopped", agent=self.plan.agent)
+        if failures:
+            raise failures[0]
 
-    def _close(self) -> None:
+    def _stop(self, keep: Kept, following: Plan | None, timeout: float) -> None:
+        """Stop and close all but what is kept. `following`: the plan that comes next; it takes memory channels over."""
+        until = time.monotonic() + timeout
+        sources = [n for n in self._source_runners if n not in keep.sources]
+        groups = [n for n in self._sink_runners if n not in keep.groups]
+        for name in sources:
+            self.sources[name].context.draining.set()
+        _join([self._source_runners.pop(name).thread for name in sources], until)
+        runners = [self._sink_runners.pop(name) for name in groups]
+        for runner in runners:
+            channel = runner.channel
+            stays = channel.name in keep.channels or (
+                following is not None and channel.name in following.channels
+            )
+            runner.finish(drain=not stays and not channel.is_durable)
+        _join([runner.thread for runner in runners], until)
+        for runner in runners:
+            runner.finish(drain=False)
+        _join([runner.thread for runner in runners], time.monotonic() + 5)
+        for runner in runners:
+            runner.release()
+        self._close(keep)
+        for name, one in self.channels.items():
+            ends = name not in keep.channels and name not in (
+                following.channels if following else ()
+            )
+            if ends and one.room.used and not one.is_durable:
+                _logger.error("events_dropped", channel=name, events=one.room.used)
+
+    def _close(self, keep: Kept) -> None:
         failure: Exception | None = None
-        parts: list[Component | Intake | Stores] = [*reversed(self._opened), *self._intakes]
-        self._opened, self._intakes = [], []
-        for part in (*parts, self._stores):
+        intakes = [n for n in self._intakes if n not in keep.sources]
+        running = {sink for runner in self._sink_runners.values() for sink in runner.sink_names}
+        gone = [one for one in self._opened if not _is_kept(one, keep, running)]
+        self._opened = [one for one in self._opened if _is_kept(one, keep, running)]
+        for part in (*reversed(gone), *(self._intakes.pop(name) for name in intakes)):
             try:
                 part.close()
             except Exception as error:  # raised below, when all are closed
                 _logger.error("close_failed", part=part, error=error)
                 failure = failure or error
-        for counters in self.counters():
-            counters.stop()
+        for one in gone:
+            one.counters.stop()
         if failure is not None:
             raise failure
 
@@ -164,6 +263,11 @@ class Agent:
             *(one.counters for one in self.channels.values()),
             *(one.counters for one in self.sinks.values()),
         ]
+
+    @property
+    def taps(self) -> Taps:
+        """A sample of the events that pass."""
+        return self.context.taps
 
     def __enter__(self) -> Agent:
         self.start()
@@ -176,6 +280,16 @@ class Agent:
         trace: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+def _those_of(names: Iterable[str], running: dict[str, C], made: dict[str, C]) -> dict[str, C]:
+    return {name: made[name] if name in made else running[name] for name in names}
+
+
+def _is_kept(one: Source | Channel | Sink, keep: Kept, running_sinks: set[str]) -> bool:
+    if isinstance(one, Sink):
+        return one.name in running_sinks
+    return one.name in (keep.channels if isinstance(one, Channel) else keep.sources)
 
 
 def _join(threads: list[threading.Thread], until: float) -> None:

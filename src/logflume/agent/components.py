@@ -10,6 +10,7 @@ import threading
 
 from logflume.agent.counters import SINK, SOURCE, Counters
 from logflume.agent.options import ComponentConfig
+from logflume.agent.taps import Taps
 from logflume.observe import get_logger
 
 TYPE_CHECKING = False
@@ -33,9 +34,10 @@ __all__ = ["Component", "Context", "Interceptor", "Sink", "Source"]
 class Context:
     """What an agent gives its components: its name, the word to stop, open logs."""
 
-    def __init__(self, agent: str, stores: Stores) -> None:
+    def __init__(self, agent: str, stores: Stores, taps: Taps | None = None) -> None:
         self.agent = agent
         self.stores = stores
+        self.taps = Taps() if taps is None else taps
         self.draining = threading.Event()
         """Set when sources are to stop."""
 

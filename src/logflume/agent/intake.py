@@ -6,6 +6,8 @@ import threading
 import time
 
 from logflume.agent.channels.channel import LogChannel
+from logflume.agent.dead_letters import POISON
+from logflume.agent.events import EventBatch
 from logflume.agent.positions import StoredPositions
 from logflume.agent.writer import Writer
 from logflume.errors import ChannelFull, Closed, SyncFailed
@@ -16,9 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from logflume.agent.channels import Channel
-    from logflume.agent.components import Interceptor
+    from logflume.agent.components import Context, Interceptor
     from logflume.agent.counters import Counters
-    from logflume.agent.events import EventBatch
+    from logflume.agent.dead_letters import DeadLetters
     from logflume.agent.selectors import Route, Selector
     from logflume.agent.writer import Part
 
@@ -50,7 +52,8 @@ class Intake:
         interceptors: Sequence[Interceptor],
         selector: Selector,
         channels: Mapping[str, Channel],
-        draining: threading.Event,
+        context: Context,
+        dead_letters: DeadLetters | None = None,
     ) -> None:
         self._agent = agent
         self._source = source
@@ -58,7 +61,9 @@ class Intake:
         self._interceptors = list(interceptors)
         self._selector = selector
         self._channels = dict(channels)
-        self._draining = draining
+        self._draining = context.draining
+        self._taps = context.taps
+        self._dead_letters = dead_letters
         self._logs = [one for one in self._channels.values() if isinstance(one, LogChannel)]
         self._writers: dict[str, Writer] = {}
         self._writers_mutex = threading.Lock()
@@ -99,8 +104,9 @@ class Intake:
         self, batch: EventBatch, positions: Mapping[str, str] | None, *, behind: bool
     ) -> None:
         received = len(batch)
-        for one in self._interceptors:
-            batch = one.intercept(batch)
+        batch = self._intercepted(batch)
+        if self._taps.watched:
+            self._taps.see(f"source {self._source}", batch)
         routes = [route for route in self._selector.routes(batch) if len(route.batch)]
         self._put(
             [route for route in routes if route.required],
@@ -112,6 +118,25 @@ class Intake:
             if not route.required:
                 self._put_optional(route)
         self._counters.add("EventReceivedCount", received)
+
+    def _intercepted(self, batch: EventBatch) -> EventBatch:
+        """What the interceptors make of it; an event that one cannot take is put aside, where that is configured."""
+        try:
+            made = batch
+            for one in self._interceptors:
+                made = one.intercept(made)
+            return made
+        except POISON as error:
+            if self._dead_letters is None or not len(batch):
+                raise
+            if len(batch) == 1:
+                self._dead_letters.add(batch, error)
+                _logger.warning("dead_letter", source=self._source, error=error)
+                return EventBatch([])
+            half = len(batch) // 2
+            return EventBatch.joined(
+                [self._intercepted(batch[:half]), self._intercepted(batch[half:])]
+            )
 
     def _put(
         self,
@@ -125,7 +150,7 @@ class Intake:
         try:
             for route in routes:
                 self._check_size(route)
-                self._channels[route.channel].reserve(route.batch)
+                self._channels[route.channel].reserve(route.batch, self._draining)
                 reserved.append(route)
             self._store(routes, positions, done, behind=behind)
         except BaseException:
@@ -223,6 +248,8 @@ class Intake:
         for writer in self._writers.values():
             writer.close()
         self._writers.clear()
+        if self._dead_letters is not None:
+            self._dead_letters.close()
 
 
 def _nothing() -> None:

@@ -1,4 +1,4 @@
-"""Counters over HTTP: Flume's JSON at `/metrics`, Prometheus' text at `/prometheus`, health at `/healthz`."""
+"""Counters over HTTP: Flume's JSON at `/metrics`, Prometheus' text at `/prometheus`; `/healthz`; events at `/tap`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from logflume.observe.monitor import Monitor, Page
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from logflume.agent.taps import Taps
 
 __all__ = ["monitor_agent", "prometheus"]
 
@@ -34,7 +36,11 @@ def _snake(name: str) -> str:
 
 
 def monitor_agent(
-    read: Callable[[], list[Counters]], port: int, host: str = "127.0.0.1"
+    read: Callable[[], list[Counters]],
+    port: int,
+    host: str = "127.0.0.1",
+    *,
+    taps: Taps | None = None,
 ) -> Monitor:
     """Answer on a port, from threads of their own, until it is closed. On loopback unless another address is given."""
     pages = {
@@ -42,4 +48,6 @@ def monitor_agent(
         "/prometheus": lambda: Page(prometheus(read()).encode(), CONTENT_TYPE),
         "/healthz": lambda: Page(b"ok\n"),
     }
+    if taps is not None:
+        pages["/tap"] = lambda: Page(json.dumps(taps.newest()).encode(), "application/json")
     return Monitor(pages, port, host)

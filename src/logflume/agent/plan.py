@@ -37,6 +37,7 @@ class SourcePlan(NamedTuple):
     channels: tuple[str, ...]
     interceptors: tuple[Stage, ...]
     selector: Stage
+    dead_letter: Any = None
 
 
 class ChannelPlan(NamedTuple):
@@ -50,6 +51,7 @@ class SinkPlan(NamedTuple):
 
     stage: Stage
     channel: str
+    dead_letter: Any = None
 
 
 class GroupPlan(NamedTuple):

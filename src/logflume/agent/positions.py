@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from logflume._native.columns import RecordBatch
+    from logflume._native.partition import Partition
     from logflume.agent.channels import LogChannel
     from logflume.agent.stores import Store
 
@@ -39,6 +40,17 @@ class Carried:
         for _, key in keyed_rows(records):
             said = json.loads(key)
             self.add(said["source"], said["put"], said["at"].items())
+
+    def see_all(self, partition: Partition, end: int) -> None:
+        """Take in what the keys of a partition's records below `end` say."""
+        at = int(partition.start_offset)
+        reader = partition.reader(at, read_committed=True)
+        while at < end:
+            records = reader.read(min(_READ_ROWS, end - at))
+            if not len(records):
+                break
+            self.see(records)
+            at = int(records.offsets[-1]) + 1
 
     def add(self, source: str, number: int, positions: Iterable[tuple[str, str]]) -> None:
         """A source's positions behind its put of this number."""
@@ -82,7 +94,8 @@ class StoredPositions:
         # First the channels: what a taker deletes meanwhile is in the topic before it is gone.
         for channel in self._channels:
             for number in range(channel.partitions):
-                _see_all(found, channel, number)
+                partition = channel.store.log.partition(channel.topic, number)
+                found.see_all(partition, int(partition.end_offset))
         self._home.positions_topic()
         for store in {channel.store.path: channel.store for channel in self._channels}.values():
             _see_topic(found, store)
@@ -106,19 +119,6 @@ class StoredPositions:
             self.load()
         self._number += 1
         return self._number
-
-
-def _see_all(found: Carried, channel: LogChannel, number: int) -> None:
-    """What the keys of one partition of a channel say."""
-    partition = channel.store.log.partition(channel.topic, number)
-    at, end = int(partition.start_offset), int(partition.end_offset)
-    reader = partition.reader(at, read_committed=True)
-    while at < end:
-        records = reader.read(_READ_ROWS)
-        if not len(records):
-            break
-        found.see(records)
-        at = int(records.offsets[-1]) + 1
 
 
 def _see_topic(found: Carried, store: Store) -> None:

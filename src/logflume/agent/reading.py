@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from logflume.agent import registry
+from logflume.agent.dead_letters import DeadLetterConfig
 from logflume.agent.filters import apply_filters
 from logflume.agent.options import parse_component
 from logflume.agent.plan import ChannelPlan, GroupPlan, Plan, Problem, SinkPlan, SourcePlan, Stage
@@ -188,6 +189,7 @@ class _Reader:
             wired = tuple(dict.fromkeys(given.pop("channels", "").split()))
             chosen = _part(given, "selector.")
             interceptors = self._interceptors(where, given)
+            dead = self._dead_letter(where, given)
             for pause in _OF_RUNNER:
                 given.pop(pause, None)
             stage = self._stage("source", name, where, given)
@@ -203,8 +205,13 @@ class _Reader:
             except InvalidConfig as error:
                 self._error(f"{where}.{error.name}", _reason(error))
                 continue
-            out[name] = SourcePlan(stage, wired, interceptors, selector)
+            out[name] = SourcePlan(stage, wired, interceptors, selector, dead)
         return out
+
+    def _dead_letter(self, where: str, given: dict[str, str]) -> Any:
+        """The parsed `deadLetter.*`; None when there are none, or they are wrong."""
+        mine = _part(given, "deadLetter.")
+        return self._parsed(DeadLetterConfig, mine, f"{where}.deadLetter") if mine else None
 
     def _interceptors(self, where: str, given: dict[str, str]) -> tuple[Stage, ...] | None:
         names = given.pop("interceptors", "").split()
@@ -240,12 +247,13 @@ class _Reader:
             where = f"{self._agent}.sinks.{name}"
             given = self._properties("sinks", name)
             wired = given.pop("channel", "").split()
+            dead = self._dead_letter(where, given)
             stage = self._stage("sink", name, where, given)
             if len(wired) > 1:
                 self._error(f"{where}.channel", "a sink has one channel")
                 continue
             if self._wired(f"{where}.channel", tuple(wired), channels) and stage is not None:
-                out[name] = SinkPlan(stage, wired[0])
+                out[name] = SinkPlan(stage, wired[0], dead)
         return out
 
     def _groups(self, sinks: Mapping[str, SinkPlan]) -> dict[str, GroupPlan]:

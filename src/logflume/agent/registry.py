@@ -40,7 +40,6 @@ NOT_SERVED: dict[str, dict[str, str]] = {
         "thriftLegacy": "Flume 0.9 is no more",
     },
     "channel": {
-        "SPILLABLEMEMORY": "use a file channel: it is fast enough, and loses nothing",
         "org.apache.flume.channel.kafka.KafkaChannel": _NOT_YET,
         "jdbc": "use a file channel: it is as durable, and faster",
         "org.apache.flume.channel.PseudoTxnMemoryChannel": "it is for tests only; use memory",

@@ -6,14 +6,15 @@ import json
 import threading
 import time
 
-from logflume.agent.channels import LogChannel
+from logflume.agent.dead_letters import POISON
 from logflume.agent.intake import Stopped
 from logflume.observe import get_logger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from logflume.agent.channels import Channel, Taker
-    from logflume.agent.components import Context, Source
+    from logflume.agent.components import Source
+    from logflume.agent.dead_letters import DeadLetters
     from logflume.agent.processors import Processor
 
 __all__ = ["SinkRunner", "SourceRunner"]
@@ -28,9 +29,9 @@ _PAUSE_MOST_S = 5.0
 class SourceRunner:
     """Runs a source until it ends; one that fails is started again after a pause."""
 
-    def __init__(self, source: Source, context: Context) -> None:
+    def __init__(self, source: Source) -> None:
         self.source = source
-        self._context = context
+        self._draining = source.draining
         self.thread = threading.Thread(target=self._run, name=f"source-{source.name}", daemon=True)
 
     def start(self) -> None:
@@ -40,7 +41,7 @@ class SourceRunner:
 
     def _run(self) -> None:
         pause = _PAUSE_FIRST_S
-        while not self._context.draining.is_set():
+        while not self._draining.is_set():
             try:
                 self.source.run()
                 self.source.flush()
@@ -54,7 +55,7 @@ class SourceRunner:
                 _logger.error(
                     "source_failed", source=self.source.name, error=error, again_in_s=pause
                 )
-            self._context.draining.wait(pause)
+            self._draining.wait(pause)
             pause = min(pause + _PAUSE_FIRST_S, _PAUSE_MOST_S)
         self.source.counters.stop()
 
@@ -62,21 +63,36 @@ class SourceRunner:
 class SinkRunner:
     """Takes batches off a channel and has a processor write them."""
 
-    def __init__(self, name: str, channel: Channel, processor: Processor) -> None:
+    def __init__(
+        self,
+        name: str,
+        channel: Channel,
+        processor: Processor,
+        dead_letters: DeadLetters | None = None,
+    ) -> None:
         self.name = name
         self.channel = channel
         self._processor = processor
         self._taker: Taker = channel.taker()
+        self._dead_letters = dead_letters
         self._pending = False
         self._since = 0.0
+        self._last = 0  # events of the newest take
+        # While a poison event is looked for: so many events are taken at most, and settled at once.
+        self._limit: int | None = None
         # A group's sinks must not stand at different settlings, so it settles with each batch.
         alone = len(processor.sinks) == 1
         for one in processor.sinks:
-            one.channel_is_durable = isinstance(channel, LogChannel)
+            one.channel_is_durable = channel.is_durable
         self._interval_s = processor.sinks[0].settle_interval_s if alone else 0.0
         self._ending = threading.Event()
         self._stopping = threading.Event()
         self.thread = threading.Thread(target=self._run, name=f"sink-{name}", daemon=True)
+
+    @property
+    def sink_names(self) -> list[str]:
+        """The sinks that it writes to."""
+        return [one.name for one in self._processor.sinks]
 
     def finish(self, *, drain: bool) -> None:
         """No more events will come: end when the channel is empty, or (without `drain`) now."""
@@ -84,6 +100,12 @@ class SinkRunner:
         if not drain:
             self._stopping.set()
         self.channel.wake()
+
+    def release(self) -> None:
+        """Give the channel its taker back, when the thread has ended."""
+        self.channel.release(self._taker)
+        if self._dead_letters is not None:
+            self._dead_letters.close()
 
     def start(self) -> None:
         """Begin."""
@@ -104,6 +126,10 @@ class SinkRunner:
                 pause = _PAUSE_FIRST_S
             except Exception as error:  # said and counted; what was taken comes again
                 fresh = False
+                if self._is_poison(error):
+                    self._give_back()
+                    if self._narrowed(error):
+                        continue
                 _logger.error("sink_failed", sink=self.name, error=error, again_in_s=pause)
                 self._give_back()
                 if self._stopping.wait(pause):
@@ -122,6 +148,33 @@ class SinkRunner:
         self._pending = False
         self._taker.commit(self._note())
 
+    # ---- poison events
+
+    def _is_poison(self, error: Exception) -> bool:
+        return self._dead_letters is not None and isinstance(error, POISON) and self._last > 0
+
+    def _narrowed(self, error: Exception) -> bool:
+        """Look for the event that cannot be written among fewer; put it aside when it is found alone.
+
+        False when that failed: then it is tried again after a pause.
+        """
+        if self._last > 1:
+            self._limit = max(self._last // 2, 1)
+            return True
+        assert self._dead_letters is not None
+        try:
+            self._restore()
+            batch = self._taker.take(1, 0.0)
+            if batch is not None:
+                self._dead_letters.add(batch, error)
+                _logger.warning("dead_letter", sink=self.name, error=error)
+                self._settle()
+        except Exception as failure:  # of the dead-letter topic, or the channel
+            _logger.error("dead_letter_failed", sink=self.name, error=failure)
+            self._give_back()
+            return False
+        return True
+
     def _give_back(self) -> None:
         self._pending = False
         try:
@@ -131,7 +184,9 @@ class SinkRunner:
 
     def _step(self) -> bool:
         """One take; False when the flow has ended, and the channel is empty or not to be emptied."""
-        batch = self._taker.take(self._processor.take_max, _TAKE_S if not self._pending else 0.0)
+        most = self._processor.take_max if self._limit is None else self._limit
+        self._last = 0  # what fails now is no event's fault
+        batch = self._taker.take(most, _TAKE_S if not self._pending else 0.0)
         if batch is None:
             if self._pending:
                 self._settle()
@@ -143,11 +198,21 @@ class SinkRunner:
             return True
         if not self._pending:
             self._pending, self._since = True, time.monotonic()
+        self._last = len(batch)
         self._processor.write(batch)
         # A channel that fills up gets its room back sooner.
-        if time.monotonic() - self._since >= self._interval_s or self.channel.is_pressed:
+        due = time.monotonic() - self._since >= self._interval_s or self.channel.is_pressed
+        if due or self._limit is not None:
             self._settle()
+            self._widen()
         return not self._stopping.is_set() or self._settle_last()
+
+    def _widen(self) -> None:
+        """A take went well: the next may be larger again."""
+        if self._limit is not None:
+            self._limit *= 2
+            if self._limit >= self._processor.take_max:
+                self._limit = None
 
     def _settle_last(self) -> bool:
         if self._pending:

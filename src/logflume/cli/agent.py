@@ -14,9 +14,11 @@ from logflume.cli.settings import parse_pairs
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Callable
 
     from logflume.agent.agent import Agent
     from logflume.agent.plan import Plan
+    from logflume.agent.watching import ConfigWatch
 
 __all__ = [
     "Conf",
@@ -39,6 +41,9 @@ System = Annotated[
     list[str] | None,
     Parameter(name=["--system", "-D"], help="name=value for ${sys:name}; repeatable."),
 ]
+
+
+_LOOK_S = 0.2
 
 
 def _plan(conf: list[str], name: str, system: list[str] | None) -> Plan:
@@ -105,6 +110,9 @@ def run(
     until_end: Annotated[
         bool, Parameter(help="Stop when every source has come to its end (seq, exec, ...).")
     ] = False,
+    reload: Annotated[
+        bool, Parameter(help="Load the configuration again when its files change, without a gap.")
+    ] = True,
     context: Shared,
 ) -> int:
     """Run an agent until it is told to stop (SIGTERM, Ctrl-C).
@@ -116,6 +124,7 @@ def run(
     import threading
 
     from logflume.agent.agent import Agent
+    from logflume.agent.watching import ConfigWatch
 
     logging.basicConfig(level=log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     plan = _plan(conf, name, system)
@@ -128,12 +137,40 @@ def run(
     told = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: told.set())
+    watch = ConfigWatch(conf) if reload else None
     with Agent(plan) as agent:
-        _work(agent, metrics, told, until_end=until_end)
+        _work(agent, metrics, told, watch, lambda: _plan(conf, name, system), until_end=until_end)
     return 0
 
 
-def _work(agent: Agent, metrics: str | None, told: threading.Event, *, until_end: bool) -> None:
+def _reload(agent: Agent, load: Callable[[], Plan]) -> None:
+    """The changed configuration, if it can be; else the agent goes on as it is."""
+    import logging
+
+    from logflume.errors import LogflumeError
+
+    log = logging.getLogger("logflume.agent")
+    try:
+        plan = load()
+        for problem in plan.problems:
+            log.warning("%s", problem)
+        if plan.errors:
+            log.error("the changed configuration has %d errors: not loaded", len(plan.errors))
+            return
+        agent.reload(plan)
+    except (Failed, LogflumeError, OSError) as error:
+        log.error("the changed configuration is not loaded: %s", error)
+
+
+def _work(
+    agent: Agent,
+    metrics: str | None,
+    told: threading.Event,
+    watch: ConfigWatch | None,
+    load: Callable[[], Plan],
+    *,
+    until_end: bool,
+) -> None:
     from logflume.agent.monitor import monitor_agent
 
     monitor = None
@@ -141,11 +178,13 @@ def _work(agent: Agent, metrics: str | None, told: threading.Event, *, until_end
         host, _, port = metrics.rpartition(":")
         if not port.isdecimal():
             raise Usage(f"--metrics {metrics}: a port, or an address and a port, is needed")
-        monitor = monitor_agent(agent.counters, int(port), host or "127.0.0.1")
+        monitor = monitor_agent(agent.counters, int(port), host or "127.0.0.1", taps=agent.taps)
     try:
-        while not told.wait(0.2):
+        while not told.wait(_LOOK_S):
             if until_end and agent.wait(0):
                 break
+            if watch is not None and watch.changed():
+                _reload(agent, load)
     finally:
         if monitor is not None:
             monitor.close()

@@ -78,6 +78,8 @@ app.command(_topic)
 app.command(_table)
 for _name in ("run", "validate", "graph"):
     _agent.command(f"logflume.cli.agent:{_name}", name=_name)
+for _name in ("top", "tap"):
+    _agent.command(f"logflume.cli.agent_live:{_name}", name=_name)
 for _name, _where in (("set", "set_password"), ("ls", "ls"), ("delete", "delete")):
     _user.command(f"logflume.cli.users:{_where}", name=_name)
 app.command(_user)

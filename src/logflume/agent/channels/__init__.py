@@ -7,5 +7,13 @@ leave, and are gone when their taker commits.
 from logflume.agent.channels.channel import Channel, LogChannel, Taker
 from logflume.agent.channels.file import FileChannel
 from logflume.agent.channels.memory import MemoryChannel
+from logflume.agent.channels.spillable import SpillableMemoryChannel
 
-__all__ = ["Channel", "FileChannel", "LogChannel", "MemoryChannel", "Taker"]
+__all__ = [
+    "Channel",
+    "FileChannel",
+    "LogChannel",
+    "MemoryChannel",
+    "SpillableMemoryChannel",
+    "Taker",
+]

@@ -47,6 +47,9 @@ class Taker:
         """Where it stands, behind what was taken; None when that means nothing to another process."""
         return None
 
+    def close(self) -> None:
+        """Let go of what it holds open."""
+
     def advance(self, places: Sequence[str]) -> None:
         """Go on at the furthest of these places, if that is further than what was committed: a sink's target has it."""
 
@@ -60,13 +63,13 @@ class Room:
     def __init__(self, channel: str, capacity: int, keep_alive_s: float) -> None:
         self._channel = channel
         self.capacity = capacity
-        self._keep_alive_s = keep_alive_s
+        self.keep_alive_s = keep_alive_s
         self.used = 0
         self._changed = threading.Condition()
 
     def reserve(self, count: int, stopping: threading.Event) -> None:
         """Wait keep-alive seconds for room. Raises ChannelFull."""
-        until = time.monotonic() + self._keep_alive_s
+        until = time.monotonic() + self.keep_alive_s
         with self._changed:
             while self.used + count > self.capacity:
                 left = until - time.monotonic()
@@ -89,6 +92,9 @@ class Channel(Component):
     what follows it, `put` (or `unreserve`), may not. Thread-safe but for `open` and `close`.
     """
 
+    is_durable = False
+    """A clean stop leaves its events in it; otherwise sinks empty it first."""
+
     def __init__(self, name: str, config: Any, context: Context) -> None:
         self.counters = Counters(CHANNEL, name)
         self.takers_wanted = 0
@@ -110,10 +116,10 @@ class Channel(Component):
         """More than half full: what was taken should be settled soon."""
         return 2 * self.room.used > self.room.capacity
 
-    def reserve(self, batch: EventBatch) -> None:
-        """Make sure of room. Raises ChannelFull after keep-alive seconds."""
+    def reserve(self, batch: EventBatch, stopping: threading.Event) -> None:
+        """Make sure of room. Raises ChannelFull after keep-alive seconds, or soon when its source stops."""
         self.counters.add("EventPutAttemptCount", len(batch))
-        self.room.reserve(len(batch), self.context.draining)
+        self.room.reserve(len(batch), stopping)
 
     def unreserve(self, batch: EventBatch) -> None:
         """Nothing was put after all."""
@@ -124,8 +130,15 @@ class Channel(Component):
         raise NotImplementedError
 
     def taker(self) -> Taker:
-        """One more taker; each event goes to one of them. All are made before the first event is put."""
+        """One more taker; each event goes to one of them. At most `takers_wanted` at a time."""
         raise NotImplementedError
+
+    def release(self, taker: Taker) -> None:
+        """This taker takes no more; another will in its place."""
+        taker.close()
+
+    def adopt(self, before: Channel) -> None:
+        """Take over what a closed channel of the same name still holds, where that is only in memory."""
 
     def wake(self) -> None:
         """End the waiting of takers: the agent stops."""
@@ -138,6 +151,7 @@ class LogChannel(Channel):
     into, but written to by a `writer.Writer`, which asks where.
     """
 
+    is_durable = True
     store: Store
     topic: str
     partitions: int

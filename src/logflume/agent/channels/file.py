@@ -180,7 +180,7 @@ class FileChannel(LogChannel):
     @property
     def takers(self) -> int:
         """How many share its events."""
-        return len(self._takers)
+        return max(self.takers_wanted, 1)
 
     @property
     def group(self) -> str:
@@ -201,13 +201,18 @@ class FileChannel(LogChannel):
 
     def next_partition(self) -> int:
         """Where the next put goes: round robin over those that are taken from."""
-        self._turn = (self._turn + 1) % max(len(self._takers), 1)
+        self._turn = (self._turn + 1) % self.takers
         return self._turn
 
     def taker(self) -> Taker:
-        made = _FileTaker(self, len(self._takers))
+        taken = {taker.number for taker in self._takers}
+        made = _FileTaker(self, next(n for n in range(len(taken) + 1) if n not in taken))
         self._takers.append(made)
         return made
+
+    def release(self, taker: Taker) -> None:
+        self._takers = [one for one in self._takers if one is not taker]
+        taker.close()
 
     def wake(self) -> None:
         for taker in self._takers:
@@ -242,7 +247,7 @@ class _FileTaker(Taker):
 
     def __init__(self, owner: FileChannel, number: int) -> None:
         self._owner = owner
-        self._number = number
+        self.number = number
         self._open: Consumer | None = None
         self._before: dict[TopicPartition, int] = {}
         self._taken = 0
@@ -252,22 +257,34 @@ class _FileTaker(Taker):
     @property
     def _places(self) -> list[TopicPartition]:
         owner = self._owner
-        numbers = range(self._number, owner.partitions, max(owner.takers, 1))
+        numbers = range(self.number, owner.partitions, owner.takers)
         return [TopicPartition(owner.topic, number) for number in numbers]
 
     @property
     def _consumer(self) -> Consumer:
         """Opened when first used: by then all takers are known."""
         if self._open is None:
-            self._open = self._owner.store.log.consumer(
+            made = self._owner.store.log.consumer(
                 group=self._owner.group,
                 auto_offset_reset="earliest",
                 enable_auto_commit=False,
                 isolation_level="read_committed",
             )
-            self._open.assign(self._places)
-            self._before = {place: self._open.position(place) for place in self._places}
+            try:
+                self._begin(made)
+            except BaseException:
+                made.close()
+                raise
+            self._open = made
         return self._open
+
+    def _begin(self, consumer: Consumer) -> None:
+        consumer.assign(self._places)
+        self._before = {place: consumer.position(place) for place in self._places}
+        for place, offset in self._before.items():
+            # Delivered by a taker before this one, and not deleted yet.
+            partition = self._owner.store.log.partition(place.topic, place.partition)
+            self._carried.see_all(partition, offset)
 
     def take(self, max_events: int, timeout: float) -> EventBatch | None:
         records = self._consumer.poll_batch(timeout, max_events)

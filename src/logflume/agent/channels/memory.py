@@ -66,6 +66,14 @@ class MemoryChannel(Channel):
             self._filled.notify()
         self.counters.add("EventPutSuccessCount", len(batch))
 
+    def adopt(self, before: Channel) -> None:
+        if not isinstance(before, MemoryChannel):
+            return
+        with before._filled, self._filled:
+            left, before._queue = before._queue, deque()
+            self._queue.extend(left)
+            self.room.used += sum(len(batch) for batch in left)
+
     def taker(self) -> Taker:
         return _MemoryTaker(self)
 

@@ -100,5 +100,7 @@ class Processor:
             sink.counters.add("EventWriteFail")
             raise
         sink.counters.add("EventDrainSuccessCount", count)
+        if sink.context.taps.watched:
+            sink.context.taps.see(f"sink {sink.name}", batch)
         full = count >= sink.batch_size
         sink.counters.add("BatchCompleteCount" if full else "BatchUnderflowCount")
