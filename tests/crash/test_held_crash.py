@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import time
 from pathlib import Path
@@ -14,6 +15,7 @@ import logflume
 from logflume.coordinator.transactions.holding import Holding
 from support.children import Child, report
 from support.committed import undecided
+from support.power import power_loss
 
 pytestmark = pytest.mark.crash
 
@@ -156,4 +158,50 @@ def test_unharmed_it_shows_all_of_every_round(tmp_path: Path) -> None:
         watcher.look()
         assert {name for name, _ in watcher.seen} == {"old", "young", "third"}
         assert len(watcher.seen) == 2 * ROUNDS + ROUNDS // 2
+        assert undecided(log) == {}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_after_a_power_loss_no_reader_sees_a_part(seed: int, tmp_path: Path) -> None:
+    """What was held is not known any more; the open one that hid it is dead, and ended before anybody reads."""
+    rng = random.Random(seed)
+    with logflume.open(
+        tmp_path / "data", transaction_redo_max_bytes=rng.choice([0, 1 << 20])
+    ) as log:
+        log.create_topic("a", partitions=3)
+        log.create_topic("b")
+        old, young = (log.producer(transactional_id=name) for name in ("old", "young"))
+        number = 0
+        for number in range(rng.randrange(1, 4)):
+            old.transaction()
+            old.send("a", b"old %d" % number, partition=0).result(10)
+            with young.transaction():
+                for topic, partition in (("a", 0), ("a", 1), ("b", 0)):
+                    young.send(topic, b"young %d" % number, partition=partition)
+            if rng.random() < 0.5:
+                log.partition("a", 0).sync()
+            if rng.random() < 0.5:
+                old._core.transactions.abort()
+                break
+            old._core.transactions.commit()
+        else:
+            number += 1
+            old.transaction()
+            old.send("a", b"old %d" % number, partition=0).result(10)
+            with young.transaction():
+                for topic, partition in (("a", 0), ("a", 1), ("b", 0)):
+                    young.send(topic, b"young %d" % number, partition=partition)
+            log.partition("a", 0).sync()
+            assert undecided(log)
+        image = power_loss(log, tmp_path / "image", rng)
+    with logflume.open(image) as log:
+        # The partition where nothing is open comes first, alone.
+        with log.consumer(
+            isolation_level="read_committed", auto_offset_reset="earliest", enable_auto_commit=False
+        ) as consumer:
+            consumer.assign([("b", 0)])
+            assert [record.value for record in consumer.poll(0.0, 100)] == [
+                b"young %d" % n for n in range(number + 1)
+            ]
+        Watcher(log).look()
         assert undecided(log) == {}

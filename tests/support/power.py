@@ -35,6 +35,9 @@ def power_loss(log: Any, image: Path, rng: random.Random) -> Path:
         page = bytearray(path.read_bytes())
         page[BOOT_ID_AT : BOOT_ID_AT + BOOT_ID_SIZE] = rng.randbytes(BOOT_ID_SIZE)
         path.write_bytes(page)
+    for path in image.glob("*.held"):
+        boot, _, rest = path.read_bytes().partition(b" ")
+        path.write_bytes(b"another-" + boot + b" " + rest)
     return image
 
 
