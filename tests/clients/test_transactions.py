@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -304,3 +305,66 @@ def test_clients_need_not_wait_for_an_embedded_producer_that_died(
     deadline = time.monotonic() + 60
     while seen_by_librdkafka(broker, log, 0) != [b"behind"]:
         assert time.monotonic() < deadline
+
+
+def test_a_client_sees_no_part_of_a_transaction_that_lies_behind_anothers_open_one(
+    broker: ThreadedBroker, log: logflume.Log
+) -> None:
+    """By whomever each was written; readers wait in the partition where nothing is open, and are woken there."""
+    with log.producer(transactional_id="embedded") as embedded:
+        clients = librdkafka(broker, "client")
+        for older_is_embedded in (True, False):
+            before = seen_by_librdkafka(broker, log, 1)
+            open_ = embedded.transaction()
+            clients.begin_transaction()
+            if older_is_embedded:
+                embedded.send("out", b"older", partition=0).result(30)
+            clients.produce("out", b"client's", partition=0)
+            clients.flush(30)
+            if not older_is_embedded:
+                embedded.send("out", b"younger", partition=0).result(30)
+                embedded.send("out", b"younger", partition=1).result(30)
+                open_.commit()
+            else:
+                clients.produce("out", b"younger", partition=1)
+                clients.commit_transaction(30)
+            assert seen_by_librdkafka(broker, log, 1) == before
+            assert seen_embedded(broker, log, 1) == before
+            if older_is_embedded:
+                open_.commit()
+            else:
+                clients.commit_transaction(30)
+            assert seen_by_librdkafka(broker, log, 1) == [*before, b"younger"]
+            assert seen_embedded(broker, log, 1) == [*before, b"younger"]
+
+
+def test_clients_whose_transactions_overlap_without_end_are_seen_all_the_same(
+    broker: ThreadedBroker, log: logflume.Log
+) -> None:
+    stop = time.monotonic() + 4
+    counts = [0, 0, 0]
+
+    def write(number: int) -> None:
+        producer = librdkafka(broker, f"x{number}", linger_ms=0)
+        time.sleep(number * 0.02)
+        while time.monotonic() < stop:
+            producer.begin_transaction()
+            for _ in range(4):
+                producer.produce("out", b"v", partition=0)
+                producer.flush(30)
+                time.sleep(0.015)
+            producer.commit_transaction(30)
+            counts[number] += 1
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    partition, seen = log.partition("out", 0), set()
+    while time.monotonic() < stop:
+        seen.add(partition.last_stable_offset)
+        time.sleep(0.005)
+    for thread in threads:
+        thread.join(60)
+    assert min(counts) > 3
+    assert len(seen) > 4, counts
+    assert partition.last_stable_offset == partition.end_offset

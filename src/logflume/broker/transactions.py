@@ -95,7 +95,7 @@ class TransactionService:
 
     async def _pause(self) -> None:
         """As an embedded producer's `transaction()` does: lets transactions that overlap in a chain come to an end."""
-        coordinator, page = self._coordinator, self._broker.undecided.page
+        coordinator, page = self._coordinator, self._coordinator.room.page
         deadline = self._broker.loop.time() + coordinator.patience()
         while (
             page is not None

@@ -70,6 +70,11 @@ class Room:
         page = os.path.join(self.directory.path, layout.TRANSACTIONS_PAGE_FILE)
         return os.path.exists(page) or TRANSACTIONS_TOPIC in self.directory.topics(internal=True)
 
+    @property
+    def page(self) -> TransactionPage | None:
+        """What `open` gave; None before. Never waits."""
+        return self._page
+
     def open(self) -> TransactionPage:
         """The page that all processes share. Whoever opens it first puts right what a power loss left."""
         page = self._page
