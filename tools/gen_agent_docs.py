@@ -25,6 +25,7 @@ Flume's `backoffSleepIncrement` and `maxBackoffSleep` have no effect: a waiting 
 def render() -> str:
     """The whole page."""
     from logflume.agent import registry
+    from logflume.agent.sources.spool_avro import AvroConfig
     from logflume.agent.sources.spool_reader import BlobConfig, LineConfig
 
     parts = [HEAD]
@@ -38,6 +39,7 @@ def render() -> str:
         if kind == "source":
             parts += [
                 _table("Deserializer `LINE`", LineConfig),
+                _table("Deserializer `AVRO`", AvroConfig),
                 _table("Deserializer `BLOB`", BlobConfig),
             ]
         refused = registry.NOT_SERVED.get(kind)

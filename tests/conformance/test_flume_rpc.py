@@ -46,7 +46,13 @@ SINKS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {"type": "avro", "compression-type": "deflate"},
         {"type": "avro", "compression-type": "deflate", "compression-level": "9"},
     ),
+    "thrift": ({"type": "thrift"}, {"type": "thrift"}),
+    "binary": (
+        {"type": "thrift", "protocol": "binary"},
+        {"type": "thrift", "protocol": "binary"},
+    ),
     "tls": ({"type": "avro", "ssl": "true"}, {"type": "avro", "ssl": "true"}),
+    "thrift-tls": ({"type": "thrift", "ssl": "true"}, {"type": "thrift", "ssl": "true"}),
 }
 
 

@@ -32,7 +32,6 @@ _found: dict[str, dict[str, type]] = {kind: {} for kind in KINDS}
 _NOT_YET = "it is not built yet"
 NOT_SERVED: dict[str, dict[str, str]] = {
     "source": {
-        "thrift": _NOT_YET,
         "jms": "JMS has no client outside Java; bridge it into Kafka, and use a Kafka source",
         "org.apache.flume.source.twitter.TwitterSource": "the interface that it used was closed",
         "org.apache.flume.source.scribe.ScribeSource": "Scribe is no more",
@@ -40,13 +39,10 @@ NOT_SERVED: dict[str, dict[str, str]] = {
         "thriftLegacy": "Flume 0.9 is no more",
     },
     "channel": {
-        "org.apache.flume.channel.kafka.KafkaChannel": _NOT_YET,
         "jdbc": "use a file channel: it is as durable, and faster",
         "org.apache.flume.channel.PseudoTxnMemoryChannel": "it is for tests only; use memory",
     },
     "sink": {
-        "thrift": _NOT_YET,
-        "http": _NOT_YET,
         "hdfs": _NOT_YET,
         "hbase2": _NOT_YET,
         "hbase": "HBase 1 is no more",
@@ -59,7 +55,6 @@ NOT_SERVED: dict[str, dict[str, str]] = {
     "interceptor": {
         "org.apache.flume.sink.solr.morphline.MorphlineInterceptor": "Morphlines are no more",
     },
-    "serializer": {"avro_event": _NOT_YET},
 }
 """Flume's components that cannot be configured here, each with the reason."""
 

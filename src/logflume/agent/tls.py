@@ -121,9 +121,9 @@ def server_context(config: Any) -> ssl.SSLContext | None:
     return context
 
 
-def client_context(config: Any) -> ssl.SSLContext | None:
-    """Of a `TlsClientConfig`; None without `ssl`. Raises InvalidConfig."""
-    if not config.ssl:
+def client_context(config: Any, *, always: bool = False) -> ssl.SSLContext | None:
+    """Of a `TlsClientConfig`; None without `ssl`, unless `always`. Raises InvalidConfig."""
+    if not config.ssl and not always:
         return None
     context = ssl.create_default_context()
     if config.truststore is not None:

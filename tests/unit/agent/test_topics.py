@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import logflume
+from logflume.agent import Sink
 from logflume.agent.events import EventBatch
 from logflume.agent.kafka.events import Destinations, filled
 from logflume.agent.kafka.properties import address_of, read_clients
@@ -200,6 +201,72 @@ def test_a_source_passes_over_what_its_channel_has(place: Place, flow: Make) -> 
     with logflume.open(place.address) as log, log.producer() as producer:
         producer.send(place.into, b"new").result(30)
     assert again.until(1) == [b"new"]  # the group's own offset
+
+
+@pytest.mark.parametrize("events", ["true", "false"])
+def test_the_kafka_channel(place: Place, tmp_path: Path, events: str) -> None:
+    """One agent puts, another takes; a sink that fails gets its events again."""
+    if place.kind != "kafka":
+        pytest.skip("is for clusters")
+    channel = "\n".join(
+        f"channels.c.{name} = {value}"
+        for name, value in {
+            "type": "org.apache.flume.channel.kafka.KafkaChannel",
+            **place.where,
+            "kafka.topic": place.into,
+            "kafka.consumer.group.id": place.group,
+            "parseAsFlumeEvent": events,
+        }.items()
+    )
+    puts = f"""
+        sources = r
+        channels = c
+        sources.r.type = seq
+        sources.r.totalEvents = 300
+        sources.r.batchSize = 50
+        sources.r.interceptors = i
+        sources.r.interceptors.i.type = static
+        sources.r.interceptors.i.key = key
+        sources.r.interceptors.i.value = mine
+        sources.r.channels = c
+        {channel}
+        """
+    takes = f"""
+        channels = c
+        sinks = k
+        {channel}
+        sinks.k.type = {__name__}:Remembers
+        sinks.k.channel = c
+        """
+    with running(puts, warn=True) as agent:
+        assert agent.wait(60)
+        assert agent.channels["c"].counters["EventPutSuccessCount"] == 300
+    with running(takes, warn=True) as agent:
+        sink = agent.sinks["k"]
+        assert isinstance(sink, Remembers)
+        until(lambda: len(sink.seen) >= 300)
+    assert sorted(int(body) for _, body in sink.seen) == list(range(300))
+    assert {headers["key"] for headers, _ in sink.seen} == {"mine"}
+    with logflume.open(place.address) as log, log.consumer(group=place.group) as consumer:
+        done = sum(
+            consumer.committed(place.into, n) or 0
+            for n in range(log.describe_topic(place.into).partitions)
+        )
+    assert done == 300
+
+
+class Remembers(Sink):
+    """Fails once."""
+
+    def setup(self) -> None:
+        self.seen: list[tuple[dict[str, str], bytes]] = []
+        self.tried = 0
+
+    def write(self, batch: EventBatch) -> None:
+        self.tried += 1
+        if self.tried == 2:
+            raise OSError("not now")
+        self.seen += zip(batch.rows(), batch.body_list(), strict=True)
 
 
 def test_headers_of_kafkas_source(tmp_path: Path, flow: Make) -> None:

@@ -6,9 +6,22 @@ stores find their place here: a sink that keeps a `note` of what it wrote delive
 
 from logflume.agent.sinks.avro import AvroSink
 from logflume.agent.sinks.file_roll import FileRoll
+from logflume.agent.sinks.http import HttpSink
 from logflume.agent.sinks.kafka import KafkaSink
 from logflume.agent.sinks.logger import LoggerSink
 from logflume.agent.sinks.null import NullSink
+from logflume.agent.sinks.syslog import SyslogSink
+from logflume.agent.sinks.thrift import ThriftSink
 from logflume.agent.sinks.topic import TopicSink
 
-__all__ = ["KafkaSink", "AvroSink", "FileRoll", "LoggerSink", "NullSink", "TopicSink"]
+__all__ = [
+    "AvroSink",
+    "FileRoll",
+    "HttpSink",
+    "KafkaSink",
+    "LoggerSink",
+    "NullSink",
+    "SyslogSink",
+    "ThriftSink",
+    "TopicSink",
+]

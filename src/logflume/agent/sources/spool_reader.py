@@ -6,6 +6,7 @@ import os
 
 from logflume._native.lines import split_lines
 from logflume.agent.options import ComponentConfig, parse_component, setting
+from logflume.agent.sources.spool_avro import AvroConfig, AvroFiles
 from logflume.config.kinds import Int, Size, Text
 from logflume.errors import CorruptRecord, InvalidConfig
 
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
     class Reader(Protocol):
         """Reads a file in batches."""
 
+        def headers(self, path: str) -> dict[str, str]:
+            """What all events of a file get."""
+
         def read(self, path: str, position: int, batch_size: int) -> Iterator[tuple[Bodies, int]]:
-            """Bodies from a position on, and the position behind each batch."""
+            """Bodies from a position on, and the position behind each batch: the reader's own, 0 is the beginning."""
 
 
 __all__ = [
@@ -67,14 +71,22 @@ def reader_of(name: str, options: Mapping[str, str], charset: str, policy: str) 
         return _Lines(parse_component(LineConfig, options), charset, policy)
     if word in ("blob", "org.apache.flume.sink.solr.morphline.blobdeserializer"):
         return _Blobs(parse_component(BlobConfig, options))
+    if word in ("avro", "org.apache.flume.serialization.avroeventdeserializer"):
+        return AvroFiles(parse_component(AvroConfig, options))
     raise InvalidConfig(
         name="deserializer",
         value=name,
-        reason="there is no such deserializer; line and blob are served",
+        reason="there is no such deserializer; line, avro and blob are served",
     )
 
 
-class _Lines:
+class _Plain:
+    def headers(self, path: str) -> dict[str, str]:
+        """None."""
+        return {}
+
+
+class _Lines(_Plain):
     """Lines; bytes as they are where both encodings are the same."""
 
     def __init__(self, config: Any, charset: str, policy: str) -> None:
@@ -122,7 +134,7 @@ class _Lines:
         return [body[i : i + most] for body in bodies for i in range(0, max(len(body), 1), most)]
 
 
-class _Blobs:
+class _Blobs(_Plain):
     """Whole files."""
 
     def __init__(self, config: Any) -> None:

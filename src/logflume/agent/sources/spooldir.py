@@ -185,10 +185,11 @@ class SpoolDirSource(Source):
             common[self.config.file_header_key] = os.path.abspath(path)
         if self.config.basename_header:
             common[self.config.basename_header_key] = os.path.basename(path)
+        common.update(self._reader.headers(path))
         for bodies, position in self._reader.read(path, at, self.put_max):
             known = {"path": path, "inode": before.st_ino, "position": position}
             self.deliver(EventBatch(bodies, common), {"file": json.dumps(known)})
-            if self.draining.is_set() and position < before.st_size:
+            if self.draining.is_set():
                 return False
         self.flush()  # what is renamed or deleted next must be on disk
         now = os.stat(path)
