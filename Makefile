@@ -13,7 +13,7 @@ PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
 ARGS ?=
 
-.PHONY: demo test check bench bench-quick bench-agent wheel test-peers sanitize fuzz soak soak-broker setup tidy clean distclean
+.PHONY: demo test check bench bench-quick bench-agent bench-broker wheel test-peers sanitize fuzz soak soak-broker setup tidy clean distclean
 
 demo:
 	@tools/setup cli $(if $(FILE),,demo)
@@ -46,6 +46,12 @@ bench-quick:
 	$(PY) bench/import_time.py --runs 10
 
 # The agent beside a real Flume (../shared/peers/flume, Java): some ten minutes, tables on the terminal.
+# The broker beside a real Kafka, some ten minutes: docs/benchmarks/broker.md.
+bench-broker:
+	@tools/setup test bench
+	$(PYTEST) bench/test_broker.py --broker --benchmark-only --benchmark-quiet --scale=full --timeout=900 --benchmark-json=build/bench-broker.json $(ARGS)
+	$(PY) -m bench.report build/bench-broker.json --page broker
+
 bench-agent:
 	@tools/setup test bench
 	$(PYTEST) bench/test_agent.py --agent --benchmark-only --benchmark-quiet --timeout=900 --benchmark-json=build/bench-agent.json $(ARGS)

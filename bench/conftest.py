@@ -27,6 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=str(ROOT / "build" / "bench"),
         help="a directory on the disk to measure",
     )
+    group.addoption("--broker", action="store_true", help="the broker beside a real Kafka, too")
     group.addoption("--agent", action="store_true", help="the agent beside a real Flume, too")
 
 

@@ -20,6 +20,7 @@ DOCS = ROOT / "docs"
 HEAD = """# Benchmarks
 
 Written by `make bench` ({date}, commit {commit}; {cpu}, {cores} cores, Python {python}, {system}, scale {scale}).
+Pages of their own: [the broker beside a real Kafka](benchmarks/broker.md), [its soak](benchmarks/broker-soak.md).
 [bench/README.md](../bench/README.md) says what is measured and how to read it: ratios within a run count, rates
 only show the order. A ratio is logflume's speed over the other's in the same round: median (minimum–maximum).
 `limit` marks C loops that do the least work possible, `peer` others that keep records.
@@ -31,6 +32,16 @@ only show the order. A ratio is logflume's speed over the other's in the same ro
 ## Beside the limit and the nearest peer
 
 {nearest}
+"""
+
+PAGE_HEAD = """# Benchmarks: {name}
+
+Written by `make bench-{name}` ({date}, commit {commit}; {cpu}, {cores} cores, Python {python}, {system}).
+[bench/README.md](../../bench/README.md) says how to read it: ratios within a run count, rates only show the order.
+
+## Goals
+
+{goals}
 """
 
 
@@ -160,6 +171,17 @@ def write(run: dict[str, Any], paths: list[Path_], scale: str) -> None:
     print(f"wrote {results / 'latest.json'}, {DOCS / 'benchmarks.md'} and {len(paths)} charts")
 
 
+def write_page(run: dict[str, Any], paths: list[Path_], name: str) -> None:
+    """docs/benchmarks/NAME.md and bench/results/NAME.json, of paths that have a make target of their own."""
+    info = run_info(run) | {"scale": "full"}
+    out = json.dumps(rounded({"run": info, "paths": summary(paths)}), ensure_ascii=False, indent=1)
+    (ROOT / "bench" / "results" / f"{name}.json").write_text(out + "\n")
+    text = PAGE_HEAD.format(**info, name=name, goals="\n".join(goals_table(paths)))
+    for path in paths:
+        text += "\n" + "\n".join(section(path, None))
+    (DOCS / "benchmarks" / f"{name}.md").write_text(text.rstrip() + "\n")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -167,9 +189,13 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="what --benchmark-json wrote")
     parser.add_argument("--scale", default="full")
     parser.add_argument("--print", action="store_true", dest="only_print")
+    parser.add_argument("--page", help="a page and results of this name, without charts")
     given = parser.parse_args()
     run = read(given.run)
     paths = load(run)
+    if given.page is not None:
+        write_page(run, paths, given.page)
+        return
     if not given.only_print:
         write(run, paths, given.scale)
         return

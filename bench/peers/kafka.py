@@ -70,6 +70,13 @@ class Kafka:
         finally:
             _run("-d", str(where), "down", "--wipe")
 
+    def pid(self) -> int:
+        """The node's process."""
+        found = re.search(r"pid (\d+)", _run("-d", str(self.where), "status").stdout)
+        if found is None:
+            raise RuntimeError("Kafka's node does not run")
+        return int(found[1])
+
     def create_topic(self, name: str) -> None:
         from confluent_kafka.admin import AdminClient, NewTopic
 

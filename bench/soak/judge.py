@@ -88,7 +88,7 @@ def _judge_writer(verdict: Verdict, path: Path, found: list[tuple[int, int]]) ->
                 f"{name}: {number} stands where {expected} is next, at offset {offset}"
             )
             expected = number + 1
-        elif name.split("-")[1] in MAY_REPEAT:
+        elif name.removeprefix("writer-").partition(".")[0] in MAY_REPEAT:
             verdict.repeated += 1
         else:
             verdict.wrong.append(f"{name}: {number} again, at offset {offset}")

@@ -110,6 +110,12 @@ class Connection(asyncio.BufferedProtocol):
                 self.broker.login_timeout_s, self.close, "login_too_slow"
             )
 
+    @property
+    def fileno(self) -> int:
+        """Number of its descriptor; -1 when it has none."""
+        opened = self.transport.get_extra_info("socket") if self.transport is not None else None
+        return -1 if opened is None else int(opened.fileno())
+
     # ---- who it is
 
     @property

@@ -13,6 +13,7 @@ from __future__ import annotations
 import io
 from functools import lru_cache
 
+from logflume.broker.kio_import import import_kio
 from logflume.broker.shapes import nested_entity, shape_of
 
 TYPE_CHECKING = False
@@ -85,6 +86,7 @@ def milliseconds(duration: Any) -> int:
 
 @lru_cache(maxsize=1024)
 def _reader(api_key: int, version: int) -> tuple[Shape, Callable[[Frame, int], tuple[Any, int]]]:
+    import_kio()
     from kio.index import load_request_schema
     from kio.serial import entity_reader
 
@@ -96,6 +98,7 @@ def _reader(api_key: int, version: int) -> tuple[Shape, Callable[[Frame, int], t
 def _writer(
     api_key: int, version: int
 ) -> tuple[Callable[[Any, int], None], Convert, Callable[[Any, Any], None]]:
+    import_kio()
     from kio.index import load_response_schema
     from kio.serial import entity_writer
 

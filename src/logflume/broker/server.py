@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from logflume._native.frames import FrameMemory
 from logflume.broker.clock import SystemClock
+from logflume.broker.descriptors import Descriptors
 from logflume.broker.dispatch import table
 from logflume.broker.doors import PlainDoor, TlsDoor
 from logflume.broker.faults import Faults
@@ -76,6 +77,7 @@ class Broker:
         self.tls = server_context(self.config) if uses_tls else None
         self.clock = clock or SystemClock()
         self.meters = Meters()
+        self.descriptors = Descriptors()
         self.monitor: BrokerMonitor | None = None
         self.handlers = table()
         self.faults = Faults()
@@ -145,6 +147,10 @@ class Broker:
 
     def admit(self, connection: Connection) -> str:
         """Count a new connection in; or why it has to go, for the log."""
+        if self.descriptors.are_scarce(connection.fileno):
+            if connection.listener.uses_tls:
+                self.left(connection.client_host)
+            return "out_of_descriptors"
         if (
             not connection.listener.uses_tls
         ):  # where TLS is spoken, it was counted before the handshake

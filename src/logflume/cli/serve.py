@@ -73,12 +73,14 @@ def serve(
     values, unknown = _options(settings, {n: v for n, v in flags.items() if v is not None})
     options = parse(ServeConfig, values["serve"])
 
+    from logflume.broker.descriptors import raise_limit
     from logflume.broker.server import Broker
     from logflume.broker.threaded import new_event_loop
     from logflume.coordinator.transactions.directory import TransactionalDirectory
     from logflume.observe.lines import log_to
 
     log_to(format=options.logging_format, level=options.logging_level)
+    raise_limit()
     for one in unknown:
         _log.warning("unknown_variable", variable=one.variable, nearest=one.suggestion or "none")
     loop = new_event_loop()

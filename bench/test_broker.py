@@ -1,0 +1,239 @@
+"""`logflume serve` beside a real Kafka, the same clients in the same run. By `make bench-broker`: it takes minutes."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from bench.harness import Amount, Contest, Contestant, Goal, Job, Times, Took
+from bench.payload import values
+from bench.peers.clients import PINGS, Client
+from bench.peers.kafka import Kafka, missing
+from bench.peers.serving import Serving, own_mb
+from bench.programs import start
+
+OURS, KAFKA = "logflume serve", "Kafka"
+COUNTS = {100: 300_000, 1024: 100_000}
+WARM_UP = 2_000_000  # a JVM that was just started takes two to three times the processor time for a request
+ABOUT = "one partition, librdkafka from Python; Kafka 4.3 was warmed up with two million records"
+Work = Callable[[Client, str, str], Took | Times]
+
+
+@pytest.fixture(scope="module")
+def kafka(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Kafka]:
+    if not request.config.getoption("--broker"):
+        pytest.skip("a Kafka beside the broker takes minutes: make bench-broker")
+    if reason := missing():
+        pytest.skip(f"KAFKA IS NOT COMPARED WITH: {reason}")
+    with Kafka.running(tmp_path_factory.mktemp("kafka") / "node") as running:
+        running.create_topic("warm-up")
+        running.put_each("warm-up", values(100, WARM_UP))
+        running.read_all("warm-up", WARM_UP)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def ours(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Serving]:
+    if not request.config.getoption("--broker"):
+        pytest.skip("a Kafka beside the broker takes minutes: make bench-broker")
+    with Serving.running(tmp_path_factory.mktemp("serving") / "data") as running:
+        yield running
+
+
+def contestant(
+    name: str, address: str, client: Client, count: int, work: Work, *, filled: bool = False
+) -> Contestant:
+    """A topic of its own in each round; `filled` before the clock starts."""
+
+    @contextmanager
+    def open_(_: Path) -> Iterator[Job]:
+        with client.topic(address) as topic:
+            if filled:
+                client.produce(address, topic)
+            yield lambda: work(client, address, topic)
+
+    return Contestant(name, "logflume" if name == OURS else "peer", count, open_)
+
+
+def compete(
+    contest: Contest, path: str, ours: Serving, kafka: Kafka, client: Client, count: int, work: Work,
+    *, about: str, filled: bool = False, rounds: int = 5, unit: str = "records",
+) -> None:  # fmt: skip
+    contest.run(
+        path,
+        [
+            contestant(OURS, ours.address, client, count, work, filled=filled),
+            contestant(KAFKA, kafka.address, client, count, work, filled=filled),
+        ],
+        about=f"{about}; {ABOUT}",
+        goals=[Goal(OURS, "≥ 1 × Kafka (aim 2 ×)", beside=KAFKA, share=1)],
+        unit=unit,
+        cpu=False,
+        rounds=rounds,
+    )
+
+
+@pytest.mark.parametrize("codec", ["none", "lz4"])
+@pytest.mark.parametrize("acks", ["1", "all"])
+@pytest.mark.parametrize("value_bytes", COUNTS)
+def test_producing(
+    contest: Contest, ours: Serving, kafka: Kafka, value_bytes: int, acks: str, codec: str
+) -> None:
+    client = Client(value_bytes, acks, codec, COUNTS[value_bytes])
+    path = f"Broker: producing {value_bytes} B, acks={acks}, {codec}"
+    about = (
+        "until the last is acknowledged; with acks=all ours are on disk, a Kafka's in its memory"
+    )
+    compete(contest, path, ours, kafka, client, COUNTS[value_bytes], Client.produce, about=about)
+
+
+@pytest.mark.parametrize("codec", ["none", "lz4"])
+@pytest.mark.parametrize("value_bytes", COUNTS)
+def test_consuming(
+    contest: Contest, ours: Serving, kafka: Kafka, value_bytes: int, codec: str
+) -> None:
+    client = Client(value_bytes, "1", codec, COUNTS[value_bytes])
+    path = f"Broker: consuming {value_bytes} B, {codec}"
+    about = "from the beginning, in lists"
+    compete(
+        contest,
+        path,
+        ours,
+        kafka,
+        client,
+        COUNTS[value_bytes],
+        Client.consume,
+        about=about,
+        filled=True,
+    )
+
+
+@pytest.mark.parametrize("acks", ["1", "all"])
+def test_end_to_end(contest: Contest, ours: Serving, kafka: Kafka, acks: str) -> None:
+    client = Client(100, acks, "none", PINGS)
+    path = f"Broker: from produce to poll, acks={acks}"
+    about = "1,000 records a second of 100 B, linger 0; the consumer reads what is not yet synced, as Kafka's do"
+    compete(
+        contest, path, ours, kafka, client, PINGS, Client.ping, about=about, rounds=3, unit="trips"
+    )
+
+
+@pytest.mark.parametrize("value_bytes", COUNTS)
+def test_java_client(contest: Contest, ours: Serving, kafka: Kafka, value_bytes: int) -> None:
+    """Kafka's own perf tools, for both."""
+    count = COUNTS[value_bytes]
+    java = {OURS: Kafka(kafka.where, ours.address), KAFKA: kafka}
+
+    def contender(name: str, topic: str) -> Contestant:
+        @contextmanager
+        def open_(_: Path) -> Iterator[Job]:
+            made = f"{topic}-{time.monotonic_ns()}"
+            java[name].create_topic(made)
+            yield lambda: java[name].perf_producer(made, count, value_bytes)
+
+        return Contestant(name, "logflume" if name == OURS else "peer", count, open_)
+
+    contest.run(
+        f"Broker: Kafka's producer perf test, {value_bytes} B",
+        [contender(name, "perf") for name in (OURS, KAFKA)],
+        about="acks=1, linger 5 ms, batches of 64 KiB; the Java client tells its own rate",
+        goals=[Goal(OURS, "≥ 1 × Kafka (aim 2 ×)", beside=KAFKA, share=1)],
+        cpu=False,
+        rounds=3,
+        warmup=False,
+    )
+
+
+def test_memory(contest: Contest, ours: Serving, kafka: Kafka) -> None:
+    """After all that is above."""
+
+    def holding(name: str, pid: int) -> Contestant:
+        @contextmanager
+        def open_(_: Path) -> Iterator[Job]:
+            yield lambda: Amount(own_mb(pid))
+
+        return Contestant(name, "logflume" if name == OURS else "peer", 1, open_)
+
+    contest.run(
+        "Broker: memory behind the runs above",
+        [holding(OURS, ours.pid), holding(KAFKA, kafka.pid())],
+        about="the process's own; mapped pages of segments, which the kernel takes back at will, do not count, as"
+        " Kafka's page cache does not",
+        unit="MB",
+        goals=[Goal(OURS, "≤ 0.1 × Kafka", beside=KAFKA, share=10)],
+        cpu=False,
+        rounds=1,
+        warmup=False,
+    )
+
+
+def test_start(contest: Contest, kafka: Kafka) -> None:
+    def ours(where: Path) -> Iterator[Job]:
+        def job() -> Amount:
+            began = time.perf_counter()
+            with Serving.running(where / "data"):
+                return Amount((time.perf_counter() - began) * 1000)
+
+        yield job
+
+    def theirs(where: Path) -> Iterator[Job]:
+        def job() -> Amount:
+            began = time.perf_counter()
+            with Kafka.running(where / "node"):
+                return Amount((time.perf_counter() - began) * 1000)
+
+        yield job
+
+    contest.run(
+        "Broker: start",
+        [
+            Contestant(OURS, "logflume", 1, contextmanager(ours)),
+            Contestant(KAFKA, "peer", 1, contextmanager(theirs)),
+        ],
+        about="from the start of the process to where clients can connect, on an empty directory",
+        unit="ms",
+        goals=[Goal(OURS, "≤ 300 ms", at_most=300)],
+        cpu=False,
+        rounds=3,
+        warmup=False,
+    )
+
+
+@pytest.mark.parametrize("wait_ms", [30_000, 500])
+def test_idle_consumers(contest: Contest, ours: Serving, wait_ms: int) -> None:
+    """A thousand that wait; no Kafka beside them."""
+
+    client = Client(100, "1", "none", 1)
+
+    @contextmanager
+    def open_(_: Path) -> Iterator[Job]:
+        with client.topic(ours.address) as topic:
+
+            def job() -> Amount:
+                words = (ours.address, topic, ours.pid, 1000, wait_ms, 10)
+                out, _ = start("idle_pollers", *words).communicate()
+                return Amount(json.loads(out)["share"] * 100)
+
+            yield job
+
+    goal = Goal(OURS, "≤ 2 % of a core", at_most=2)
+    contest.run(
+        f"Broker: 1,000 idle consumers, waits of {wait_ms / 1000:g} s",
+        [Contestant(OURS, "logflume", 1, open_)],
+        about="processor time of the broker while nothing is written; what it costs is that each asks again when its"
+        " wait is over, 500 ms by default",
+        unit="% of a core",
+        goals=[goal] if wait_ms > 500 else [],
+        cpu=False,
+        rounds=2,
+        warmup=False,
+    )
