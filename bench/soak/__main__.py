@@ -22,6 +22,7 @@ PARTITIONS = 4
 KILLING_SHARE = 0.7  # of the time the broker is killed; then it is left alone, for its memory
 SETTLING_SHARE = 0.2  # of the rest, before memory counts
 TICK_S = 0.25
+MEMORY_MB = 100  # the broker's own; more than that is told at once
 
 
 def _free_port() -> int:
@@ -95,6 +96,8 @@ class Soak:
             if now - last_sample > 1.0:
                 last_sample = now
                 self.samples.append(self.broker.sample(now - started))
+                if self.samples[-1].own_mb > MEMORY_MB:
+                    print(f"{self.samples[-1].own_mb:.0f} MB at {now - started:.0f} s", flush=True)
             time.sleep(TICK_S)
 
     def _strike_broker(self) -> None:

@@ -172,3 +172,13 @@ def test_a_directory_by_its_path_is_closed_with_the_broker(tmp_path: Path) -> No
     broker.close()  # again, which is nothing
     assert broker.closed
     assert os.path.exists(tmp_path / "data" / "meta.properties")
+
+
+def test_a_broker_does_without_hypothesis(tmp_path: Path) -> None:
+    """kio imports it where it is installed, which took most of the start."""
+    code = (
+        "import sys, logflume.broker.messages as m; m.preload();"
+        "assert 'kio.static._phantom' in sys.modules; assert 'hypothesis' not in sys.modules;"
+        "import hypothesis, kio.schema.metadata.v12.request"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

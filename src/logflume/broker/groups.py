@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 __all__ = ["LOCK_TIMEOUT_S", "GroupService"]
 
 _log = get_logger(__name__)
+_TURN = 64  # committed offsets looked at in one go
 # Groups are written from the event loop. Who holds such a lock for longer is stopped, and all clients would wait.
 LOCK_TIMEOUT_S = 0.02
 
@@ -170,13 +171,15 @@ class GroupService:
         found = {where: store.committed(group, where) for where in wanted}
         return {where: entry for where, entry in found.items() if entry is not None}
 
-    def all_offsets(self) -> dict[tuple[str, TopicPartition], int]:
+    async def all_offsets(self) -> dict[tuple[str, TopicPartition], int]:
         """Where each group stands, of those in memory: call `all_groups` before."""
-        return {
-            (group, where): entry.offset
-            for store in self._stores.values()
-            for group, where, entry in store.everything()
-        }
+        found = {}
+        for store in list(self._stores.values()):
+            for group, where, entry in store.everything():
+                found[group, where] = entry.offset
+                if len(found) % _TURN == 0:
+                    await asyncio.sleep(0)  # others have their turn
+        return found
 
     def delete_offsets(
         self, group: str, partitions: Mapping[str, Iterable[int]]

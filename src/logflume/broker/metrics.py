@@ -159,7 +159,7 @@ class BrokerMonitor:
     async def _groups(self, groups: GroupService) -> list[Family]:
         listed = await groups.all_groups()
         states = Counter((group.kind, group.state) for group in listed)
-        committed = groups.all_offsets()
+        committed = await groups.all_offsets()
         lags = []
         for (group, where), offset in sorted(committed.items()):
             end = await self._end_offset(where)

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from logflume.cli.context import Shared
 from logflume.cli.failures import Failed
 from logflume.cli.settings import parse_settings
+from logflume.cli.systemd import tell
 from logflume.config import BrokerConfig, DirectoryConfig, ServeConfig, parse
 from logflume.config.sources import Source, collect, from_environment, from_toml
 from logflume.observe import get_logger
@@ -130,7 +131,9 @@ async def _run(broker: Broker, output: Output, grace_s: float) -> None:
     if len(broker.listeners) > 1 or broker.listeners[0].protocol != "PLAINTEXT":
         shown = ", ".join(f"{one.name}://{one.told}" for one in broker.listeners)
     output.answer(document, f"serving {path} on {shown}")
+    tell("READY=1")
     await asked_to_stop.wait()
+    tell("STOPPING=1")
     # A second signal ends it at once, as it would any program.
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.remove_signal_handler(number)
