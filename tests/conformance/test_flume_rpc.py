@@ -52,6 +52,10 @@ SINKS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {"type": "thrift", "protocol": "binary"},
     ),
     "tls": ({"type": "avro", "ssl": "true"}, {"type": "avro", "ssl": "true"}),
+    "both": (
+        {"type": "avro", "ssl": "true", "compression-type": "deflate"},
+        {"type": "avro", "ssl": "true", "compression-type": "deflate"},
+    ),
     "thrift-tls": ({"type": "thrift", "ssl": "true"}, {"type": "thrift", "ssl": "true"}),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import ssl
@@ -12,6 +13,8 @@ import pytest
 
 from logflume.agent.events import EventBatch
 from logflume.agent.options import parse_component
+from logflume.agent.rpc.avro_calls import ClientSide
+from logflume.agent.rpc.avro_frames import Frames
 from logflume.agent.tls import (
     TlsClientConfig,
     TlsServerConfig,
@@ -54,6 +57,39 @@ def test_avro_over_tls(flow: Make, files: Certificates, keys: str, trust: str) -
     with opened("avro", hostname="localhost", port=port, ssl="true", **asked) as sink:
         sink.write(EventBatch([b"x"] * 5000))
     assert one.bodies == [b"x"] * 5000
+
+
+def test_deflate_and_tls(flow: Make, files: Certificates) -> None:
+    """TLS within deflate, as Flume 1.11's clients have it, and around it, as those before."""
+    deflate = {"compression-type": "deflate"}
+    one = flow("avro", bind="127.0.0.1", port="0", **served(files), **deflate).start()
+    port = one.source.port  # type: ignore[attr-defined]
+    asked = {"hostname": "localhost", "port": str(port), "compression_type": "deflate"}
+    trust = {"ssl": "true", "truststore": str(files.ca)}
+    with opened("avro", **asked, **trust) as sink:
+        for _ in range(3):
+            sink.write(EventBatch([b"%d" % n for n in range(5000)]))
+    assert one.bodies == [b"%d" % n for n in range(5000)] * 3
+    context = ssl.create_default_context(cafile=str(files.ca))
+    with (
+        socket.create_connection(("127.0.0.1", port), 10) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as outer,
+    ):
+        frames, calls = Frames(outer, "server", 1000, 9), ClientSide("server")
+        frames.write(1, calls.call(EventBatch([b"old"])))
+        answer = frames.read()
+        assert answer is not None
+        calls.check(answer[1])
+    assert one.bodies[-1] == b"old"
+    with opened("avro", **asked, ssl="true") as sink, pytest.raises(DeliveryFailed, match="verify"):
+        sink.write(EventBatch([b"x"]))
+    for junk in (b"\x16" + b"x" * 50, b"\x78\x9c" + b"x" * 50, b"x" * 50):
+        with socket.create_connection(("127.0.0.1", port), 10) as stranger:
+            stranger.sendall(junk)
+            stranger.shutdown(socket.SHUT_WR)
+            with contextlib.suppress(ConnectionResetError):  # not all was read
+                while stranger.recv(1000):
+                    pass
 
 
 def test_a_stranger_is_not_trusted(flow: Make, files: Certificates, tmp_path: Path) -> None:

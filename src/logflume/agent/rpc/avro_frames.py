@@ -17,11 +17,18 @@ from logflume.errors import BadMessage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import socket
+    from typing import Protocol
 
     from typing_extensions import Buffer
 
-__all__ = ["Frames"]
+    class Stream(Protocol):
+        """What is needed of a socket."""
+
+        def recv_into(self, into: Buffer, /) -> int: ...
+        def sendall(self, data: Buffer, /) -> None: ...
+
+
+__all__ = ["Frames", "Inflated"]
 
 _TWO = struct.Struct(">ii")
 _ONE = struct.Struct(">i")
@@ -36,13 +43,13 @@ class Frames:
     """
 
     def __init__(
-        self, connection: socket.socket, peer: str, bytes_max: int, level: int | None = None
+        self, connection: Stream, peer: str, bytes_max: int, level: int | None = None
     ) -> None:
         self._socket = connection
         self._peer = peer
         self._bytes_max = bytes_max
         self._deflate = None if level is None else zlib.compressobj(level)
-        raw = _Raw(connection) if level is None else _Inflated(connection, peer)
+        raw = _Raw(connection) if level is None else Inflated(connection, peer)
         self._in = io.BufferedReader(raw, _RECEIVE)
 
     def read(self) -> tuple[int, bytes] | None:
@@ -87,7 +94,7 @@ class Frames:
 class _Raw(io.RawIOBase):
     """A socket's bytes. Unlike `makefile` it may time out and be read on."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: Stream) -> None:
         self._socket = connection
 
     def readable(self) -> bool:
@@ -97,13 +104,14 @@ class _Raw(io.RawIOBase):
         return self._socket.recv_into(into)
 
 
-class _Inflated(_Raw):
+class Inflated(_Raw):
     """Unpacked as it is asked for: a small piece that stands for much is never unpacked as a whole."""
 
-    def __init__(self, connection: socket.socket, peer: str) -> None:
+    def __init__(self, connection: Stream, peer: str) -> None:
         super().__init__(connection)
         self._peer = peer
         self._inflate = zlib.decompressobj()
+        self._received = memoryview(bytearray(_RECEIVE))
         self._packed = b""
 
     def readinto(self, into: Buffer) -> int:
@@ -119,6 +127,7 @@ class _Inflated(_Raw):
                 return len(data)
             if self._inflate.eof:
                 return 0
-            self._packed = self._socket.recv(_RECEIVE)
-            if not self._packed:
+            count = self._socket.recv_into(self._received)
+            if not count:
                 return 0
+            self._packed = bytes(self._received[:count])

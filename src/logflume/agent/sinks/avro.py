@@ -40,12 +40,26 @@ class AvroSink(RpcSink):
 
     Config = AvroSinkConfig
 
+    def setup(self) -> None:
+        super().setup()
+        self.tls_by_socket = self.config.compression_type == "none"
+
     def begin(self, connection: socket.socket) -> None:
         from logflume.agent.rpc.avro_calls import ClientSide
 
-        deflate = self.config.compression_type == "deflate"
-        level = self.config.compression_level if deflate else None
-        self._frames = Frames(connection, self.peer, _ANSWER_BYTES_MAX, level)
+        level = self.config.compression_level
+        if self.config.compression_type == "none":
+            self._frames = Frames(connection, self.peer, _ANSWER_BYTES_MAX)
+        elif self.tls is None:
+            self._frames = Frames(connection, self.peer, _ANSWER_BYTES_MAX, level)
+        else:
+            from logflume.agent.rpc.inner_tls import InnerTls
+
+            host = self.config.hostname
+            inner = InnerTls(
+                connection, self.tls, self.peer, level, server_side=False, hostname=host
+            )
+            self._frames = Frames(inner, self.peer, _ANSWER_BYTES_MAX)
         self._calls = ClientSide(self.peer)
         self._serial = 0
 

@@ -43,9 +43,11 @@ class RpcSink(Sink):
     """One connection, opened when there is something to send. A subclass speaks the protocol."""
 
     Config = RpcConfig
+    tls_by_socket = True
+    """False: the subclass speaks TLS by itself, in `begin`."""
 
     def setup(self) -> None:
-        self._tls = client_context(self.config)
+        self.tls = client_context(self.config)
         self._socket: socket.socket | None = None
         self._since = 0.0
 
@@ -90,16 +92,16 @@ class RpcSink(Sink):
         self._socket = made
         try:
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self._tls is not None:
-                made = self._tls.wrap_socket(made, server_hostname=self.config.hostname)
+            if self.tls is not None and self.tls_by_socket:
+                made = self.tls.wrap_socket(made, server_hostname=self.config.hostname)
                 self._socket = made
         except OSError:
             self.counters.add("ConnectionFailedCount")
             raise
+        self.begin(made)
         self.counters.add("ConnectionCreatedCount")
         self._since = time.monotonic()
         made.settimeout(self.config.request_timeout / 1000)
-        self.begin(made)
 
     def _disconnect(self) -> None:
         one, self._socket = self._socket, None

@@ -13,6 +13,7 @@ from logflume.errors import ChannelFull
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import socket
+    import ssl
     from collections.abc import Callable
 
     from logflume.agent.events import EventBatch
@@ -49,17 +50,20 @@ class RpcSource(Source):
     """A subclass serves one connection; its config has `bind` and `port`."""
 
     allows: Callable[[str], bool] | None = None
+    tls: ssl.SSLContext | None = None
+    tls_by_server = True
+    """False: the subclass speaks TLS by itself."""
 
     def setup(self) -> None:
         self._server: ConnectionServer | None = None
-        self._tls = server_context(self.config)
+        self.tls = server_context(self.config)
 
     def open(self) -> None:
         self._server = ConnectionServer(
             (self.config.bind, self.config.port),
             self,
             self.serve_one,
-            tls=self._tls,
+            tls=self.tls if self.tls_by_server else None,
             allows=self.allows,
             connections_max=self.config.max_connections,
         )
