@@ -154,3 +154,34 @@ def test_one_thread_with_two_producers_hardly_waits_for_itself(log: Any) -> None
     assert time.monotonic() - began < 15
     assert undecided(log) == {}
     assert len(committed(log, "a")["a", 0]) == 40 * 5
+
+
+def test_groups_that_share_a_partition_of_offsets_do_not_wait_for_each_other(
+    tmp_path: Path,
+) -> None:
+    options = {"auto_offset_reset": "earliest", "enable_auto_commit": False}
+    with logflume.open(tmp_path / "d", offsets_topic_num_partitions=1) as log:
+        log.create_topic("in")
+        log.create_topic("a")
+        with log.producer() as plain:
+            plain.send("in", b"1").result(10)
+        slow, quick = (log.producer(transactional_id=name) for name in ("slow", "quick"))
+        with (
+            log.consumer("in", group="1", **options) as one,
+            log.consumer("in", group="2", **options) as two,
+        ):
+            assert one.poll(10)
+            assert two.poll(10)
+            first = slow.transaction()
+            first.send_offsets(one)
+            slow.flush()
+            assert undecided(log) == {("__consumer_offsets", 0): 1}
+            with quick.transaction() as second:
+                send(quick, "a", b"made of 1")
+                second.send_offsets(two)
+            assert committed(log, "a") == {("a", 0): [b"made of 1"]}
+            assert two.committed("in", 0) == 1
+            assert one.committed("in", 0) is None
+            first.commit()
+            assert one.committed("in", 0) == 1
+        assert undecided(log) == {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from logflume._native.transactions import TransactionPage, complete, extents
+from logflume.config.names import OFFSETS_TOPIC
 from logflume.errors import CorruptRecord
 from logflume.log import layout
 from logflume.log.held_file import read_held, write_held
@@ -72,16 +73,18 @@ class Holding:
         """As `complete`. Without partitions: lets go of what need not be held any more."""
         number, holds, still = 0, [], None
         known = self._load() if self.is_used(page) else None
-        found = extents(partitions, producer_id) if commit or known is not None else []
+        # A group's offsets are read as of each transaction's end, whatever lies before them there.
+        read = [partition for partition in partitions if partition.topic != OFFSETS_TOPIC]
+        found = extents(read, producer_id) if commit or known is not None else []
         if known is not None or (commit and any(_is_behind(*extent) for extent in found)):
             table = known or self._load()
-            others = self._known(sorted(table.places - {_place(p) for p in partitions}))
+            others = self._known(sorted(table.places - {_place(p) for p in read}))
             found += extents(others, producer_id)
-            everywhere = [*partitions, *others]
+            everywhere = [*read, *others]
             table = table.without(table.places - {_place(p) for p in everywhere})
             mine = self._group(everywhere, found) if commit else None
             before = table if mine is None else table.with_group(mine)
-            still = before.still(_open_from(everywhere, found, ended=len(partitions)))
+            still = before.still(_open_from(everywhere, found, ended=len(read)))
             if page is not None:
                 page.held = True
             if mine in still.groups:
