@@ -1,4 +1,4 @@
-"""Write docs/agent-components.md from the agent's components; with --check, only say whether it is up to date."""
+"""Write the pages of the agent's components and of what became of Flume's; with --check, say if they are up to date."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "agent-components.md"
+MIGRATION = ROOT / "docs" / "migrating-from-flume.md"
 
 HEAD = """\
 # The agent's components and properties
@@ -17,13 +18,65 @@ Names are Flume's; types may be written as its short names, in any case, or as i
 `$Builder`. What a property does not do here stands behind **No effect**; *logflume's own* are not in Flume. A property
 that is not in this list is a warning of `logflume agent validate`, a value that cannot be is an error.
 
-Every source also takes `channels`, `selector.*`, `interceptors` and `interceptors.*`; every sink takes `channel`.
+Every source also takes `channels`, `selector.*`, `interceptors` and `interceptors.*`; every sink takes `channel`; both
+take `deadLetter.directory` and `deadLetter.topic` (*logflume's own*).
 Flume's `backoffSleepIncrement` and `maxBackoffSleep` have no effect: a waiting source looks again within 20 ms.
 """
 
 
+MIGRATION_HEAD = """\
+# Every component and property of Flume: what became of it
+
+<!-- Written by tools/gen_agent_docs.py from src/logflume/agent; change the components, then run it. -->
+
+How to move is in [the guide](guide/migrating-from-flume.md); kinds, defaults and meanings of the properties that are
+served are in [the reference](agent-components.md). The last column names what is accepted and has no effect, and what
+takes its default only, each with the reason. What is in neither is unknown: `logflume agent validate` names it.
+"""
+
+
+def migration() -> str:
+    """The page of what became of Flume's components."""
+    from logflume.agent import registry
+
+    parts = [MIGRATION_HEAD]
+    for kind in registry.KINDS:
+        parts.append(
+            f"\n## {kind.capitalize()}s\n\n| Flume's | Served | Differs, or not served and why |\n|---|---|---|\n"
+        )
+        rows = {}
+        by_class: dict[type, list[str]] = {}
+        for name, cls in registry.names(kind).items():
+            by_class.setdefault(cls, []).append(name)
+        for cls, names in by_class.items():
+            served, differs = _fates(cls.Config)  # type: ignore[attr-defined]
+            if any("." in name for name in names):  # the others are logflume's own
+                rows[", ".join(f"`{name}`" for name in names)] = (served, differs)
+        for name, reason in registry.NOT_SERVED.get(kind, {}).items():
+            rows[f"`{name}`"] = ("**no**", f"{reason}.")
+        parts += [f"| {name} | {a} | {b} |\n" for name, (a, b) in sorted(rows.items())]
+    return "".join(parts)
+
+
+def _fates(table: type) -> tuple[str, str]:
+    """Properties of Flume's that are served, and those that differ with the reason."""
+    from logflume.config import describe
+
+    served, differs = [], []
+    for row in describe(table):  # type: ignore[arg-type]
+        if row.origin != "Flume":
+            continue
+        if row.effect:
+            differs.append(f"`{row.name}`: {row.effect[0].lower()}{row.effect[1:]}")
+        else:
+            served.append(f"`{row.name}`")
+    served += [f"`{family.prefix}*`" for family in table.families]  # type: ignore[attr-defined]
+    cells = (", ".join(sorted(served)) or "yes", " ".join(sorted(differs)))
+    return cells[0].replace("|", "&#124;"), cells[1].replace("|", "&#124;")
+
+
 def render() -> str:
-    """The whole page."""
+    """The page of components."""
     from logflume.agent import registry
     from logflume.agent.sources.spool_avro import AvroConfig
     from logflume.agent.sources.spool_reader import BlobConfig, LineConfig
@@ -83,14 +136,14 @@ def _rows(table: type) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write or check the page; 0 when it is up to date."""
-    page = render()
-    if arguments == ["--check"]:
-        if PAGE.is_file() and PAGE.read_text("utf-8") == page:
-            return 0
-        print(f"{PAGE} is out of date: run tools/gen_agent_docs.py", file=sys.stderr)
-        return 1
-    PAGE.write_text(page, "utf-8")
+    """Write or check the pages; 0 when they are up to date."""
+    pages = {PAGE: render(), MIGRATION: migration()}
+    for path, page in pages.items():
+        if arguments != ["--check"]:
+            path.write_text(page, "utf-8")
+        elif not path.is_file() or path.read_text("utf-8") != page:
+            print(f"{path} is out of date: run tools/gen_agent_docs.py", file=sys.stderr)
+            return 1
     return 0
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Store", "Stores"]
 
+_MAINTENANCE_S = 60.0
+
 
 class Stores:
     """Opens each directory once. Thread-safe."""
@@ -58,6 +60,13 @@ class Store:
     def __init__(self, path: str) -> None:
         self.path = path
         self.log: Log = open_log(path)
+        self._maintained = False
+
+    def maintain(self) -> None:
+        """Have offsets and positions compacted now and then: they are written for as long as the agent runs."""
+        if not self._maintained:
+            self._maintained = True
+            self.log.start_maintenance(_MAINTENANCE_S)
 
     def topic(self, name: str, partitions: int, config: Mapping[str, object]) -> int:
         """Make a topic, or give one more partitions; returns how many it has."""

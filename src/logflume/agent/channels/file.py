@@ -162,6 +162,7 @@ class FileChannel(LogChannel):
                 "max.message.bytes": CHANNEL_BATCH_BYTES_MAX + (1 << 20),
             },
         )
+        self.store.maintain()
         # Offsets of another topic of this name mean nothing.
         self.identity = str(self.store.log[self.topic].topic_id)
         self.room.used = sum(self._waiting(number) for number in range(self.partitions))
