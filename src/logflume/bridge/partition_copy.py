@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from typing import cast
 
-from logflume._native.batches import encode_batch
+from logflume._native.batches import BatchScan, encode_batch
 from logflume.bridge.cluster_writer import ClusterWriter, TranslatingWriter
 from logflume.errors import CopyDiffers, Timeout
 from logflume.types import NamedTuple, TopicPartition
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any, Protocol
 
+    from logflume._native.batch_reader import RawBatches
     from logflume._native.columns import Record, RecordBatch
     from logflume.bridge.archive import Archive
     from logflume.bridge.offset_map import OffsetMap
@@ -102,8 +103,23 @@ class _BatchCopy(PartitionCopy):
         raw = self._reader.read(_STEP_BYTES)
         if raw is None:
             return None
-        self.target.append_at(raw.view, raw.base_offset)
+        for view, base in _without_gaps(raw):
+            self.target.append_at(view, base)
         return Step(raw.record_count, raw.size, raw.end_offset)
+
+
+def _without_gaps(raw: RawBatches) -> Iterator[tuple[memoryview, int]]:
+    """A run in parts whose batches follow each other: compaction leaves holes between them, which stay holes."""
+    if raw.record_count == raw.end_offset - raw.base_offset:
+        yield raw.view, raw.base_offset
+        return
+    start, base, following = 0, raw.base_offset, raw.base_offset
+    for batch in BatchScan(raw.view):
+        if batch.base_offset != following:
+            yield raw.view[start : batch.position], base
+            start, base = batch.position, batch.base_offset
+        following = batch.last_offset + 1
+    yield raw.view[start:], base
 
 
 class _RecordCopy(PartitionCopy):

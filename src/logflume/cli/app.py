@@ -108,10 +108,19 @@ def _launch(
             help="Answer in JSON: one document, or a line for each record of a stream.",
         ),
     ] = False,
+    read_only: Annotated[
+        bool,
+        Parameter(
+            show_default=False,
+            group=_GLOBAL,
+            help="Write nothing into the directory, as for one that a stopped Kafka left.",
+        ),
+    ] = False,
 ) -> int:
     """Bind the words to a command and give it what all commands share."""
     command, bound, wanted = app.parse_args(words, exit_on_error=False, print_error=False)
-    shared = {"context": Context(directory, json=json)} if "context" in wanted else {}
+    context = Context(directory, json=json, read_only=read_only)
+    shared = {"context": context} if "context" in wanted else {}
     code = command(*bound.args, **bound.kwargs, **shared)
     return code if isinstance(code, int) else 0
 

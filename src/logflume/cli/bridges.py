@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from logflume.cli.amounts import bytes_text, count_text
-from logflume.cli.context import Shared
+from logflume.cli.context import Context, Shared
 from logflume.cli.failures import Usage
 from logflume.cli.output import Table
 from logflume.cli.place import parse_place
@@ -80,7 +80,7 @@ def mirror(
         # What is under way is finished and counts; a second signal ends it at once.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _stopper(stop, number))
-    with _opened(source) as left, _opened(target) as right:
+    with _opened(source, context) as left, _opened(target) as right:
         with Progress("mirror", None) as progress:
             reports = bridge.mirror(
                 left,
@@ -104,11 +104,13 @@ def mirror(
         context.output.note(f"{compared:,} records are the same on both sides")
 
 
-def _opened(address: str) -> Log | Archive:
+def _opened(address: str, context: Context | None = None) -> Log | Archive:
     from logflume import bridge
     from logflume.client.log import open_log
 
-    return bridge.open_archive(address) if bridge.is_store_address(address) else open_log(address)
+    if bridge.is_store_address(address):
+        return bridge.open_archive(address)
+    return open_log(address, read_only=context is not None and context.read_only)
 
 
 def _moment(text: str) -> int:
@@ -151,7 +153,7 @@ def promote(
     from logflume.client.log import open_log
 
     with (
-        open_log(directory) as left,
+        open_log(directory, read_only=context.read_only) as left,
         open_log(target) as right,
         Progress("promote", None) as progress,
     ):

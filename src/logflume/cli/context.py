@@ -24,8 +24,9 @@ DEFAULT_DIRECTORY = "./logflume-data"
 class Context:
     """The global options of one command line. `chosen`: the directory where one is named, by option or environment."""
 
-    def __init__(self, chosen: str | None, *, json: bool = False) -> None:
+    def __init__(self, chosen: str | None, *, json: bool = False, read_only: bool = False) -> None:
         self.chosen = chosen
+        self.read_only = read_only
         self.directory = chosen or DEFAULT_DIRECTORY
         self.json = json
         self.output = Output(json=json)
@@ -34,6 +35,8 @@ class Context:
         """The log, made where there is none."""
         from logflume.client.log import open_log
 
+        if self.read_only:
+            raise Usage("--read-only: this command changes the directory")
         return open_log(self.directory)
 
     def open(self) -> Log:
@@ -46,6 +49,8 @@ class Context:
         from logflume.client.log import open_log
 
         self._require()
+        if self.read_only:
+            return open_log(self.directory, read_only=True)
         try:
             return open_log(self.directory)
         except ReadOnlyDirectory:

@@ -36,6 +36,7 @@ class DirectoryLock:
         self._timeout_s = timeout_s
         self._read_only = read_only
         self.fd = -1
+        self._held = -1  # of a reader, who locks nothing else
         self.reopen()
 
     def reopen(self) -> None:
@@ -45,6 +46,7 @@ class DirectoryLock:
         """
         self.close()
         if self._read_only:
+            self._hold_for_reading()
             return
         try:
             self.fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -52,19 +54,33 @@ class DirectoryLock:
             raise ReadOnlyDirectory(path=self._path, reason=error.strerror) from error
         if not self._lock(_OPEN_BYTE, fcntl.F_RDLCK):
             self.close()
-            raise DirectoryLocked(
-                path=self._path, reason="another program, such as a running Kafka, holds the lock"
-            )
+            raise self._taken()
+
+    def _hold_for_reading(self) -> None:
+        """Nothing is written, the lock file neither; where it is there, a Kafka that runs is told, and kept out."""
+        try:
+            self._held = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return
+        if not self._lock(_OPEN_BYTE, fcntl.F_RDLCK, self._held):
+            self.close()
+            raise self._taken()
+
+    def _taken(self) -> DirectoryLocked:
+        reason = "another program, such as a running Kafka, holds the lock"
+        return DirectoryLocked(path=self._path, reason=reason)
 
     def close(self) -> None:
         """Let go of everything."""
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
+        for fd in (self.fd, self._held):
+            if fd >= 0:
+                os.close(fd)
+        self.fd = self._held = -1
 
-    def _lock(self, byte: int, kind: int) -> bool:
+    def _lock(self, byte: int, kind: int, fd: int = -1) -> bool:
         try:
-            fcntl.fcntl(self.fd, fcntl.F_OFD_SETLK, _FLOCK.pack(kind, os.SEEK_SET, byte, 1, 0))
+            fd = self.fd if fd < 0 else fd
+            fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _FLOCK.pack(kind, os.SEEK_SET, byte, 1, 0))
         except OSError:
             return False
         return True

@@ -179,3 +179,18 @@ def test_a_mirrored_directory_takes_new_producers_too(source, target):
     bridge.mirror(source, target)
     with target.producer() as producer:
         assert [producer.send("t", b"b").result(5).offset for _ in range(3)] == [10, 11, 12]
+
+
+def test_holes_that_compaction_left_stay_holes(source, target):
+    source.create_topic("t", config={"cleanup.policy": "compact", "min.cleanable.dirty.ratio": 0})
+    with source.producer(transactional_id="x") as producer:
+        for i in range(20):
+            with producer.transaction():
+                producer.send("t", b"%d" % i, key=b"%d" % (i % 4))
+    source.partition("t", 0).roll()
+    source.partition("t", 0).append(b"last", key=b"l")
+    source.compact("t", force=True)
+    bridge.mirror(source, target)
+    there = [(r.offset, r.value) for r in target.partition("t", 0).read_batch(0)]
+    assert there == [(r.offset, r.value) for r in source.partition("t", 0).read_batch(0)]
+    assert bridge.compare(source, target, "t") == 5
