@@ -34,9 +34,9 @@ test-peers:
 # A contest each: logflume, its limit and its peers in turn (bench/README.md). Writes docs/benchmarks.md.
 bench:
 	@tools/setup test bench
-	$(PYTEST) bench --benchmark-only --benchmark-quiet --scale=full --timeout=600 --benchmark-json=build/bench.json $(ARGS)
-	$(PY) -m bench.report build/bench.json --scale=full
-	$(PY) bench/import_time.py
+	@rm -f build/bench.json
+	@$(PYTEST) bench --benchmark-only --benchmark-quiet --scale=full --timeout=600 --benchmark-json=build/bench.json $(ARGS); \
+	    failed=$$?; $(PY) -m bench.report build/bench.json --scale=full && $(PY) bench/import_time.py && exit $$failed
 
 # A look: small runs, tables on the terminal, nothing written.
 bench-quick:
