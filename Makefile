@@ -4,7 +4,7 @@
 #   make check                 lint, types, unit tests          make test-peers   against a real Kafka
 #   make bench, bench-quick    benchmarks                       make wheel        wheel, repaired and tried
 #   make sanitize              tests under ASan and UBSan       make clean        build products, not .venv
-#   make fuzz [SECONDS=60]     any bytes as batches, codecs' data, directories
+#   make fuzz [SECONDS=60]     any bytes as batches, codecs' data, directories, requests
 #   make soak [SECONDS=600]    random histories of transactions, with kills, until one is wrong
 #   make soak-broker [SECONDS=600]      a broker under load, with kills of it and its clients (bench/README.md)
 #   make tidy                  format, imports, MANIFEST.in
@@ -66,10 +66,12 @@ sanitize:
 	@tools/setup test
 	tools/sanitize $(ARGS)
 
-# Each target that many seconds, under ASan and UBSan; libFuzzer where clang has it (native/fuzz).
+# Each target that many seconds, under ASan and UBSan; libFuzzer where clang has it (native/fuzz). Then damaged
+# requests of every API and version (tests/fuzz).
 fuzz:
 	@tools/setup test
 	tools/fuzz $(or $(SECONDS),60) $(ARGS)
+	PYTHONPATH=tests $(PY) -m fuzz $(or $(SECONDS),60)
 
 # Histories of writers and readers on all processors, judged (tests/README.md, "Checker"). ARGS="--seed 4711".
 soak:

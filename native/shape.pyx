@@ -13,16 +13,20 @@ from logflume._native.wire cimport *
 
 __all__ = ["Shape"]
 
+cdef extern from "lf/wire.h" nogil:
+    int64_t lf_wire_length(lf_wire *w, int fixed_bytes)
+
 cdef enum Kind:
     FIXED           # `size` bytes
     STRING
     BLOB
-    ARRAY           # of `inner`
+    ARRAY           # of `inner`, or null
+    ITEMS           # the same, but never null
     NULLABLE        # a byte, and `inner` unless it is negative
     STRUCT          # `inner`
     TAGS            # `tagged`: shapes of those that are known
 
-_KINDS = {"fixed": FIXED, "string": STRING, "blob": BLOB, "array": ARRAY, "nullable": NULLABLE,
+_KINDS = {"fixed": FIXED, "string": STRING, "blob": BLOB, "array": ARRAY, "items": ITEMS, "nullable": NULLABLE,
           "struct": STRUCT, "tags": TAGS}
 
 
@@ -41,7 +45,7 @@ cdef int least(_Step step, bint flexible) noexcept:
         return step.size
     if step.kind == STRING:
         return 1 if flexible else 2
-    if step.kind == BLOB or step.kind == ARRAY:
+    if step.kind == BLOB or step.kind == ARRAY or step.kind == ITEMS:
         return 1 if flexible else 4
     return step.inner.least if step.kind == STRUCT else 1
 
@@ -51,7 +55,8 @@ cdef class Shape:
     """A structure: its fields in order. Immutable.
 
     Parameters: `flexible`, which form lengths have; `steps`, pairs of a kind and what belongs to it: ("fixed", bytes),
-    ("string", None), ("blob", None), ("array", Shape), ("nullable", Shape), ("struct", Shape), ("tags", {tag: Shape}).
+    ("string", None), ("blob", None), ("array", Shape), ("items", Shape) for one that is never null, ("nullable", Shape),
+    ("struct", Shape), ("tags", {tag: Shape}).
     """
 
     def __init__(self, bint flexible, list steps):
@@ -86,6 +91,7 @@ cdef class Shape:
     cdef void walk(self, lf_wire *w) noexcept:
         cdef _Step step
         cdef int32_t n = 0, _i
+        cdef lf_wire ahead
         for item in self.steps:
             step = <_Step>item
             if step.kind == FIXED:
@@ -94,7 +100,12 @@ cdef class Shape:
                 lf_wire_blob(w, 2, &n)
             elif step.kind == BLOB:
                 lf_wire_blob(w, 4, &n)
-            elif step.kind == ARRAY:
+            elif step.kind == ARRAY or step.kind == ITEMS:
+                if step.kind == ITEMS:
+                    ahead = w[0]
+                    if lf_wire_length(&ahead, 4) < 0:
+                        w.bad = True
+                        return
                 for _i in range(lf_wire_count(w, max(step.inner.least, 1))):
                     step.inner.walk(w)
                     if w.bad:

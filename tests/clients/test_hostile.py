@@ -199,6 +199,40 @@ def test_a_client_that_takes_no_answers_is_not_answered_without_end(
         assert works(broker)
 
 
+def test_a_client_that_never_takes_its_answers_is_put_out(log: logflume.Log) -> None:
+    log.create_topic("t")
+    log.partition("t", 0).append_many([b"x" * 1000] * 20_000)
+    part = struct.pack(">iqi", 0, 0, 1 << 30)
+    body = struct.pack(">iiiibih", -1, 0, 0, 1 << 30, 0, 1, 1) + b"t" + struct.pack(">i", 1) + part
+    with logflume.serve(log, connections_max_idle_ms=500) as broker, connected(broker) as greedy:
+        greedy.sendall(frame(ApiKey.FETCH, 4, body) * 20)  # 20 MB each
+        deadline = time.monotonic() + 30
+        while not broker.broker.connections and time.monotonic() < deadline:
+            time.sleep(0.01)
+        while broker.broker.connections and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert broker.broker.connections == 0
+        assert works(broker)
+
+
+def test_many_slow_clients_hold_up_nobody(broker: ThreadedBroker) -> None:
+    """Each drips the bytes of a frame; a client that knows what it wants is served meanwhile."""
+    host, _, port = broker.bootstrap.rpartition(":")
+    slow = [socket.create_connection((host, int(port)), timeout=10) for _ in range(100)]
+    try:
+        for turn in range(5):
+            for one in slow:
+                one.sendall(struct.pack(">i", 1000)[turn : turn + 1] or b"x")
+            start = time.monotonic()
+            with connected(broker) as quick:
+                quick.sendall(frame(ApiKey.API_VERSIONS, 0, b""))
+                assert answer(quick) is not None
+            assert time.monotonic() - start < 5
+    finally:
+        for one in slow:
+            one.close()
+
+
 def test_memory_of_requests_is_bounded_for_all_together(log: logflume.Log) -> None:
     with logflume.serve(log, queued_max_request_bytes=1 << 20) as broker:
         strangers = []

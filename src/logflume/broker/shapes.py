@@ -46,11 +46,14 @@ def _step(field: Any, *, flexible: bool, nullable: bool) -> tuple[str, Any]:
     if kind is None:
         inner = shape_of(nested_entity(field.type))
         if is_array:
-            return "array", inner
+            return ("array" if nullable else "items"), inner
         # A structure of its own has a byte in front where it may be missing (KIP-893).
         return ("nullable" if nullable else "struct"), inner
     one = _primitive(kind)
-    return ("array", Shape(flexible, [one])) if is_array else one
+    if not is_array:
+        return one
+    # kio takes null for any array; Kafka, where the schema says so.
+    return ("array" if nullable else "items"), Shape(flexible, [one])
 
 
 def _primitive(kind: str) -> tuple[str, Any]:

@@ -57,3 +57,14 @@ def test_damaged_requests_are_decoded_or_malformed(handler: Handler) -> None:
 def test_a_count_beyond_the_frame_is_malformed(version: int, body: bytes) -> None:
     with pytest.raises(MalformedRequest):
         decode_request(ApiKey.METADATA, version, received(ApiKey.METADATA, version, body))
+
+
+def test_null_is_taken_only_where_the_schema_has_it() -> None:
+    """Metadata's topics may be null from version 1 on; DescribeGroups' groups never."""
+    null = b"\xff\xff\xff\xff"
+    decoded = decode_request(ApiKey.METADATA, 1, received(ApiKey.METADATA, 1, null))
+    assert decoded.topics is None
+    with pytest.raises(MalformedRequest):
+        decode_request(ApiKey.DESCRIBE_GROUPS, 0, received(ApiKey.DESCRIBE_GROUPS, 0, null))
+    with pytest.raises(MalformedRequest):
+        decode_request(ApiKey.DESCRIBE_GROUPS, 5, received(ApiKey.DESCRIBE_GROUPS, 5, b"\0\0\0"))

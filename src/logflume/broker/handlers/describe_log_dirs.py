@@ -11,6 +11,7 @@ from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
 from logflume.broker.refusals import ClusterForbidden
 from logflume.broker.security.acl import Operation
+from logflume.errors import UnknownTopicOrPartition
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,20 +54,20 @@ async def describe_log_dirs(call: Call, request: Any) -> Answer:
 
 
 def _measure(directory: LogDirectory, wanted: Mapping[str, set[int]]) -> list[dict[str, Any]]:
-    return [
-        {
-            "name": name,
-            "partitions": [
-                {
-                    "partition_index": number,
-                    "partition_size": sum(
-                        s.size for s in directory.partition(name, number).segments()
-                    ),
-                    "offset_lag": 0,
-                    "is_future_key": False,
-                }
-                for number in sorted(numbers)
-            ],
-        }
-        for name, numbers in sorted(wanted.items())
-    ]
+    found = []
+    for name, numbers in sorted(wanted.items()):
+        try:
+            partitions = [_partition(directory, name, number) for number in sorted(numbers)]
+        except UnknownTopicOrPartition:
+            continue  # deleted meanwhile
+        found.append({"name": name, "partitions": partitions})
+    return found
+
+
+def _partition(directory: LogDirectory, name: str, number: int) -> dict[str, Any]:
+    return {
+        "partition_index": number,
+        "partition_size": sum(s.size for s in directory.partition(name, number).segments()),
+        "offset_lag": 0,
+        "is_future_key": False,
+    }

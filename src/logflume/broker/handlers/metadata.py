@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["metadata"]
 
+INVALID_REQUEST = 42
 UNKNOWN_TOPIC = code_of("UnknownTopicOrPartition")
 
 
@@ -80,6 +81,8 @@ async def _topic(call: Call, asked: Any, *, may_create: bool) -> dict[str, Any]:
     topics = call.broker.topics
     name: str | None = asked.name
     topic_id = getattr(asked, "topic_id", None)
+    if name is None and call.version < 12:
+        return _missing("", INVALID_REQUEST)  # there are no ids yet, nor an answer without a name
     if name is None:
         known = topics.name_of(topic_id.bytes) if topic_id is not None else None
         entry = None if known is None else topics.find(known)

@@ -1,0 +1,114 @@
+"""Clients in other languages: kcat (C), sarama (Go), kafkajs (Node), each with all codecs it has, and a group.
+
+kcat is a Debian package; the other two are fetched by their own package managers into a folder of the user, so
+their tests have the mark `peers`. What cannot be had is skipped, and says so.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import logflume
+from logflume.broker import ThreadedBroker
+
+CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
+HERE = Path(__file__).parent / "other"
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "logflume-clients"
+COUNT = 200
+
+
+def found(program: str) -> str:
+    path = shutil.which(program)
+    if path is None:
+        pytest.skip(f"{program} is not installed: its client was not tried")
+    return path
+
+
+def run(*words: str, where: Path | None = None, timeout: float = 60, feed: str = "") -> str:
+    done = subprocess.run(
+        words, cwd=where, capture_output=True, text=True, timeout=timeout, input=feed, check=False
+    )
+    assert done.returncode == 0, f"{words}: {done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+    return done.stdout
+
+
+def installed(name: str, files: dict[str, str], *command: str) -> Path:
+    """A folder with these files of ours in which the command has been run once; skips where it cannot be."""
+    folder = CACHE / name
+    folder.mkdir(parents=True, exist_ok=True)
+    for source, target in files.items():
+        shutil.copy(HERE / source, folder / target)
+    mark = folder / ".done"
+    if not mark.exists():
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=240, check=False
+        )
+        if done.returncode:
+            pytest.skip(f"{name} cannot be had here: {done.stderr[-300:]}")
+        mark.touch()
+    return folder
+
+
+def values(log: logflume.Log) -> list[bytes]:
+    return [bytes(record.value or b"") for record in log.partition("t", 0).read_batch(0).records()]
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_kcat_writes_and_reads(broker: ThreadedBroker, log: logflume.Log, codec: str) -> None:
+    kcat = found("kcat")
+    log.create_topic("t")
+    lines = [f"line {n}" for n in range(COUNT)]
+    packed = () if codec == "none" else ("-z", codec)
+    run(kcat, "-b", broker.bootstrap, "-P", "-t", "t", *packed, feed="\n".join(lines))
+    assert values(log) == [line.encode() for line in lines]
+    got = run(kcat, "-b", broker.bootstrap, "-C", "-t", "t", "-o", "beginning", "-e", "-q")
+    assert got.splitlines() == lines
+    told = run(kcat, "-b", broker.bootstrap, "-L")
+    assert 'topic "t" with 1 partitions' in told
+
+
+def test_kcat_reads_in_a_group(broker: ThreadedBroker, log: logflume.Log) -> None:
+    kcat = found("kcat")
+    log.create_topic("t", partitions=3)
+    for number in range(3):
+        log.partition("t", number).append_many([b"%d" % number] * 10)
+    group = ("-G", "g", "-X", "auto.offset.reset=earliest", "-c", "30", "-q", "t")
+    got = run(kcat, "-b", broker.bootstrap, *group)
+    assert sorted(got.split()) == ["0"] * 10 + ["1"] * 10 + ["2"] * 10
+
+
+@pytest.mark.peers
+@pytest.mark.timeout(400)
+def test_kafkajs_writes_and_reads_in_a_group(broker: ThreadedBroker, log: logflume.Log) -> None:
+    node = found("node")
+    found("npm")
+    # Its other codecs are packages of their own.
+    command = ("npm", "install", "--no-audit", "--no-fund", "kafkajs@2")
+    folder = installed("kafkajs", {"kafkajs.js": "main.js"}, *command)
+    for codec in ("none", "gzip"):
+        topic = f"t-{codec}"
+        log.create_topic(topic, partitions=2)
+        got = run(node, "main.js", broker.bootstrap, topic, codec, str(COUNT), where=folder)
+        assert sorted(got.split()) == sorted(f"{codec}-{n}" for n in range(COUNT))
+
+
+@pytest.mark.peers
+@pytest.mark.timeout(600)
+def test_sarama_writes_and_reads_in_a_group(broker: ThreadedBroker, log: logflume.Log) -> None:
+    found("go")
+    folder = installed(
+        "sarama",
+        {"sarama.go.txt": "main.go", "sarama.mod.txt": "go.mod"},
+        *("sh", "-c", "go mod tidy && go build -o sarama ."),
+    )
+    for codec in CODECS:
+        topic = f"t-{codec}"
+        log.create_topic(topic, partitions=2)
+        words = (str(folder / "sarama"), broker.bootstrap, topic, codec, str(COUNT))
+        got = run(*words, where=folder)
+        assert sorted(got.split()) == sorted(f"{codec}-{n}" for n in range(COUNT))
