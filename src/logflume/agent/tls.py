@@ -69,6 +69,10 @@ class TlsServerConfig(_Common, table="TLS server"):
         "keystore-type", "JKS", _KIND, doc=_KIND_DOC.format("the keystore")
     )
 
+    def check_component(self) -> None:
+        if self.ssl and self.keystore is None:
+            raise InvalidConfig(name="keystore", value=None, reason="must be given with ssl = true")
+
 
 class TlsClientConfig(_Common, table="TLS client"):
     """Flume guide, "SSL/TLS support", of a sink."""
@@ -101,8 +105,6 @@ def server_context(config: Any) -> ssl.SSLContext | None:
     """Of a `TlsServerConfig`; None without `ssl`. Raises InvalidConfig."""
     if not config.ssl:
         return None
-    if config.keystore is None:
-        raise InvalidConfig(name="keystore", value=None, reason="must be given with ssl = true")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     pem = key_and_chain("keystore", config.keystore, config.keystore_password)
     # OpenSSL reads files only. This one is memory: no key is written to a disk.
