@@ -29,7 +29,7 @@ check:
 
 test-peers:
 	@tools/setup test
-	timeout --signal=INT --kill-after=30 1200 $(PYTEST) -m peers $(ARGS)
+	timeout --signal=INT --kill-after=30 1800 $(PYTEST) -m peers $(ARGS)
 
 # A contest each: logflume, its limit and its peers in turn (bench/README.md). Writes docs/benchmarks.md.
 bench:
