@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
+import signal
 import sys
 import time
 
 from logflume.agent import Agent, load
+
+PR_SET_PDEATHSIG = 1
 
 
 def work(conf: str) -> None:
@@ -26,6 +30,8 @@ def main() -> None:
         pid = os.fork()
         if pid == 0:
             try:
+                # A test that fails kills this program only: what it forked ends with it.
+                ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
                 work(line.strip())
             finally:
                 os._exit(1)

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -137,9 +138,11 @@ def test_every_line_arrives_once(tmp_path: Path, source: str, sink: str) -> None
     conf.write_text((REST + source + sink).format(where=tmp_path))
     delivered = delivered_to_files if sink is FILES else delivered_to_topic
     words = [sys.executable, str(SCRIPT), str(conf)]
-    with subprocess.Popen(
-        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as server:
+    with (
+        subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server,
+        ExitStack() as stack,
+    ):
+        stack.callback(server.kill)
         assert server.stdin is not None
         assert server.stdout is not None
 
