@@ -1,6 +1,7 @@
 """SaslHandshake: v1. The client chooses how it logs in; SaslAuthenticate carries the messages.
 
-Differs from Kafka: version 0, after which messages went without frames, is not served.
+Version 0 is advertised, because older librdkafkas conclude from its absence that there are no logins.
+Differs from Kafka: version 0 itself, after which messages go without frames, closes the connection.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ UNSUPPORTED_SASL_MECHANISM = 33
 ILLEGAL_SASL_STATE = 34
 
 
-@handles(ApiKey.SASL_HANDSHAKE, versions="1", before_login=True)
+@handles(ApiKey.SASL_HANDSHAKE, versions="1", advertised_from=0, before_login=True)
 def sasl_handshake(call: Call, request: Any) -> Answer:
     """Begin a login, or one that renews it."""
     connection = call.connection
