@@ -56,12 +56,16 @@ class HttpSinkConfig(TlsClientConfig, table="HTTP sink"):
         False,
         Bool(),
         doc="Count the event as delivered after an answer that no rule is for.",
+        no_effect="An event that is not sent again counts as delivered.",
     )
     backoff: dict[str, str] = family(
         "backoff.", doc="For a status (`503`) or its class (`5XX`): true or false."
     )
     rollback: dict[str, str] = family("rollback.", doc="Likewise.")
-    increment_metrics: dict[str, str] = family("incrementMetrics.", doc="Likewise.")
+    increment_metrics: dict[str, str] = family(
+        "incrementMetrics.",
+        doc="Likewise; no effect: an event that is not sent again counts as delivered.",
+    )
 
     def check_component(self) -> None:
         parts = urllib.parse.urlsplit(self.endpoint)
@@ -117,8 +121,8 @@ class HttpSink(Sink):
             again = _ruled(config.rollback, status, not fine and config.default_rollback)
             pause = _ruled(config.backoff, status, not fine and config.default_backoff)
             if not again:
-                if not _ruled(config.increment_metrics, status, config.default_increment_metrics):
-                    self.log.debug("event_given_up" if not fine else "event_sent", status=status)
+                if not fine:
+                    self.log.warning("event_given_up", sink=self.name, status=status)
                 if pause:
                     self.context.draining.wait(_BACKOFF_S)
                 return
