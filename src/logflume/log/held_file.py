@@ -10,7 +10,8 @@ import os
 
 from logflume.log import layout
 from logflume.log.boot import boot_id
-from logflume.log.small_file import read_small, write_atomic
+from logflume.log.filesystem import raise_typed
+from logflume.log.small_file import read_small
 
 __all__ = ["read_held", "read_held_table", "write_held"]
 
@@ -34,9 +35,19 @@ def read_held(directory: str) -> tuple[int, bytes]:
 
 
 def write_held(directory: str, number: int, data: bytes) -> None:
-    """Replace the table. Safe from kill -9. Raises DiskFull, StorageError."""
-    line = f"{boot_id()} {number}\n".encode()
-    write_atomic(os.path.join(directory, layout.HELD_FILE), line + data, sync=False)
+    """Replace the table. Safe from kill -9. Raises DiskFull, StorageError.
+
+    The caller is the only one who writes it. So the new one has a name of its own: whoever opens the directory
+    meanwhile sweeps up other files' temporary ones.
+    """
+    path = os.path.join(directory, layout.HELD_FILE)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        with open(os.open(f"{path}.new", flags, 0o644), "wb") as file:
+            file.write(f"{boot_id()} {number}\n".encode() + data)
+        os.replace(f"{path}.new", path)
+    except OSError as error:
+        raise_typed(error, path)
 
 
 def _number(data: bytes) -> int:

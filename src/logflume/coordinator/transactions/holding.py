@@ -46,9 +46,6 @@ class Holding:
         self._known = known
         self._now_ms = now_ms
         self._table = Table()
-        self._seen: tuple[int, int] | None = (
-            None  # inode and time of the file that it was read from
-        )
 
     def is_used(self, page: TransactionPage | None) -> bool:
         """Whether anything may be held."""
@@ -149,28 +146,20 @@ class Holding:
         return Group(self._now_ms(), parts) if parts else None
 
     def _load(self) -> Table:
-        path = os.path.join(self._path, layout.HELD_FILE)
+        """As the file has it: other processes write it, too. Read each time, for nothing outside tells two apart."""
+        number, data = read_held(self._path)
         try:
-            info = os.stat(path)
-        except FileNotFoundError:
-            self._table, self._seen = Table(), None
-            return self._table
-        seen = info.st_ino, info.st_mtime_ns
-        if seen != self._seen:
-            number, data = read_held(self._path)
-            try:
-                self._table = Table.decode(number, data)
-            except (ValueError, TypeError) as error:
-                reason = f"it is no table of held transactions: {error}"
-                raise CorruptRecord(path=path, position=0, reason=reason) from error
-            self._seen = seen
+            self._table = Table.decode(number, data)
+        except (ValueError, TypeError) as error:
+            path = os.path.join(self._path, layout.HELD_FILE)
+            reason = f"it is no table of held transactions: {error}"
+            raise CorruptRecord(path=path, position=0, reason=reason) from error
         return self._table
 
     def _save(self, table: Table) -> None:
         number = table.number or int.from_bytes(os.urandom(7)) | 1
         write_held(self._path, number, table.encode())
         self._table = Table(number, table.groups)
-        self._seen = None
 
 
 def _place(partition: Partition) -> TopicPartition:
