@@ -13,7 +13,7 @@ PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
 ARGS ?=
 
-.PHONY: demo test check bench bench-quick bench-agent bench-broker wheel test-peers sanitize fuzz soak soak-broker setup tidy clean distclean
+.PHONY: demo test check bench bench-quick bench-agent bench-broker wheel test-peers test-engines sanitize fuzz soak soak-broker setup tidy clean distclean
 
 demo:
 	@tools/setup cli $(if $(FILE),,demo)
@@ -21,15 +21,20 @@ demo:
 
 test:
 	@tools/setup test check
-	$(PYTEST) -m "not peers" $(ARGS)
+	$(PYTEST) -m "not peers and not engines" $(ARGS)
 
 check:
 	@tools/setup test check
-	$(PYTEST) -m "not peers and not slow" tests/static tests/unit tests/test_rooms.py $(ARGS)
+	$(PYTEST) -m "not peers and not engines and not slow" tests/static tests/unit tests/test_rooms.py $(ARGS)
 
 test-peers:
 	@tools/setup test
-	timeout --signal=INT --kill-after=30 1800 $(PYTEST) -m peers $(ARGS)
+	timeout --signal=INT --kill-after=30 1500 $(PYTEST) -m peers $(ARGS)
+
+# Not in CI: more than a gigabyte is fetched.
+test-engines:
+	@tools/setup test
+	timeout --signal=INT --kill-after=30 3000 $(PYTEST) -m engines $(ARGS)
 
 # A contest each: logflume, its limit and its peers in turn (bench/README.md). Writes docs/benchmarks.md.
 bench:
@@ -45,13 +50,13 @@ bench-quick:
 	$(PY) -m bench.report build/bench-quick.json --print
 	$(PY) bench/import_time.py --runs 10
 
-# The agent beside a real Flume (../shared/peers/flume, Java): some ten minutes, tables on the terminal.
 # The broker beside a real Kafka, some ten minutes: docs/benchmarks/broker.md.
 bench-broker:
 	@tools/setup test bench
 	$(PYTEST) bench/test_broker.py --broker --benchmark-only --benchmark-quiet --scale=full --timeout=900 --benchmark-json=build/bench-broker.json $(ARGS)
 	$(PY) -m bench.report build/bench-broker.json --page broker
 
+# The agent beside a real Flume (../shared/peers/flume, Java): some ten minutes, tables on the terminal.
 bench-agent:
 	@tools/setup test bench
 	$(PYTEST) bench/test_agent.py --agent --benchmark-only --benchmark-quiet --timeout=900 --benchmark-json=build/bench-agent.json $(ARGS)

@@ -12,7 +12,7 @@ import logflume
 from logflume.broker import ThreadedBroker
 from support.kafka_peer import SCRIPT
 
-pytestmark = [pytest.mark.peers, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.engines, pytest.mark.slow, pytest.mark.timeout(900)]
 
 COUNT = 3000
 

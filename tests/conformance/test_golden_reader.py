@@ -156,7 +156,7 @@ def twin_rows(batches: list[batch_twin.Batch]) -> list[tuple[Any, ...]]:
     ]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(batches=st.lists(twin_batches, min_size=1, max_size=4), codec=st.integers(0, 4))
 def test_the_twin_reads_what_the_engine_writes(
     tmp_path_factory: pytest.TempPathFactory, batches: list[list[batch_twin.Record]], codec: int
@@ -181,7 +181,7 @@ def test_the_twin_reads_what_the_engine_writes(
         assert batch.last_offset_delta == len(records) - 1
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     batches=st.lists(twin_batches, min_size=1, max_size=4),
     codec=st.integers(0, 4),
@@ -216,7 +216,7 @@ def test_the_engine_reads_what_the_twin_writes(
         assert row.timestamp == (record.timestamp if append_time is None else append_time)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     records=twin_batches,
     at=st.integers(min_value=0),

@@ -106,7 +106,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Path], 
 def test_no_answer_changes(written: Any, how: str, ending: str) -> None:
     directories, right = written
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(st.lists(DAMAGE, min_size=1, max_size=4), st.integers(0, 1 << 30), st.booleans())
     def check(damages: list[tuple[str, Any]], seed: int, everywhere: bool) -> None:
         with tempfile.TemporaryDirectory() as temporary:

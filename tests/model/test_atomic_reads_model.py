@@ -178,7 +178,7 @@ def _take(step: tuple[Any, ...], value: bytes, twin: Twin, engine: Engine) -> No
                 rows.append((None, b""))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(STEPS)
 @example(CHAIN)
 @example(AROUND)
@@ -187,7 +187,7 @@ def test_a_transaction_is_seen_whole_or_not_at_all(steps: list[tuple[Any, ...]])
         play(steps, exact=True)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(STEPS)
 @example(CHAIN)
 def test_also_when_more_are_held_than_are_told_apart(steps: list[tuple[Any, ...]]) -> None:

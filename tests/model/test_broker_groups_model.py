@@ -20,7 +20,7 @@ from logflume.coordinator.group_settings import GroupSettings
 from support.broker_groups import GROUP, REBALANCE_MS, World
 
 TOPICS = {"t": 5, "u": 3}
-CALM = settings(max_examples=60, stateful_step_count=60, deadline=None)
+CALM = settings(max_examples=60, stateful_step_count=60)
 TIMES_MS = st.sampled_from([0, 100, 4000, 9000, 50_000, 130_000])
 REJOIN = (
     GroupError.FENCED_MEMBER_EPOCH,
@@ -437,7 +437,7 @@ HOSTILE = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(HOSTILE, max_size=25))
 def test_nothing_that_a_client_can_say_breaks_a_group(steps: list[dict]) -> None:
     """Any request in any state is answered or refused with one of Kafka's errors; nothing else is raised."""

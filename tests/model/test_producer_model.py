@@ -317,6 +317,5 @@ TestProducers = ProducerModel.TestCase
 TestProducers.settings = settings(
     max_examples=40,
     stateful_step_count=40,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
 )

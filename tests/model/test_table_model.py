@@ -203,7 +203,6 @@ TestTableModel = TableModel.TestCase
 TestTableModel.settings = settings(
     max_examples=30,
     stateful_step_count=20,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
 )
 TestTableModel.pytestmark = [pytest.mark.timeout(300)]

@@ -127,9 +127,7 @@ def test_duckdb_reads_what_the_records_say(log: Partition) -> None:
 
 @pytest.mark.parametrize("compression", [0, 3])
 @given(data=st.data())
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_records(
     compression: int, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

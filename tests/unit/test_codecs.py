@@ -59,7 +59,7 @@ def test_round_trip(codec: int, data: bytes) -> None:
 @given(
     data=st.one_of(st.binary(max_size=300), st.builds(lambda n: LINES[:n], st.integers(0, 9000)))
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_both_ways_with_the_twin(codec: int, data: bytes) -> None:
     assert codec_twin.decompress(codec, compress(codec, data)) == data
     assert decompress(codec, codec_twin.compress(codec, data)) == data
@@ -159,7 +159,7 @@ def test_lz4_header_checksum_is_verified() -> None:
 
 @packing
 @given(parts=st.lists(plain, min_size=2, max_size=4))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_frames_may_follow_each_other(codec: int, parts: list[bytes]) -> None:
     packed = b"".join(compress(codec, part) for part in parts)
     assert decompress(codec, packed) == b"".join(parts)
@@ -175,7 +175,6 @@ def test_frames_may_follow_each_other(codec: int, parts: list[bytes]) -> None:
     sized=st.booleans(),
     block=st.sampled_from([0, 4, 5, 6, 7]),
 )
-@settings(deadline=None)
 def test_lz4_library(data: bytes, linked: bool, checksums: bool, sized: bool, block: int) -> None:
     frame = pytest.importorskip("lz4.frame")
     assert frame.decompress(compress(LZ4, data)) == data
@@ -185,7 +184,6 @@ def test_lz4_library(data: bytes, linked: bool, checksums: bool, sized: bool, bl
 
 
 @given(data=plain, checksum=st.booleans(), streamed=st.booleans())
-@settings(deadline=None)
 def test_zstandard_library(data: bytes, checksum: bool, streamed: bool) -> None:
     zstandard = pytest.importorskip("zstandard")
     assert zstandard.ZstdDecompressor().decompress(compress(ZSTD, data)) == data
@@ -199,7 +197,6 @@ def test_zstandard_library(data: bytes, checksum: bool, streamed: bool) -> None:
 
 
 @given(data=plain)
-@settings(deadline=None)
 def test_snappy_library(data: bytes) -> None:
     snappy = pytest.importorskip("snappy")
     assert decompress(SNAPPY, snappy.compress(data), max_size=len(data)) == data
@@ -215,7 +212,6 @@ def _blocks(packed: bytes, unpack):  # type: ignore[no-untyped-def]
 
 
 @given(data=plain, level=st.integers(0, 9), name=st.sampled_from(["", "a name"]))
-@settings(deadline=None)
 def test_standard_gzip(data: bytes, level: int, name: str) -> None:
     assert gzip.decompress(compress(GZIP, data)) == data
     sink = io.BytesIO()
@@ -225,7 +221,6 @@ def test_standard_gzip(data: bytes, level: int, name: str) -> None:
 
 
 @given(cuts=st.lists(st.integers(0, len(LINES)), min_size=1, max_size=8))
-@settings(deadline=None)
 def test_gzip_flushed_in_the_middle(cuts: list[int]) -> None:
     """Stored, empty and byte-aligned deflate blocks, as streaming writers make them."""
     packer = zlib.compressobj(6, zlib.DEFLATED, 31)
@@ -295,7 +290,6 @@ def test_noise_never_crashes(codec: int, data: bytes) -> None:
 @given(
     noise=st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=20)
 )
-@settings(deadline=None)
 def test_several_changed_bytes_never_crash(codec: int, noise: list[tuple[int, int]]) -> None:
     packed = bytearray(compress(codec, LINES[:40_000]))
     for at, byte in noise:

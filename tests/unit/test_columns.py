@@ -315,7 +315,7 @@ rows = st.lists(
 
 
 @given(rows=rows, batch_bytes=st.integers(1, 2000), data=st.data())
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_rows_by_any_way(
     rows: list[tuple[bytes | None, bytes | None, int, list[tuple[str, bytes | None]]]],
     batch_bytes: int,

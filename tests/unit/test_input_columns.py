@@ -166,9 +166,7 @@ TEXT: dict[str, Callable[[list[str | None]], Any]] = {
     values=st.lists(st.none() | st.binary(max_size=20) | st.binary(min_size=200, max_size=400), max_size=40),
     cuts=st.lists(st.integers(0, 40), max_size=3),
 )  # fmt: skip
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_arrow_strings(kind: str, values: Strings, cuts: list[int], tmp_path_factory: Any) -> None:
     """Whole, and as several chunks that are slices, so with offsets into their buffers and validity bits."""
     whole = ARROW[kind](values)

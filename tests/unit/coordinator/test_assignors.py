@@ -212,7 +212,7 @@ def given_out(assignment: Assignment) -> Counter[TopicPartition]:
 
 
 @given(groups())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_complete_disjoint_subscribed_and_deterministic(
     group: tuple[dict[str, Subscription], dict[str, int]],
 ) -> None:
@@ -258,7 +258,7 @@ def best_cost(members: dict[str, Subscription], counts: dict[str, int]) -> int:
 
 
 @given(groups())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_sticky_is_as_balanced_as_possible_and_stays_put(
     group: tuple[dict[str, Subscription], dict[str, int]],
 ) -> None:
@@ -274,7 +274,7 @@ def test_sticky_is_as_balanced_as_possible_and_stays_put(
 
 
 @given(groups())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_when_a_member_leaves_the_others_keep_all_they_had_if_all_want_the_same(
     group: tuple[dict[str, Subscription], dict[str, int]],
 ) -> None:
@@ -291,7 +291,7 @@ def test_when_a_member_leaves_the_others_keep_all_they_had_if_all_want_the_same(
 
 
 @given(groups())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_cooperative_never_gives_what_another_still_owns(
     group: tuple[dict[str, Subscription], dict[str, int]],
 ) -> None:

@@ -177,7 +177,7 @@ steps = st.one_of(
 
 
 @given(st.lists(st.tuples(st.integers(0, 1), steps), max_size=12))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 def test_two_stores_agree_with_a_plain_dict(
     tmp_path_factory: pytest.TempPathFactory, script: list[tuple[int, tuple[str, str, object]]]
 ) -> None:

@@ -29,7 +29,7 @@ def checkpoint(entries, **fields):
     return Checkpoint(**{**given, **fields}, entries=entries)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(entries=st.dictionaries(st.binary(max_size=20), values, max_size=40))
 def test_what_is_written_is_read(tmp_path_factory, entries):
     path = str(tmp_path_factory.mktemp("c") / "state.table")
