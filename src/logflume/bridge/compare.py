@@ -33,7 +33,15 @@ def compare(
     the first that differs.
     """
     from logflume.bridge.archive import Archive
+    from logflume.bridge.archive.stage import staged
 
+    if isinstance(source, Archive) and target.engine.is_remote:
+        with staged(
+            source,
+            {TopicPartition(topic, n): p.start_offset for n, p in enumerate(source[topic])},
+            {},
+        ) as log:
+            return compare(log, target, topic, offsets=offsets)
     committed = source.engine.is_remote or target.engine.is_remote
     count = 0
     for number in range(len(source[topic])):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     Groups = dict[str, list[tuple[str, int, int, str]]]
     Translate = Callable[[TopicPartition, int], int]
 
-__all__ = ["commit_groups", "committed_offsets", "copy_groups"]
+__all__ = ["commit_groups", "committed_offsets", "copy_groups", "translated"]
 
 
 def copy_groups(
@@ -30,11 +30,16 @@ def copy_groups(
     """
     groups = committed_offsets(source, topics)
     if translate is not None:
-        groups = {
-            group: [(t, p, translate(TopicPartition(t, p), o), m) for t, p, o, m in rows]
-            for group, rows in groups.items()
-        }
+        groups = translated(groups, translate)
     return commit_groups(target, groups)
+
+
+def translated(groups: Groups, translate: Translate) -> Groups:
+    """What groups have committed, in the copy's offsets."""
+    return {
+        group: [(t, p, translate(TopicPartition(t, p), o), m) for t, p, o, m in rows]
+        for group, rows in groups.items()
+    }
 
 
 def committed_offsets(source: Log, topics: Collection[str]) -> Groups:

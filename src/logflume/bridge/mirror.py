@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 
 from logflume.bridge.offset_map import OffsetMap
 from logflume.bridge.partition_copy import open_copy
 from logflume.bridge.producers import keep_producer_ids_apart
 from logflume.bridge.report import MirrorReport
-from logflume.bridge.topics import copied_topics, make_topic
+from logflume.bridge.topics import copied_topics, make_topic, settle
 from logflume.errors import UnsupportedByEngine
 
 TYPE_CHECKING = False
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["mirror"]
 
 _PAUSE_S = 0.5
-_SETTLE_S = 0.5
 
 
 def mirror(
@@ -54,7 +52,7 @@ def mirror(
     each step. Raises UnknownTopicOrPartition, InvalidPartitions when a topic of the copy has more partitions,
     CopyDiffers, OffsetGap, UnsupportedByEngine, and what reading and appending raise.
     """
-    from logflume.bridge.archive import Archive, fill, restore
+    from logflume.bridge.archive import Archive, fill, restore, restore_into_cluster
 
     if until is not None and not isinstance(source, Archive):
         raise UnsupportedByEngine(what="until", instead="an archive as the source")
@@ -67,6 +65,11 @@ def mirror(
             raise UnsupportedByEngine(
                 what="a copy from an archive to another", instead="the object store's own tools"
             )
+        if target.engine.is_remote:
+            return restore_into_cluster(
+                source, target, topics, until=until, new_offsets=new_offsets, follow=follow,
+                stop=stop, on_progress=on_progress,
+            )  # fmt: skip
         return restore(
             source, target, topics, until=until, follow=follow, stop=stop, on_progress=on_progress
         )
@@ -128,18 +131,6 @@ def _sum(sums: dict[tuple[str, int], list[int]], where: tuple[str, int]) -> tupl
     return records, size
 
 
-def _settle(target: Log, name: str) -> None:
-    """Until nothing comes any more of what a killed copier had sent: its last requests may still be under way."""
-    if not target.engine.is_remote:
-        return
-    ends = [partition.end_offset for partition in target[name]]
-    while any(ends):
-        time.sleep(_SETTLE_S)
-        before, ends = ends, [partition.end_offset for partition in target[name]]
-        if before == ends:
-            return
-
-
 def _open_missing(
     source: Log,
     target: Log,
@@ -154,7 +145,7 @@ def _open_missing(
         if (name, count - 1) in copies:
             continue
         make_topic(source, target, name, count)
-        _settle(target, name)
+        settle(target, name)
         for number in range(count):
             if (name, number) not in copies:
                 copies[name, number] = open_copy(source, target, name, number, offsets)

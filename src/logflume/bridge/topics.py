@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from logflume.bridge.offset_map import MAP_TOPIC
 from logflume.config.names import INTERNAL_TOPICS
 from logflume.errors import InvalidPartitions, UnknownTopicOrPartition
@@ -11,7 +13,9 @@ if TYPE_CHECKING:
     from logflume.bridge.archive import Archive
     from logflume.client.log import Log
 
-__all__ = ["copied_topics", "make_topic"]
+__all__ = ["copied_topics", "make_topic", "settle"]
+
+_SETTLE_S = 0.5
 
 
 def copied_topics(source: Log) -> list[str]:
@@ -36,3 +40,15 @@ def make_topic(source: Log | Archive, target: Log, name: str, count: int) -> Non
         raise InvalidPartitions(
             topic=name, partitions=count, reason=f"the copy has {have}, and keys would part ways"
         )
+
+
+def settle(target: Log, name: str) -> None:
+    """Until nothing comes any more of what a killed copier had sent: its last requests may still be under way."""
+    if not target.engine.is_remote:
+        return
+    ends = [partition.end_offset for partition in target[name]]
+    while any(ends):
+        time.sleep(_SETTLE_S)
+        before, ends = ends, [partition.end_offset for partition in target[name]]
+        if before == ends:
+            return

@@ -6,8 +6,9 @@ how a directory stores them.
 """
 
 from logflume.bridge.archive.archive import Archive, open_archive
+from logflume.bridge.archive.cluster_restore import restore_into_cluster
 from logflume.bridge.archive.fill import fill
 from logflume.bridge.archive.objects import is_store_address
 from logflume.bridge.archive.restore import restore
 
-__all__ = ["Archive", "fill", "is_store_address", "open_archive", "restore"]
+__all__ = ["Archive", "fill", "is_store_address", "open_archive", "restore", "restore_into_cluster"]

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from logflume.bridge.archive.cuts import cuts_at, parts_of
-from logflume.bridge.archive.filler import filler_batch
+from logflume.bridge.archive.cuts import cuts_at
+from logflume.bridge.archive.restoring import Restoring
+from logflume.bridge.archive.stage import staged
 from logflume.bridge.groups import commit_groups, committed_offsets
-from logflume.bridge.partition_copy import PartitionCopy, Step
 from logflume.bridge.producers import keep_producer_ids_apart
 from logflume.bridge.report import MirrorReport
 from logflume.bridge.topics import make_topic
-from logflume.client.log import open_log
 from logflume.config.names import OFFSETS_TOPIC
 from logflume.errors import UnsupportedByEngine
 from logflume.types import TopicPartition
@@ -21,7 +19,6 @@ from logflume.types import TopicPartition
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Any
 
     from logflume.bridge.archive.archive import Archive
     from logflume.bridge.archive.snapshot import Groups
@@ -29,7 +26,7 @@ if TYPE_CHECKING:
 
     OnProgress = Callable[[int, int], None]
 
-__all__ = ["restore"]
+__all__ = ["archived_groups", "cuts_of", "restore"]
 
 _AT_ONCE = 4
 
@@ -54,10 +51,7 @@ def restore(
     target is a cluster, and what the store and appending raise.
     """
     if target.engine.is_remote:
-        raise UnsupportedByEngine(
-            what="a copy from an archive into a cluster",
-            instead="a directory, and hand that over with promote",
-        )
+        raise UnsupportedByEngine(what="restore", instead="mirror")
     wanted = None if topics is None else list(topics)
     ended = stop or threading.Event()
     sums: dict[TopicPartition, list[int]] = {}
@@ -85,13 +79,11 @@ def _restore_once(
     for name in names:
         make_topic(archive, target, name, len(archive[name]))
     wheres = [TopicPartition(n, p) for n in names for p in range(len(archive[n]))]
-    offsets = range(len(archive[OFFSETS_TOPIC])) if OFFSETS_TOPIC in archive else range(0)
-    every = [*wheres, *(TopicPartition(OFFSETS_TOPIC, p) for p in offsets)]
-    cuts = {} if until is None else cuts_at(archive, every, until)
+    cuts = cuts_of(archive, names, until)
     mutex = threading.Lock()
 
     def one(where: TopicPartition) -> None:
-        copy = _Restoring(archive, target, where, cuts.get(where))
+        copy = Restoring(archive, target, where, cuts.get(where))
         total = sums.setdefault(where, [0, 0])
         while (step := copy.step()) is not None:
             total[0] += step.records
@@ -105,71 +97,27 @@ def _restore_once(
         for done in [workers.submit(one, where) for where in wheres]:
             done.result()
     keep_producer_ids_apart(target, wheres)
-    groups = _groups(archive, names, cuts)
+    groups = archived_groups(archive, names, cuts)
     ends = {where: int(target.partition(*where).end_offset) for where in wheres}
     commit_groups(target, groups, ends)
 
 
-class _Restoring(PartitionCopy):
-    """One partition on its way back."""
-
-    def __init__(
-        self, archive: Archive, target: Log, where: TopicPartition, cut: int | None
-    ) -> None:
-        super().__init__(archive, target, *where)
-        self._cut = cut
-        at = self.check()
-        self._reader = self.source.batches(at)
-
-    def check(self) -> int:
-        """As PartitionCopy; a copy that stands behind the cut is one of a later time."""
-        at = super().check()
-        if self._cut is not None and at > self._cut:
-            self._differ(self._cut, "the copy has records of a later time")
-        return at
-
-    def step(self) -> Step | None:
-        raw = self._reader.read()
-        if raw is None or (self._cut is not None and raw.base_offset >= self._cut):
-            return None
-        start = int(self.target.end_offset)
-        stop = raw.end_offset if self._cut is None else min(raw.end_offset, self._cut)
-        if raw.base_offset >= start and raw.end_offset == stop:
-            self.target.append_at(raw.view, raw.base_offset)
-            return Step(raw.record_count, raw.size, stop)
-        # The end that is wanted, or the one that is there, lies inside of a batch.
-        records = 0
-        for part in parts_of(raw.view, start, stop):
-            self.target.append_at(part.data, part.base_offset)
-            records += part.records
-        return Step(records, raw.size, stop)
-
-    def finish(self) -> None:
-        """The log begins where the original does, also where nothing is left of it, and is on the disk."""
-        start = int(self.source.start_offset)
-        if self._cut is not None:
-            start = min(start, self._cut)
-        if self.target.end_offset < start:
-            self.target.append_at(filler_batch(start - 1), start - 1)
-        if self.target.start_offset < start:
-            self.target.set_start_offset(start)
-        self.target.sync()
+def cuts_of(archive: Archive, names: list[str], until: int | None) -> dict[TopicPartition, int]:
+    """Where partitions of these topics, and of groups' offsets, end at a time; none without one."""
+    if until is None:
+        return {}
+    every = [*names, OFFSETS_TOPIC] if OFFSETS_TOPIC in archive else names
+    wheres = [TopicPartition(n, p) for n in every for p in range(len(archive[n]))]
+    return cuts_at(archive, wheres, until)
 
 
-def _groups(archive: Archive, names: list[str], cuts: dict[TopicPartition, int]) -> Groups:
+def archived_groups(archive: Archive, names: list[str], cuts: dict[TopicPartition, int]) -> Groups:
     """What groups had committed, at the same moment as the partitions are of."""
     if OFFSETS_TOPIC not in archive:
         return {
             group: [row for row in rows if row[0] in names]
             for group, rows in archive.groups().items()
         }
-    count = len(archive[OFFSETS_TOPIC])
-    with tempfile.TemporaryDirectory(prefix="logflume-") as path, open_log(path) as log:
-        engine: Any = log.engine
-        engine.create_topic(OFFSETS_TOPIC, partitions=count)
-        for number in range(count):
-            where = TopicPartition(OFFSETS_TOPIC, number)
-            copy = _Restoring(archive, log, where, cuts.get(where))
-            while copy.step() is not None:
-                pass
+    starts = {TopicPartition(OFFSETS_TOPIC, p): 0 for p in range(len(archive[OFFSETS_TOPIC]))}
+    with staged(archive, starts, cuts) as log:
         return committed_offsets(log, names)
