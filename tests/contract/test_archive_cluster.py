@@ -195,3 +195,59 @@ def test_the_command(source, kafka, cluster, address, name):
     assert done.returncode == 0, done.stderr
     assert "20 records are the same" in done.stderr + done.stdout
     assert values(cluster, name) == [b"%d" % i for i in range(20)]
+
+
+def test_a_state_of_a_cluster_ends_where_it_was_when_it_began(cluster, address, name):
+    """Not with an open transaction's part, nor with what is ended while the partitions are copied."""
+    cluster.create_topic(name, partitions=3, config={"retention.ms": -1})
+    with cluster.producer(transactional_id=f"tx-{name}") as producer:
+
+        def all_partitions(value: bytes) -> None:
+            for number in range(3):
+                producer.send(name, value, partition=number).result(30)
+
+        with producer.transaction():
+            all_partitions(b"first")
+        transaction = producer.transaction()
+        all_partitions(b"open")
+        ended = []
+
+        def meanwhile(*_: int) -> None:
+            if not ended:
+                ended.append(transaction.commit())
+                with producer.transaction():
+                    all_partitions(b"late")
+
+        with bridge.open_archive(address) as archive:
+            reports = bridge.mirror(cluster, archive, [name], on_progress=meanwhile)
+        assert ended
+        assert [report.records for report in reports] == [1, 1, 1]
+        with bridge.open_archive(address) as archive:
+            reports = bridge.mirror(cluster, archive, [name])
+            assert [report.records for report in reports] == [2, 2, 2]
+            assert bridge.compare(cluster, archive, name) == 9
+
+
+def test_an_archive_follows_a_cluster(cluster, address, name):
+    """Each state is cut short of what comes, and the next goes on there."""
+    cluster.create_topic(name, partitions=2, config={"retention.ms": -1})
+    stop = threading.Event()
+    with bridge.open_archive(address) as archive:
+        options = {"follow": True, "stop": stop, "interval_s": 0.05}
+        filler = threading.Thread(
+            target=bridge.fill, args=(cluster, archive, [name]), kwargs=options
+        )
+        filler.start()
+        try:
+            with cluster.producer(transactional_id=f"tx-{name}") as producer:
+                for i in range(60):
+                    transaction = producer.transaction()
+                    for number in range(2):
+                        producer.send(name, b"%d" % i, partition=number)
+                    (transaction.abort if i % 7 == 3 else transaction.commit)()
+        finally:
+            stop.set()
+            filler.join(60)
+        assert archive.snapshot.number > 3
+        bridge.mirror(cluster, archive, [name])
+        assert bridge.compare(cluster, archive, name) == 2 * 51

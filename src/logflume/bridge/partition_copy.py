@@ -9,6 +9,7 @@ import time
 from typing import cast
 
 from logflume._native.batches import BatchScan, encode_batch
+from logflume._native.row_picker import pick_rows
 from logflume.bridge.cluster_writer import ClusterWriter, TranslatingWriter
 from logflume.errors import CopyDiffers, Timeout
 from logflume.types import NamedTuple, TopicPartition
@@ -57,6 +58,8 @@ class PartitionCopy:
     ) -> None:
         self.topic = topic
         self.partition = number
+        self.limit: int | None = None
+        """Where an archive's state is to end (exclusive), while one is made: a last stable offset, a batch's end."""
         self.source: Any = source.partition(topic, number)
         self.target: Any = target.partition(topic, number)
 
@@ -147,8 +150,12 @@ class _RecordCopy(PartitionCopy):
     def step(self) -> Step | None:
         deadline = time.monotonic() + _PATIENCE_S
         while True:
+            if self.limit is not None and self._position() >= self.limit:
+                return None
             batch = self._consumer.poll_batch(timeout=_WAIT_S, max_records=self.step_records)
             if batch is not None:
+                if not len(batch := self._inside(batch)):
+                    return None
                 self._writer.write(batch)
                 return Step(len(batch), batch.nbytes, int(batch.offsets[-1]) + 1)
             if not any(self._consumer.lag().values()) or self._waits():
@@ -158,8 +165,18 @@ class _RecordCopy(PartitionCopy):
 
     def _waits(self) -> bool:
         """Whether nothing but an open transaction is in the way: what it has is nobody's yet."""
-        at = self._consumer.position(self.topic, self.partition)
-        return bool(at >= self.source.last_stable_offset)
+        return bool(self._position() >= self.source.last_stable_offset)
+
+    def _position(self) -> int:
+        return self._consumer.position(self.topic, self.partition)
+
+    def _inside(self, batch: RecordBatch) -> RecordBatch:
+        """Of a batch what lies before the limit; the rest is read again when there is another limit."""
+        limit = self.limit
+        if limit is None or batch.offsets[-1] < limit:
+            return batch
+        self._consumer.seek(self.topic, self.partition, limit)
+        return pick_rows([record for record in batch if record.offset < limit])
 
     def close(self) -> None:
         self._consumer.close()

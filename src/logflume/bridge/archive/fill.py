@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from logflume.bridge.archive.archive import Archive
+    from logflume.client.consumer import Consumer
     from logflume.client.log import Log
 
     OnProgress = Callable[[int, int], None]
@@ -49,7 +50,8 @@ def fill(
 
     Parameters: `follow`, go on with what comes until `stop` is set, looking every `interval_s` seconds; `keep`, leave
     in the archive what retention and compaction delete in the source (else the archive follows them; deleted topics
-    stay in both cases). Raises CopyDiffers, InvalidPartitions, ArchiveTaken, and what reading and the store raise.
+    stay in both cases). Of a cluster each partition is copied up to its last stable offset, see docs/archives.md.
+    Raises CopyDiffers, InvalidPartitions, ArchiveTaken, and what reading and the store raise.
     """
     ended = stop or threading.Event()
     wanted = None if topics is None else list(topics)
@@ -76,6 +78,8 @@ class _Filling:
         self._sums: dict[TopicPartition, tuple[int, int]] = {}
         self._mutex = threading.Lock()
         self._workers = ThreadPoolExecutor(_AT_ONCE, "logflume-archive")
+        self._asker: Consumer | None = None
+        """Of a cluster: asks it where partitions end."""
 
     def __enter__(self) -> _Filling:
         return self
@@ -84,6 +88,8 @@ class _Filling:
         self._workers.shutdown(cancel_futures=True)
         for copy in self._copies.values():
             copy.close()
+        if self._asker is not None:
+            self._asker.close()
 
     def cycle(self, wanted: list[str] | None) -> None:
         """Copy what is new, and commit it."""
@@ -93,7 +99,7 @@ class _Filling:
         wheres = [TopicPartition(n, p) for n in names for p in range(len(self._archive[n]))]
         if self._source.engine.is_remote:
             self._archive.set_groups(committed_offsets(self._source, names))
-        ends = _ends_at_one_moment(self._source, wheres)
+        ends = self._ends(wheres)
         cleaned = _cleaned(self._source)
         work = [
             self._workers.submit(self._copy, where, ends[where], cleaned.get(where, 0))
@@ -138,6 +144,15 @@ class _Filling:
         if len(stored) < topic.partitions or stored.config.explicit() != config:
             self._archive.alter_topic(name, partitions=topic.partitions, config=config)
 
+    def _ends(self, wheres: list[TopicPartition]) -> dict[TopicPartition, int]:
+        """Where each partition is to end: behind that nothing is copied, whatever comes meanwhile."""
+        if not self._source.engine.is_remote:
+            return _ends_at_one_moment(self._source, wheres)
+        if self._asker is None:
+            self._asker = self._source.consumer(isolation_level="read_committed")
+        # The last stable offsets, with one question to each broker.
+        return self._asker.end_offsets(wheres)
+
     def _copy(self, where: TopicPartition, end: int, cleaned: int) -> None:
         """One partition, up to `end`. Runs in a worker: no other has this partition meanwhile."""
         target = self._archive.partition(*where)
@@ -147,8 +162,7 @@ class _Filling:
             copy = open_copy(self._source, self._archive, *where) if remote else None
             copy = copy or _UpTo(self._source, self._archive, *where)
             self._copies[where] = copy
-        if isinstance(copy, _UpTo):
-            copy.limit = end
+        copy.limit = end
         while (step := copy.step()) is not None:
             with self._mutex:
                 records, size = self._sums.get(where, (0, 0))
@@ -174,7 +188,6 @@ class _UpTo(PartitionCopy):
 
     def __init__(self, source: Log, archive: Archive, topic: str, number: int) -> None:
         super().__init__(source, archive, topic, number)
-        self.limit = 0
         at = self.check()
         if at < self.source.start_offset:
             at = int(self.source.start_offset)
@@ -183,6 +196,7 @@ class _UpTo(PartitionCopy):
 
     def step(self) -> Step | None:
         at = int(self.target.end_offset)
+        assert self.limit is not None
         if at >= self.limit:
             return None
         if self._reader.position < at:
