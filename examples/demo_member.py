@@ -1,6 +1,6 @@
 """One member of a consumer group in a process of its own, for flights_demo.py.
 
-Usage: demo_member.py DIRECTORY TOPIC GROUP TOTAL
+Usage: demo_member.py WHERE TOPIC GROUP TOTAL
 
 Reads batches, "processes" them by printing what came (`partition first_offset last_offset records`), commits,
 and goes on until the group has committed everything, or somebody kills it.
@@ -14,16 +14,17 @@ import time
 import logflume
 
 
-def main(directory: str, topic: str, group: str, total: int) -> None:
+def main(where: str, topic: str, group: str, total: int) -> None:
     """Consume until the group's committed offsets cover all `total` records."""
     with (
-        logflume.open(directory) as log,
+        logflume.open(where) as log,
         log.consumer(
             topic,
             group=group,
             auto_offset_reset="earliest",
             enable_auto_commit=False,
             partition_assignment_strategy="cooperative-sticky",
+            session_timeout_ms=6000,  # a cluster waits so long for one that was killed
         ) as consumer,
     ):
         places = [(topic, n) for n in range(len(log[topic]))]

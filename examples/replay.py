@@ -56,7 +56,7 @@ def replay(topic: logflume.Topic, start: int, end: int, speed: float) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--dir", default="logflume-data", help="the log directory")
+    parser.add_argument("--dir", default="logflume-data", help="a directory, or kafka://host:9092")
     parser.add_argument("--from", dest="start", type=in_ms, default=0, metavar="TIME")
     parser.add_argument("--to", dest="end", type=in_ms, default=1 << 62, metavar="TIME")
     parser.add_argument("--speed", type=float, default=0, help="times as fast as it was")

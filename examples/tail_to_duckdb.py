@@ -38,7 +38,7 @@ def copy(consumer: logflume.Consumer, db: duckdb.DuckDBPyConnection, *, timeout:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--dir", default="logflume-data", help="the log directory")
+    parser.add_argument("--dir", default="logflume-data", help="a directory, or kafka://host:9092")
     parser.add_argument("--once", action="store_true", help="stop when nothing is left")
     parser.add_argument("topic")
     parser.add_argument("database")

@@ -69,7 +69,9 @@ class WordCount:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--dir", default="word-count-data", help="the log directory")
+    parser.add_argument(
+        "--dir", default="word-count-data", help="a directory, or kafka://host:9092"
+    )
     parser.add_argument("--top", type=int, default=10, help="how many words to print")
     parser.add_argument("files", nargs="*", type=Path)
     args = parser.parse_args()

@@ -45,7 +45,9 @@ def start_worker(directory: str) -> subprocess.Popen[bytes]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--dir", default="work-queue-data", help="the log directory")
+    parser.add_argument(
+        "--dir", default="work-queue-data", help="a directory, or kafka://host:9092"
+    )
     parser.add_argument("--jobs", type=int, default=400)
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument("--kill", action="store_true", help="kill one worker in the middle")

@@ -1,4 +1,4 @@
-"""The stream processors of examples/ run unchanged on both addresses."""
+"""The programs of examples/ run unchanged on both addresses."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def run(name: str, *words: object) -> str:
 def clean(address):
     """Without the examples' topics, whose names are fixed."""
     with logflume.open(address) as log:
-        for topic in ("lines", "counts", "jobs", "done"):
+        for topic in ("lines", "counts", "jobs", "done", "flights"):
             if topic in log:
                 log.delete_topic(topic)
     return address
@@ -44,6 +44,18 @@ def test_word_count(clean, tmp_path):
     said = run("word_count.py", "--dir", clean, "--top", 12, text)
     assert counted(said) == dict(expected.most_common(12))
     assert run("word_count.py", "--dir", clean, "--top", 12) == said
+
+
+@pytest.mark.crash
+def test_flights_demo(clean, tmp_path):
+    pytest.importorskip("rich")
+    text = tmp_path / "text.log"
+    text.write_text("".join(f"key{i % 50} of the line {i}\n" for i in range(40_000)))
+    said = run("flights_demo.py", "--file", text, "--dir", clean)
+    assert said.count("40,000 of 40,000 records") == 2
+    assert said.rstrip().endswith("nothing lost")
+    with logflume.open(clean) as log:
+        assert sum(partition.end_offset for partition in log["flights"]) == 40_000
 
 
 @pytest.mark.crash
