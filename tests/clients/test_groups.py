@@ -217,8 +217,8 @@ def test_aiokafka_shares_and_commits(broker: ThreadedBroker, log: logflume.Log) 
         consumer = aiokafka.AIOKafkaConsumer(
             "t", bootstrap_servers=broker.bootstrap, group_id="g", enable_auto_commit=False
         )
-        await consumer.start()
         try:
+            await consumer.start()
             seen: set[bytes] = set()
             while len(seen) < RECORDS:
                 for records in (await consumer.getmany(timeout_ms=1000)).values():

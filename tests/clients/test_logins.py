@@ -99,8 +99,8 @@ def test_aiokafka_logs_in(
             sasl_plain_username="bob" if mechanism == "SCRAM-SHA-512" else "alice, =x",
             sasl_plain_password="other" if mechanism == "SCRAM-SHA-512" else "sécret, =",
         )
-        await client.start()
         try:
+            await client.start()
             sent = await client.send_and_wait("t", b"x")
             return int(sent.offset)
         finally:

@@ -77,8 +77,8 @@ def by_aiokafka(broker: ThreadedBroker) -> None:
         producer = aiokafka.AIOKafkaProducer(
             bootstrap_servers=broker.bootstrap, transactional_id="x"
         )
-        await producer.start()
         try:
+            await producer.start()
             for turn in range(TURNS):
                 await producer.begin_transaction()
                 for number in range(3):
@@ -149,8 +149,8 @@ def seen_by_aiokafka(broker: ThreadedBroker, log: logflume.Log, number: int) -> 
         consumer = aiokafka.AIOKafkaConsumer(
             bootstrap_servers=broker.bootstrap, isolation_level="read_committed"
         )
-        await consumer.start()
         try:
+            await consumer.start()
             where = aiokafka.TopicPartition("out", number)
             consumer.assign([where])
             consumer.seek(where, 0)

@@ -108,6 +108,7 @@ class Broker:
         self._caps = ConnectionCaps(self.config, self.clock)
         self._doors: list[Door] = []
         self._sweeper: asyncio.TimerHandle | None = None
+        self._stopping = False
 
     # ---- identity
 
@@ -147,6 +148,10 @@ class Broker:
 
     def admit(self, connection: Connection) -> str:
         """Count a new connection in; or why it has to go, for the log."""
+        if self._stopping:  # it was accepted before the door closed, and nobody would close it
+            if connection.listener.uses_tls:
+                self.left(connection.client_host)
+            return "stopping"
         if self.descriptors.are_scarce(connection.fileno):
             if connection.listener.uses_tls:
                 self.left(connection.client_host)
@@ -241,6 +246,7 @@ class Broker:
         doors, self._doors = self._doors, []
         if not doors:
             return
+        self._stopping = True
         for door in doors:
             door.close()
         self.upkeep.stop()

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import itertools
 import os
+import time
 
 from logflume.errors import CorruptRecord
 from logflume.log.filesystem import raise_typed, sync_directory
 
-__all__ = ["read_small", "remove_temporaries", "write_atomic"]
+__all__ = ["is_settled", "read_small", "remove_temporaries", "write_atomic"]
 
 TEMPORARY_SUFFIX = ".logflume-tmp"
+
+# File systems stamp changes with the kernel's coarse clock: before Linux 6.13 all of one tick, up to 10 ms long, are
+# stamped alike, and a file replaced twice may have its first inode number again.
+_TICK_NS = 50_000_000
 
 _temporary_numbers = itertools.count()
 
@@ -51,6 +56,15 @@ def _write_new(temporary: str, data: bytes, path: str, *, sync: bool, mode: int)
             raise_typed(error, path, syncing=True)
     finally:
         os.close(descriptor)
+
+
+def is_settled(*changed_ns: int) -> bool:
+    """Whether a change from now on would get another time than these (`st_mtime_ns`, looked at before reading).
+
+    While one of them is as recent as the clock's tick, what was read then has to be read again at the next look.
+    """
+    now = time.time_ns()
+    return all(abs(now - at) > _TICK_NS for at in changed_ns)
 
 
 def remove_temporaries(path: str) -> int:

@@ -14,7 +14,7 @@ from logflume.config import parse
 from logflume.config.topic import TopicConfig
 from logflume.errors import CorruptRecord, UnsupportedFormat
 from logflume.log import layout
-from logflume.log.small_file import read_small, write_atomic
+from logflume.log.small_file import is_settled, read_small, write_atomic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,15 +49,21 @@ class TopicStore:
         self._topics: dict[str, TopicEntry] = {}
 
     def topics(self, *, fresh: bool = False) -> dict[str, TopicEntry]:
-        """All topics by name. `fresh` reads again whatever the time stamps say."""
+        """All topics by name, the same object until somebody changes one.
+
+        `fresh` reads again whatever the time stamps say.
+        """
         stamp = self._look()
         if fresh or stamp != self._stamp:
-            self._topics = self._read()
-            self._stamp = stamp
+            found = self._read()
+            if found != self._topics:
+                self._topics = found
+            # Files' times are those of a coarse clock: what comes in the same tick would look like what was read.
+            self._stamp = stamp if is_settled(*stamp[::2]) else None
         return self._topics
 
     def changed(self) -> bool:
-        """True when somebody changed a topic since the last `topics()`."""
+        """True when somebody may have changed a topic since the last `topics()`."""
         return self._look() != self._stamp
 
     def put(self, *entries: TopicEntry, remove: str | None = None) -> None:

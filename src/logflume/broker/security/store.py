@@ -17,7 +17,7 @@ from logflume.broker.security.users import Credential
 from logflume.errors import CorruptRecord, UnsupportedFormat
 from logflume.log.layout import SECURITY_FILE
 from logflume.log.locks import DirectoryLock
-from logflume.log.small_file import read_small, write_atomic
+from logflume.log.small_file import is_settled, read_small, write_atomic
 from logflume.types import NamedTuple
 
 TYPE_CHECKING = False
@@ -95,7 +95,8 @@ class SecurityStore:
             return
         data = read_small(self._path)
         self._state = SecurityState() if data is None else self._parse(data)
-        self._stamp = stamp
+        # Another change in the same tick of the files' clock could look like this one.
+        self._stamp = stamp if is_settled(info.st_mtime_ns) else None
 
     def _parse(self, data: bytes) -> SecurityState:
         try:
