@@ -230,7 +230,7 @@ class GroupMember:
         if now >= self._next_topics:
             self._next_topics = now + self._topics_interval_s
             self._check_world(now)
-        return NO_CHANGE if self._is_settled else self._reconcile()
+        return NO_CHANGE if self._is_settled else self._reconcile(now)
 
     def release(self, partitions: Iterable[TopicPartition]) -> None:
         """Let partitions go that `poll` reported as revoked or lost: others may have them now.
@@ -264,8 +264,10 @@ class GroupMember:
         self._target = frozenset() if row is None or self._expelled else frozenset(row.target)
         self._is_settled = False
 
-    def _update(self, now: float, topics: tuple[str, ...] | None = None) -> None:
-        self._register.update(self.member_id, self._held.values(), now, topics)
+    def _update(
+        self, now: float, topics: tuple[str, ...] | None = None, *, new: Collection[int] = ()
+    ) -> None:
+        self._register.update(self.member_id, [*self._held.values(), *new], now, topics)
         self._look_at_table()
 
     def _has_dead(self, now: float) -> bool:
@@ -287,9 +289,9 @@ class GroupMember:
         elif self._register.is_outdated():
             self._update(now)
 
-    def _reconcile(self) -> GroupChange:
+    def _reconcile(self, now: float) -> GroupChange:
         """Take what should be owned and is free, point out what should not be owned any more."""
-        assigned = () if self._expelled else self._acquire()
+        assigned = () if self._expelled else self._acquire(now)
         if self._expelled:
             lost = tuple(sorted(self._held.keys() - self._leaving))
             self._leaving |= self._held.keys()
@@ -304,15 +306,14 @@ class GroupMember:
         self._is_unpublished = True
         return GroupChange(revoked, assigned)
 
-    def _acquire(self) -> tuple[TopicPartition, ...]:
+    def _acquire(self, now: float) -> tuple[TopicPartition, ...]:
         """Lock what should be owned and is free; nothing that a newer table gives to another."""
         file = self._register.file
         new: dict[TopicPartition, int] = {}
         try:
             self._lock_free(file, new)
             # With the locks in hand, what the table said before may have become old.
-            while new and self._register.refresh():
-                self._look_at_table()
+            while new and self._is_renewed(now, new.values()):
                 for partition in new.keys() - self._target:
                     file.unlock_partition(new.pop(partition))
                 self._lock_free(file, new)
@@ -322,6 +323,18 @@ class GroupMember:
             raise
         self._held.update(new)
         return tuple(sorted(new))
+
+    def _is_renewed(self, now: float, new: Collection[int]) -> bool:
+        """Whether there is another table, now that the partitions of these numbers came free."""
+        if self._register.refresh():
+            self._look_at_table()
+            return True
+        # By the death of who held them, since it was last looked for? Then all it held is to be taken over at once,
+        # and not what was this member's anyway first and the rest by a later poll.
+        if self._has_dead(now):
+            self._update(now, new=new)
+            return True
+        return False
 
     def _lock_free(self, file: GroupFile, new: dict[TopicPartition, int]) -> None:
         numbers = self._register.table.numbers

@@ -16,7 +16,7 @@ from logflume.coordinator.group_files import (
     describe_group,
     remove_member,
 )
-from logflume.coordinator.group_member import NO_CHANGE, GroupMember
+from logflume.coordinator.group_member import NO_CHANGE, GroupChange, GroupMember
 from logflume.errors import (
     Closed,
     DiskFull,
@@ -112,6 +112,27 @@ def test_the_rest_take_over_from_a_dead_member(room: Room, assignor: str) -> Non
     assert room.all_owned() == [0, 1, 2, 3, 4, 5]
     assert members[0].generation == generation + 1
     assert len(members[0].describe(now=room.now).members) == 2
+
+
+def test_one_poll_takes_over_all_that_a_death_frees(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when it comes between the poll's look for the dead and its look for what is free."""
+    dying = room.join()
+    room.settle()
+    waiting = room.join()
+    assert not room.poll(waiting)  # everything is still the other's
+    look = waiting._reconcile
+
+    def die_first(*args: float) -> GroupChange:
+        monkeypatch.undo()
+        room.kill(dying)
+        return look(*args)
+
+    monkeypatch.setattr(waiting, "_reconcile", die_first)
+    assert numbers(room.poll(waiting).assigned) == [0, 1, 2, 3, 4, 5]
+    assert waiting.is_settled
+    assert waiting.generation == 3
 
 
 def test_a_forgotten_member_is_as_dead_as_a_killed_one(room: Room) -> None:
