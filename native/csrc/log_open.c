@@ -132,6 +132,7 @@ static void free_log(lf_log *log) {
     pthread_mutex_destroy(&log->mu);
     pthread_mutex_destroy(&log->sync_mu);
     pthread_cond_destroy(&log->synced);
+    free(log->sync_failure);
     free(log);
 }
 

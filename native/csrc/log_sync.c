@@ -69,6 +69,13 @@ static int sync_now(lf_log *log, lf_error *e) {
     return LF_OK;
 }
 
+/* Nothing is appended after a failed sync, so whoever asks for one later asks for records that it should have taken
+ * along: he is told what failed then, not that something did. The caller holds sync_mu. */
+static void tell_first_cause(lf_log *log, lf_error *e) {
+    if (log->sync_failure) *e = *log->sync_failure;
+    else if ((log->sync_failure = malloc(sizeof *e))) *log->sync_failure = *e;
+}
+
 int lf_log_sync(lf_log *log, int64_t offset, lf_error *e) {
     lf_state *st = log->state;
     if (atomic_load(&st->durable_offset) >= offset) return LF_OK;
@@ -85,6 +92,7 @@ int lf_log_sync(lf_log *log, int64_t offset, lf_error *e) {
         rc = sync_now(log, e);
         pthread_mutex_lock(&log->sync_mu);
         log->syncing = false;
+        if (rc == LF_E_SYNC_FAILED) tell_first_cause(log, e);
         pthread_cond_broadcast(&log->synced);
         break;
     }

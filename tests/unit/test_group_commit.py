@@ -87,6 +87,22 @@ def test_all_who_share_a_sync_that_fails_are_told(log: logflume.Log) -> None:
         producer.send("t", b"more").result(30)
 
 
+def test_all_whose_records_a_failed_sync_left_out_are_told_why(log: logflume.Log) -> None:
+    partition = log.partition("t", 0)
+    partition.append_many([b"%d" % n for n in range(THREADS)])
+    arm_failpoints("sync.before:1:sleep=0.3,sync.fdatasync:1:raise")
+    failures = in_threads(THREADS, lambda _: partition.sync())
+    arm_failpoints("")
+    # Who waited for that sync, and who comes when it has failed already.
+    failures += in_threads(1, lambda _: partition.sync())
+    assert len(failures) == THREADS + 1
+    assert {getattr(error, "reason", error) for error in failures} == {
+        "fdatasync: Input/output error"
+    }
+    with pytest.raises(logflume.errors.SyncFailed, match="a sync failed earlier"):
+        partition.append(b"later")
+
+
 def test_waiting_flushing_and_calling_back_at_once_settles_everything(log: logflume.Log) -> None:
     producer = log.producer(acks="all", linger_ms=1, batch_size=500)
     called: list[int] = []

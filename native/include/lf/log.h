@@ -130,6 +130,7 @@ typedef struct lf_log {
     pthread_mutex_t sync_mu;        /* group commit: one syncs, the others wait and find it done */
     pthread_cond_t synced;
     bool syncing;
+    lf_error *sync_failure;         /* the first one's cause: all whom it concerns are told that. NULL before */
     int64_t trimmed_offset;         /* the end when lf_log_trim() wrote the index, -1 before */
     struct lf_producers *producers; /* lf/producers.h */
     bool wrote;                     /* this process appended, rolled or deleted */
