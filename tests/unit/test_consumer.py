@@ -202,6 +202,22 @@ def test_members_share_partitions_and_listeners_hear_of_it(log):
     assert ("two", "assigned", [0]) in events
 
 
+def test_a_seek_takes_no_partition_away(log):
+    """Back to what was not done, after a failure: what is assigned can be sought until the next poll."""
+    config = {"group": "g", "auto_offset_reset": "earliest", "enable_auto_commit": False}
+    with log.consumer("t", **config) as first:
+        drain(first, 10)
+        before = first.assignment()
+        with log.consumer("t", **config):
+            for place in sorted(before):
+                first.seek(place, offset=1)
+            first.seek_to_beginning(*before)
+            assert first.assignment() == before
+            assert {first.position(place) for place in before} == {0}
+            first.poll()
+            assert len(first.assignment()) == 1
+
+
 def test_a_commit_for_a_partition_that_went_away_fails(log):
     config = {"group": "g", "auto_offset_reset": "earliest", "enable_auto_commit": False}
     with log.consumer("t", **config) as one:

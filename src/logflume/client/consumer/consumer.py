@@ -259,9 +259,15 @@ class Consumer:
                 partition, offset = None, partition
             if offset is None:
                 raise TypeError("seek() wants an offset")
-            self._subscription.settle()
+            where = as_place(topic, partition)
+            self._settle_for([where])
             self._give_back()
-            self._assignment.seek(as_place(topic, partition), offset)
+            self._assignment.seek(where, offset)
+
+    def _settle_for(self, wheres: list[TopicPartition]) -> None:
+        """Before a seek, which may come before the first poll. What is assigned stays so until the next poll."""
+        if not wheres or not self._assignment.partitions().issuperset(wheres):
+            self._subscription.settle()
 
     def seek_to_beginning(self, *places: tuple[str, int]) -> None:
         """Go to the start of these partitions (default: all assigned)."""
@@ -286,9 +292,10 @@ class Consumer:
         self, places: Places, offsets: Callable[[Places], dict[TopicPartition, int]]
     ) -> None:
         with self._enter():
-            self._subscription.settle()
+            named = as_partitions(places)
+            self._settle_for(named)
             self._give_back()
-            chosen = as_partitions(places) or self._assignment.partitions()
+            chosen = named or self._assignment.partitions()
             for where, offset in offsets(chosen).items():
                 self._assignment.seek(where, offset)
 

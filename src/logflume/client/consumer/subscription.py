@@ -163,7 +163,7 @@ class Subscription:
         return pause
 
     def settle(self) -> None:
-        """Before a poll or a seek: takes over what a group has changed."""
+        """Before a poll, or a seek to what is not assigned (yet): takes over what a group has changed."""
         job = self.due()
         if job is not None:
             job()
