@@ -22,7 +22,7 @@ cdef int64_t CACHE_ROWS_MAX = 2_000_000
 cdef int32_t GLANCE_FROM = 32
 
 cdef enum:
-    MET_BITS = 10
+    MET_BITS = 14   # more batches than the cache has room for, or none would be met again in a random order
 
 
 @cython.final
