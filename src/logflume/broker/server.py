@@ -28,6 +28,7 @@ from logflume.broker.topics import Topics
 from logflume.broker.undecided import Undecided
 from logflume.broker.upkeep import Upkeep
 from logflume.config import BrokerConfig, parse
+from logflume.errors import LogflumeError
 from logflume.observe import get_logger
 
 TYPE_CHECKING = False
@@ -170,8 +171,12 @@ class Broker:
         """Count a connection of this address in; or why it has to go."""
         if self.faults.refusing:
             return "refused"
-        if not self.quotas.may_connect(host[1:]):
-            return "connections_too_fast"
+        try:
+            if not self.quotas.may_connect(host[1:]):
+                return "connections_too_fast"
+        except LogflumeError as error:  # nobody comes in by rules that cannot be read
+            _log.error("rules_unreadable", error=error)
+            return "rules_unreadable"
         return self._caps.admit(host)
 
     def forget(self, connection: Connection) -> None:

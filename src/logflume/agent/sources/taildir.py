@@ -27,8 +27,8 @@ __all__ = [
     "TailDirSource",
 ]
 
-_READ = 1 << 20
 _LINE_BYTES_MAX = 1_000_000  # a longer line is cut into several events
+_READ = _LINE_BYTES_MAX  # so that a line without an end yet is cut there and nowhere else
 _LOOK_S = 0.25  # how often the directories are looked through for new files
 _PAUSE_S = 0.02
 
