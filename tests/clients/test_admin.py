@@ -223,3 +223,19 @@ def test_an_idempotent_producer_gets_an_id_of_its_own(
     assert len(ids) == 2
     assert min(ids) >= 0
     assert {batch.producer_epoch for batch in batches} == {0}
+
+
+def test_nothing_is_kept_of_deleted_topics(broker: ThreadedBroker, log: logflume.Log) -> None:
+    sender = Producer({"bootstrap.servers": broker.bootstrap, "log_level": 0})
+    for number in range(5):
+        log.create_topic(f"t{number}")
+        sender.produce(f"t{number}", b"x")
+        assert sender.flush(60) == 0
+        log.delete_topic(f"t{number}")
+    names = set(
+        AdminClient({"bootstrap.servers": broker.bootstrap}).list_topics(timeout=60).topics
+    )  # the broker looks
+    partitions = broker.broker.partitions
+    assert names.isdisjoint({f"t{number}" for number in range(5)})
+    assert not partitions._served
+    assert not partitions._admissions

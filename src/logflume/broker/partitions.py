@@ -63,7 +63,7 @@ class Partitions:
             return None
         entry = self._broker.topics.recent(name)
         if entry is None or served.log.closed or served.log.gone:
-            del self._served[name, number]
+            self._served.pop((name, number), None)  # the look may have done that
             return None
         if entry.config is not served.config:
             served.config = entry.config
@@ -73,6 +73,15 @@ class Partitions:
     def logs(self) -> list[Partition]:
         """Those that were asked for and are open."""
         return [served.log for served in self._served.values()]
+
+    def forget_deleted(self) -> None:
+        """Somebody changed a topic: let go of those that are no more, which nobody may ever ask for again."""
+        find = self._broker.topics.seen
+        for key, served in list(self._served.items()):
+            if served.log.closed or served.log.gone or find(key[0]) is None:
+                del self._served[key]
+        for name in [name for name in self._admissions if find(name) is None]:
+            del self._admissions[name]
 
     async def open(self, name: str, number: int) -> Served:
         """Open it, off the event loop: it may have to be recovered first.

@@ -142,7 +142,8 @@ class Broker:
         _log.error("request_failed", error=error, **fields)
 
     def _refresh(self) -> None:
-        """Somebody changed a topic: open partitions take over its settings."""
+        """Somebody changed a topic: open partitions take over its settings, deleted ones are let go of."""
+        self.partitions.forget_deleted()
         self.loop.run_in_executor(self.threads, self.directory.refresh)
 
     # ---- connections

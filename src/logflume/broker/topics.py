@@ -45,8 +45,7 @@ class Topics:
         """All topics by name, those that are being deleted too."""
         entries = self._store.topics()
         if entries is not self._seen:
-            if self._seen is not None:
-                self._on_change()
+            before = self._seen
             self._ids = {name: self._id_of(entry) for name, entry in entries.items()}
             self._names = {
                 decode_id(text): name
@@ -55,6 +54,8 @@ class Topics:
             }
             self._epochs = {}
             self._seen = entries
+            if before is not None:
+                self._on_change()
         return entries
 
     def find(self, name: str) -> TopicEntry | None:
@@ -75,8 +76,11 @@ class Topics:
         if self._seen is None or now - self._looked > _RECENT_S:
             self._looked = now
             self.entries()
-        assert self._seen is not None
-        entry = self._seen.get(name)
+        return self.seen(name)
+
+    def seen(self, name: str) -> TopicEntry | None:
+        """As `find`, by the last look."""
+        entry = None if self._seen is None else self._seen.get(name)
         return None if entry is None or entry.deleting else entry
 
     def id_of(self, name: str) -> str:
