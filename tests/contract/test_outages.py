@@ -31,7 +31,11 @@ class Stoppable:
         assert json.loads((where / "cluster.json").read_text())["nodes"]
 
     def halt(self) -> None:
+        """Back when no thread of it runs any more: an answer on its way would be one too many."""
         os.kill(self._pid, signal.SIGSTOP)
+        tasks = Path(f"/proc/{self._pid}/task")
+        while any("\nState:\tT" not in (t / "status").read_text() for t in tasks.iterdir()):
+            time.sleep(0.005)
 
     def go_on(self) -> None:
         os.kill(self._pid, signal.SIGCONT)
