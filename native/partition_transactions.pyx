@@ -25,12 +25,20 @@ cdef extern from "lf/producers.h" nogil:
         int32_t coordinator_epoch
         int16_t epoch, n_batches
         lf_producer_batch batches[5]
+    int lf_producers_get(lf_log *log, int64_t id, lf_producer *out, lf_error *e) noexcept
     int lf_producers_list(lf_log *log, lf_producer **out, size_t *n, lf_error *e) noexcept
 
 cdef extern from "lf/transactions.h" nogil:
     ctypedef struct lf_aborted:
         int64_t producer, first, last
     int lf_log_aborted(lf_log *log, int64_t start, int64_t stop, lf_aborted **out, int32_t *n, lf_error *e) noexcept
+
+
+cdef tuple fields_of(const lf_producer *w):
+    """As ProducerState has them."""
+    return (w.id, w.epoch, w.batches[w.n_batches - 1].last_sequence if w.n_batches else -1,
+            w.batches[w.n_batches - 1].last_offset if w.n_batches else -1, w.last_timestamp, w.coordinator_epoch,
+            w.txn_first)
 
 
 cdef class PartitionTransactions(PartitionLog):
@@ -175,9 +183,7 @@ cdef class PartitionTransactions(PartitionLog):
             for i in range(n):
                 w = &found[i]
                 if not with_transaction:
-                    out.append((w.id, w.epoch, w.batches[w.n_batches - 1].last_sequence if w.n_batches else -1,
-                                w.batches[w.n_batches - 1].last_offset if w.n_batches else -1, w.last_timestamp,
-                                w.coordinator_epoch, w.txn_first))
+                    out.append(fields_of(w))
                 elif w.txn_first >= 0:
                     out.append((w.txn_first, w.id, w.epoch, w.last_timestamp))
         finally:
@@ -188,6 +194,19 @@ cdef class PartitionTransactions(PartitionLog):
     def producers(self):
         """list[ProducerState], by id: all that are not forgotten. Raises StorageError."""
         return [ProducerState(*fields) for fields in self._producers(False)]
+
+    def producer(self, int64_t producer_id):
+        """ProducerState | None: of that one, None when it is not known or forgotten. Raises StorageError."""
+        cdef lf_error e
+        cdef int rc
+        cdef lf_producer found
+        cdef lf_log *log = self.enter()
+        with nogil:
+            rc = lf_producers_get(log, producer_id, &found, &e)
+        self.leave()
+        if rc:
+            self.raise_error(&e)
+        return ProducerState(*fields_of(&found)) if found.id >= 0 else None
 
     def open_transactions(self):
         """list[OpenTransaction], by first offset. The earliest holds up last_stable_offset."""

@@ -179,6 +179,17 @@ int lf_producers_list(lf_log *log, lf_producer **out, size_t *n, lf_error *e) {
     return rc;
 }
 
+int lf_producers_get(lf_log *log, int64_t id, lf_producer *out, lf_error *e) {
+    lf_producers *p = log->producers;
+    out->id = -1;
+    pthread_mutex_lock(&p->mu);
+    int rc = lf_producers_catch_up(log, e);
+    const lf_producer *w = rc ? NULL : lf_producers_find(p, id);
+    if (w) *out = *w;
+    pthread_mutex_unlock(&p->mu);
+    return rc;
+}
+
 /* Kafka keeps those at a segment's beginning, and the newest. */
 static int remove_strays(lf_log *log, int64_t newest, lf_error *e) {
     int64_t *offsets = NULL;

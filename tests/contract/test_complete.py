@@ -89,6 +89,7 @@ PARTITION = {
     "open_transactions": on_directory_only(lambda p: p.open_transactions()),
     "partition": lambda p: p.partition,
     "path": on_directory_only(lambda p: p.path),
+    "producer": on_directory_only(lambda p: p.producer(0)),
     "producers": on_directory_only(lambda p: p.producers()),
     "read": lambda p: p.read(0),
     "read_batch": lambda p: p.read_batch(0, 5, 100, read_committed=True),

@@ -95,6 +95,8 @@ static inline int32_t lf_sequence_add(int32_t sequence, int64_t delta) {
 int lf_producers_catch_up(lf_log *log, lf_error *e);
 /* A copy of all that are known; the caller frees it. Takes the lock itself. */
 int lf_producers_list(lf_log *log, lf_producer **out, size_t *n, lf_error *e);
+/* A copy of the one with `id`; out->id is -1 when it is not known. Takes the lock itself. */
+int lf_producers_get(lf_log *log, int64_t id, lf_producer *out, lf_error *e);
 /* Writes `<offset>.snapshot` for what lies below `offset`, where it stands; older ones of no segment go. */
 int lf_producers_snapshot(lf_log *log, int64_t offset, lf_error *e);
 /* Kafka's bytes (FORMAT.md, "Producer snapshot"). LF_E_CORRUPT with `reason`, LF_E_IO with errno. */

@@ -48,10 +48,8 @@ def append_commits(
 
 
 def _next_sequence(partition: Partition, producer_id: int, epoch: int) -> int:
-    for state in partition.producers():
-        if (state.producer_id, state.epoch) == (producer_id, epoch):
-            return (state.last_sequence + 1) & _SEQUENCE_MASK
-    return 0
+    state = partition.producer(producer_id)
+    return (state.last_sequence + 1) & _SEQUENCE_MASK if state and state.epoch == epoch else 0
 
 
 def _cut(

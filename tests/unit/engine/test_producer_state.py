@@ -201,6 +201,23 @@ def test_idle_producers_are_forgotten_while_the_log_is_open(tmp_path: Path) -> N
             log.append_batches(batch(2, 50, transactional=True))
 
 
+def test_one_producer_is_asked_for_by_its_id(tmp_path: Path) -> None:
+    with opened(tmp_path) as log:
+        assert log.producer(1) is None
+        for producer in range(40):  # more than its table has room for at first
+            log.append_batches(batch(producer, 5, producer + 1))
+        assert [log.producer(p.producer_id) for p in log.producers()] == log.producers()
+        assert len(log.producers()) == 40
+        assert log.producer(40) is log.producer(-1) is log.producer(-(1 << 63)) is None
+        with opened(tmp_path) as other:  # what it appends is taken in when this one is asked
+            other.append_batches(batch(40, 0))
+        assert log.producer(40) == log.producers()[-1]
+        # Refused as the first of a producer: nothing is known of it.
+        with pytest.raises(errors.OutOfOrderSequence):
+            log.append_batches(batch(41, 0) + batch(41, 2))
+        assert log.producer(41) is None
+
+
 def test_plain_records_need_no_producer_state(tmp_path: Path) -> None:
     with opened(tmp_path) as log:
         log.append(b"one")

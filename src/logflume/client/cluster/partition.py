@@ -36,6 +36,7 @@ _UNSUPPORTED = {
     "mark_deleted": "log.delete_topic()",
     "open_transactions": _PRODUCERS,
     "path": _TOOLS,
+    "producer": _PRODUCERS,
     "producers": _PRODUCERS,
     "recovery": "the brokers' logs: they recover by themselves",
     "reopen_after_fork": "logflume.open() in the child",

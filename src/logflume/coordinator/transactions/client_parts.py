@@ -8,7 +8,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from logflume._native.partition import Partition
     from logflume.log.directory import LogDirectory
-    from logflume.types import ProducerState
 
     from .coordinator import Part
     from .entry import Entry
@@ -29,7 +28,7 @@ def parts_of(directory: LogDirectory, entry: Entry) -> list[Part]:
             partition = directory.partition(*place)
         except UnknownTopicOrPartition:
             continue  # deleted meanwhile, as Kafka passes over it
-        state = _producer(partition, entry.producer_id)
+        state = partition.producer(entry.producer_id)
         if state is None or state.txn_first_offset < 0:
             continue
         first = state.txn_first_offset
@@ -42,13 +41,6 @@ def parts_of(directory: LogDirectory, entry: Entry) -> list[Part]:
         parts.append((place.topic, partition, first, end, batches))
     directory.sync(too_large)
     return parts
-
-
-def _producer(partition: Partition, producer_id: int) -> ProducerState | None:
-    for state in partition.producers():
-        if state.producer_id == producer_id:
-            return state
-    return None
 
 
 def _lost_with_the_power(
