@@ -155,22 +155,32 @@ class Contest:
         """`path`: the chart's title; `about`: what is done; `x`: the swept quantity and its value here;
         `unit`: what is counted, or for an Amount its unit; `cpu=False`: the work is in processes that go on,
         so that their processor time is not seen."""
-        first, *others = contestants
+        first = contestants[0]
         scores = {c.name: Score(c.name, c.role, c.count) for c in contestants}
         self._turn = 0 if warmup else 1
         with ExitStack() as stack:
 
-            def setup() -> tuple[tuple[Job], dict[str, Any]]:
-                turn = self._turn % max(len(others), 1)
-                for other in others[turn:] + others[:turn]:
+            def race(others: Sequence[Contestant]) -> None:
+                for other in others:
                     with other.open(self._fresh()) as job:
                         self._timed(scores[other.name], job)
+
+            def in_turn() -> tuple[Sequence[Contestant], Sequence[Contestant]]:
+                """Who comes before the first and who behind it, in this round."""
+                at = self._turn % len(contestants)
+                order = [*contestants[at:], *contestants[:at]]
+                place = order.index(first)
+                return order[:place], order[place + 1 :]
+
+            def setup() -> tuple[tuple[Job], dict[str, Any]]:
+                race(in_turn()[0])
                 job = stack.enter_context(first.open(self._fresh()))
                 gc.collect()
                 return (job,), {}
 
             def teardown(_job: Job) -> None:
                 stack.pop_all().close()
+                race(in_turn()[1])
                 self._turn += 1
 
             self.benchmark.group = path

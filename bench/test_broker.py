@@ -19,6 +19,8 @@ from bench.programs import start
 
 OURS, KAFKA = "logflume serve", "Kafka"
 COUNTS = {100: 300_000, 1024: 100_000}
+JAVA_COUNTS = {100: 1_000_000, 1024: 200_000}  # a JVM's client is a JVM, too
+ROUNDS = 4  # each is first in half of them
 WARM_UP = 2_000_000  # a JVM that was just started takes two to three times the processor time for a request
 ABOUT = "one partition, librdkafka from Python; Kafka 4.3 was warmed up with two million records; CPU is the brokers'"
 Work = Callable[[Client, str, str], Took | Times]
@@ -81,7 +83,7 @@ def contestant(
 
 def compete(
     contest: Contest, path: str, ours: Serving, kafka: Kafka, client: Client, count: int, work: Work,
-    *, about: str, filled: bool = False, cpu: bool = True,
+    *, about: str, filled: bool = False, unit: str = "records",
 ) -> None:  # fmt: skip
     contest.run(
         path,
@@ -90,9 +92,10 @@ def compete(
             contestant(KAFKA, kafka.address, kafka.pid(), client, count, work, filled=filled),
         ],
         about=f"{about}; {ABOUT}",
+        unit=unit,
         goals=[Goal(OURS, "≥ 1 × Kafka (aim 2 ×)", beside=KAFKA, share=1)],
-        cpu=cpu,
-        rounds=3,
+        cpu=unit == "records",
+        rounds=ROUNDS,
     )
 
 
@@ -132,39 +135,61 @@ def test_consuming(
 
 
 @pytest.mark.parametrize("acks", ["1", "all"])
-def test_end_to_end(contest: Contest, ours: Serving, kafka: Kafka, acks: str) -> None:
-    client = Client(100, acks, "none", PINGS)
-    path = f"Broker: from produce to poll, acks={acks}"
-    about = "1,000 records a second of 100 B, linger 0; the consumer reads what is not yet synced, as Kafka's do"
-    compete(
-        contest, path, ours, kafka, client, PINGS, Client.ping, about=about, rounds=3, unit="trips"
-    )
-
-
 @pytest.mark.parametrize("value_bytes", COUNTS)
-def test_java_client(contest: Contest, ours: Serving, kafka: Kafka, value_bytes: int) -> None:
-    """Kafka's own perf tools, for both."""
-    count = COUNTS[value_bytes]
-    java = {OURS: Kafka(kafka.where, ours.address), KAFKA: kafka}
+def test_end_to_end(
+    contest: Contest, ours: Serving, kafka: Kafka, value_bytes: int, acks: str
+) -> None:
+    client = Client(value_bytes, acks, "none", PINGS)
+    path = f"Broker: from produce to poll, {value_bytes} B, acks={acks}"
+    about = (
+        "1,000 records a second, linger 0; the consumer reads what is not yet synced, as Kafka's do"
+    )
+    compete(contest, path, ours, kafka, client, PINGS, Client.ping, about=about, unit="trips")
 
-    def contender(name: str, topic: str) -> Contestant:
+
+def java(
+    contest: Contest, ours: Serving, kafka: Kafka, value_bytes: int, tool: str,
+    run: Callable[[Kafka, str, int], Took], *, filled: bool, about: str,
+) -> None:  # fmt: skip
+    """One of Kafka's own perf tools beside both."""
+    count = JAVA_COUNTS[value_bytes]
+    client = Client(value_bytes, "1", "none", count)
+
+    def contender(name: str, node: Kafka) -> Contestant:
         @contextmanager
         def open_(_: Path) -> Iterator[Job]:
-            made = f"{topic}-{time.monotonic_ns()}"
-            java[name].create_topic(made)
-            yield lambda: java[name].perf_producer(made, count, value_bytes)
+            with client.topic(node.address) as topic:
+                if filled:
+                    client.produce(node.address, topic)
+                yield lambda: run(node, topic, count)
 
         return Contestant(name, "logflume" if name == OURS else "peer", count, open_)
 
     contest.run(
-        f"Broker: Kafka's producer perf test, {value_bytes} B",
-        [contender(name, "perf") for name in (OURS, KAFKA)],
-        about="acks=1, linger 5 ms, batches of 64 KiB; the Java client tells its own rate",
+        f"Broker: Kafka's {tool} perf test, {value_bytes} B",
+        [contender(OURS, Kafka(kafka.where, ours.address)), contender(KAFKA, kafka)],
+        about=f"{about}; the Java client tells its own rate",
         goals=[Goal(OURS, "≥ 1 × Kafka (aim 2 ×)", beside=KAFKA, share=1)],
         cpu=False,
-        rounds=3,
+        rounds=ROUNDS,
         warmup=False,
     )
+
+
+@pytest.mark.parametrize("value_bytes", COUNTS)
+def test_java_producer(contest: Contest, ours: Serving, kafka: Kafka, value_bytes: int) -> None:
+    def run(node: Kafka, topic: str, count: int) -> Took:
+        return node.perf_producer(topic, count, value_bytes)
+
+    about = "acks=1, linger 5 ms, batches of 64 KiB"
+    java(contest, ours, kafka, value_bytes, "producer", run, filled=False, about=about)
+
+
+@pytest.mark.parametrize("value_bytes", COUNTS)
+def test_java_consumer(contest: Contest, ours: Serving, kafka: Kafka, value_bytes: int) -> None:
+    about = "from the beginning, batches of librdkafka's"
+    run = Kafka.perf_consumer
+    java(contest, ours, kafka, value_bytes, "consumer", run, filled=True, about=about)
 
 
 def test_memory(contest: Contest, ours: Serving, kafka: Kafka) -> None:

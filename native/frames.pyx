@@ -8,7 +8,7 @@ its own memory; small ones are copied out of a buffer that the connections of on
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, PyObject_GetBuffer
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memmove
 
 cimport cython
 
@@ -21,6 +21,19 @@ __all__ = ["Frame", "FrameFault", "FrameMemory", "FrameReader"]
 cdef int HEAD_BYTES_MIN = 10
 # A frame of which at least this much is still to come is received in place.
 cdef Py_ssize_t IN_PLACE_FROM = 16 * 1024
+# Memory of frames from this size on is used again; so much of it is kept for frames to come.
+cdef Py_ssize_t AGAIN_FROM = 64 * 1024
+cdef Py_ssize_t KEPT_BYTES_MAX = 8 << 20
+
+
+cdef Py_ssize_t room_of(Py_ssize_t size) noexcept:
+    """Bytes that a frame takes: of large ones a few sizes only, so that one's memory fits the next. A fifth is lost at most."""
+    cdef Py_ssize_t step = AGAIN_FROM // 4
+    if size < AGAIN_FROM:
+        return size
+    while step * 8 <= size:
+        step *= 2
+    return (size + step - 1) // step * step
 
 
 class FrameFault(Exception):
@@ -47,7 +60,43 @@ cdef class FrameMemory:
         self.waiting = []
 
     def __dealloc__(self):
+        cdef int i
         free(self.receive)
+        for i in range(self.n_kept):
+            free(self.kept[i].data)
+
+    cdef uint8_t *take(self, Py_ssize_t room) noexcept:
+        """Memory for a frame; NULL: there is none.
+
+        A page that is touched for the first time costs more than receiving into it, checking it and writing it to a
+        segment do. The last one first: the processor may still have it in its cache.
+        """
+        cdef int i
+        cdef uint8_t *found
+        for i in range(self.n_kept - 1, -1, -1):
+            if self.kept[i].size == room:
+                found = self.kept[i].data
+                self._let_go(i)
+                return found
+        return <uint8_t *>malloc(room)
+
+    cdef void keep(self, uint8_t *data, Py_ssize_t room) noexcept:
+        """Take back what a frame had, for the next one."""
+        if room < AGAIN_FROM or room > KEPT_BYTES_MAX:
+            free(data)
+            return
+        while self.n_kept == KEPT_MAX or self.kept_bytes + room > KEPT_BYTES_MAX:
+            free(self.kept[0].data)
+            self._let_go(0)
+        self.kept[self.n_kept].data = data
+        self.kept[self.n_kept].size = room
+        self.n_kept += 1
+        self.kept_bytes += room
+
+    cdef void _let_go(self, int i) noexcept:
+        self.kept_bytes -= self.kept[i].size
+        self.n_kept -= 1
+        memmove(&self.kept[i], &self.kept[i + 1], (self.n_kept - i) * sizeof(Kept))
 
     cdef bint has_room(self, Py_ssize_t size) noexcept:
         return self.held == 0 or self.held + size <= self.limit
@@ -94,9 +143,10 @@ cdef class Frame:
         raise TypeError("frames come from a FrameReader")
 
     def __dealloc__(self):
-        free(self.data)
-        if self.memory is not None:
-            self.memory.give_back(self.size)
+        if self.memory is None:
+            return
+        self.memory.keep(self.data, self.room)
+        self.memory.give_back(self.room)
 
     def __len__(self):
         return self.size
@@ -232,15 +282,17 @@ cdef class FrameReader:
             raise FrameFault(f"a frame of {size} bytes")
         if size > self.frame_bytes_max:
             raise FrameFault(f"a frame of {size} bytes is more than {self.frame_bytes_max}")
-        if not self.memory.has_room(size):
+        cdef Py_ssize_t room = room_of(size)
+        if not self.memory.has_room(room):
             return False
         frame = Frame.__new__(Frame)
-        frame.data = <uint8_t *>malloc(size)
+        frame.data = self.memory.take(room)
         if frame.data == NULL:
             raise MemoryError
         frame.size = size
+        frame.room = room
         frame.memory = self.memory
-        self.memory.held += size
+        self.memory.held += room
         self.partial = frame
         self.filled = 0
         self.prefix_filled = 0

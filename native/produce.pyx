@@ -5,7 +5,8 @@ The batches are patched and written where they were received: from the socket to
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport calloc, free, malloc
+from libc.string cimport memcpy
 
 cimport cython
 
@@ -76,7 +77,8 @@ BUSY = -2
 cdef class ProduceRequest:
     """One request under way: its partitions by number, 0 to `len(request)`. Keeps the frame.
 
-    Each partition is either appended to with `append`, or given an error with `refuse`; then `response` is written.
+    Each partition is either appended to with `append`, or given an error with `refuse`; then `response` is written, for
+    which the frame is not needed any more (`drop_frame`).
     Raises FrameFault when the frame is no produce request. Not thread-safe.
     """
 
@@ -84,6 +86,7 @@ cdef class ProduceRequest:
         cdef lf_wire w
         self.frame = frame
         self.version = frame.version
+        self.correlation_id = frame.correlation_id
         self.messages = {}
         w.p = frame.data + frame.body_at
         w.end = frame.data + frame.size
@@ -96,6 +99,7 @@ cdef class ProduceRequest:
     def __dealloc__(self):
         free(self.topics)
         free(self.parts)
+        free(self.names)
 
     cdef int _parse(self, lf_wire *w) except -1:
         cdef int32_t n = 0, i, _j
@@ -248,6 +252,27 @@ cdef class ProduceRequest:
         part.log_start = log.start_offset
         return info.last_offset + 1
 
+    def drop_frame(self):
+        """Everything is appended: keep what the response needs, and let go of the batches. The topics' names stay."""
+        cdef int32_t i
+        cdef size_t total = 0
+        if self.frame is None:
+            return
+        for i in range(self.n_topics):
+            total += self.topics[i].name_len
+        self.names = <uint8_t *>malloc(total + 1)
+        if self.names == NULL:
+            raise MemoryError
+        total = 0
+        for i in range(self.n_topics):
+            memcpy(self.names + total, self.topics[i].name, self.topics[i].name_len)
+            self.topics[i].name = self.names + total
+            total += self.topics[i].name_len
+        for i in range(self.n_parts):
+            self.parts[i].records = NULL
+            self.parts[i].size = -1
+        self.frame = None
+
     def response(self):
         """bytes: the whole response, size and head in front."""
         cdef lf_wire_out o
@@ -257,7 +282,7 @@ cdef class ProduceRequest:
         o.bad = False
         o.flexible = self.version >= FLEXIBLE_FROM
         try:
-            lf_wire_begin(&o, self.frame.correlation_id)
+            lf_wire_begin(&o, self.correlation_id)
             lf_wire_put_length(&o, 4, self.n_topics)
             for i in range(self.n_topics):
                 if self.version >= TOPIC_ID_FROM:

@@ -3,13 +3,28 @@
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t
 
 
+cdef enum:
+    KEPT_MAX = 16
+
+
+cdef struct Kept:
+    uint8_t *data
+    Py_ssize_t size
+
+
 cdef class FrameMemory:
     cdef uint8_t *receive
     cdef Py_ssize_t receive_bytes
     cdef readonly int64_t held      # bytes of frames that are received or being served
     cdef readonly int64_t limit
     cdef list waiting
+    cdef Kept kept[KEPT_MAX]        # memory of frames that were, the latest behind
+    cdef int n_kept
+    cdef readonly int64_t kept_bytes
 
+    cdef uint8_t *take(self, Py_ssize_t room) noexcept
+    cdef void keep(self, uint8_t *data, Py_ssize_t room) noexcept
+    cdef void _let_go(self, int i) noexcept
     cdef bint has_room(self, Py_ssize_t size) noexcept
     cdef void give_back(self, Py_ssize_t size) noexcept
     cdef void _tell(self) noexcept
@@ -18,6 +33,7 @@ cdef class FrameMemory:
 cdef class Frame:
     cdef uint8_t *data
     cdef Py_ssize_t size
+    cdef Py_ssize_t room            # that `data` has
     cdef FrameMemory memory
     cdef readonly int16_t api_key
     cdef readonly int16_t version

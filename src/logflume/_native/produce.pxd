@@ -32,8 +32,10 @@ cdef class _Room:
 
 
 cdef class ProduceRequest:
-    cdef Frame frame
+    cdef Frame frame                    # None once it was dropped
     cdef int version
+    cdef int32_t correlation_id
+    cdef uint8_t *names                 # of the topics, when the frame was dropped
     cdef readonly object transactional_id
     cdef public int32_t throttle_ms     # for the response
     cdef readonly int16_t acks

@@ -47,10 +47,20 @@ _SIZE_BYTES = 4  # in front of a frame
 class _Slot:
     """A request whose answer is not written yet. Answers leave in the order of the slots."""
 
-    __slots__ = ("api_key", "began", "cancellable", "parts", "pipelined", "ready", "task")
+    __slots__ = (
+        "api_key",
+        "began",
+        "cancellable",
+        "parts",
+        "pipelined",
+        "ready",
+        "task",
+        "version",
+    )
 
-    def __init__(self, api_key: int, began: float, *, cancellable: bool) -> None:
+    def __init__(self, api_key: int, version: int, began: float, *, cancellable: bool) -> None:
         self.api_key = api_key  # -1: none that is served
+        self.version = version
         self.began = began
         self.cancellable = cancellable
         self.parts: Sequence[Buffer] | None = None
@@ -277,6 +287,7 @@ class Connection(asyncio.BufferedProtocol):
         self.broker.meters.bytes_in += len(frame) + _SIZE_BYTES
         slot = _Slot(
             -1 if handler is None else frame.api_key,
+            frame.version,
             self.broker.loop.time(),
             cancellable=handler is not None and handler.cancellable,
         )
@@ -299,7 +310,7 @@ class Connection(asyncio.BufferedProtocol):
             _log.error("handler_failed", error=error, api_key=frame.api_key, version=frame.version)
             self.close("handler_failed")
             return
-        self._answered(slot, frame, answer)
+        self._answered(slot, answer)
 
     async def _faulty(self, fault: Fault, handler: Handler | None, frame: Frame) -> Any:
         """A request that a test wants to go wrong."""
@@ -313,7 +324,7 @@ class Connection(asyncio.BufferedProtocol):
             self.close("fault", api_key=frame.api_key)
         return answer
 
-    def _answered(self, slot: _Slot, frame: Frame, answer: Any) -> None:
+    def _answered(self, slot: _Slot, answer: Any) -> None:
         """With the answer's bytes, or with a future of them."""
         if isinstance(answer, Pipelined):
             answer = answer.answer
@@ -325,31 +336,26 @@ class Connection(asyncio.BufferedProtocol):
             self._flush()
             return
         slot.task = answer
-        answer.add_done_callback(lambda done: self._done(slot, frame))
+        answer.add_done_callback(lambda done: self._done(slot))
 
-    def _done(self, slot: _Slot, frame: Frame) -> None:
+    def _done(self, slot: _Slot) -> None:
         task, slot.task = slot.task, None
         if task is None or task.cancelled():
             return
         error = task.exception()
         if error is not None:
             if isinstance(error, Unanswerable):
-                self.close(
-                    "bad_request", api_key=frame.api_key, version=frame.version, reason=error
-                )
+                self.close("bad_request", api_key=slot.api_key, version=slot.version, reason=error)
             else:
                 _log.error(
-                    "handler_failed",
-                    error=error,
-                    api_key=frame.api_key,
-                    version=frame.version,
+                    "handler_failed", error=error, api_key=slot.api_key, version=slot.version
                 )
                 self.close("handler_failed")
             return
         answer: Any = task.result()
         if not slot.pipelined:
             self._blocked = False
-        self._answered(slot, frame, answer)
+        self._answered(slot, answer)
         self._work()
 
     def _flush(self) -> None:

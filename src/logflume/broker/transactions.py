@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import cast
 
@@ -30,6 +31,7 @@ __all__ = ["TransactionService", "error_in", "error_of_write"]
 NOT_ENOUGH_REPLICAS = 19
 
 _NAP_S = 0.005
+_ENDS_MAX = 16  # that wait for the disk at a time: one sync serves them all
 
 _log = get_logger(__name__)
 
@@ -71,6 +73,7 @@ class TransactionService:
         self.clients = ClientTransactions(self._coordinator, broker.directory)
         self._open: dict[str, tuple[TransactionalClient, frozenset[TopicPartition]]] = {}
         self._turns: dict[str, tuple[asyncio.Lock, int]] = {}
+        self._ends = ThreadPoolExecutor(_ENDS_MAX, thread_name_prefix="logflume-broker-end")
 
     def takes(self, who: TransactionalClient, place: TopicPartition) -> bool:
         """Whether a batch for this partition is known to be part of its open transaction."""
@@ -124,17 +127,16 @@ class TransactionService:
             known = self._open.get(who.transactional_id)
             if known is not None and known[0] == who:
                 del self._open[who.transactional_id]
-            ending = await self._ask(self.clients.end, who, commit=commit, raises=raises)
-            if ending.stored is None:
-                return ending.entry
-            try:
-                decision = cast("PartitionLog", ending.stored.partition)
-                await self._broker.syncs.wait(decision, ending.stored.offset + 1)
-            except LogflumeError as error:
-                raise self._failed(error) from error
-            if ending.partitions is None:
-                return ending.entry
-            return await self._ask(self.clients.complete, ending)
+            return await self._ask_in(self._ends, self._end, who, commit=commit, raises=raises)
+
+    def _end(self, who: TransactionalClient, *, commit: bool, raises: bool) -> Entry:
+        """In a thread, all of it: the commit that waits for the disk has others to wait with in the log's own sync."""
+        ending = self.clients.end(who, commit=commit, raises=raises)
+        if ending.stored is None:
+            return ending.entry
+        decision = cast("PartitionLog", ending.stored.partition)
+        decision.sync(ending.stored.offset + 1)
+        return ending.entry if ending.partitions is None else self.clients.complete(ending)
 
     async def expire(self) -> None:
         """Abort what has been open for too long."""
@@ -164,9 +166,19 @@ class TransactionService:
                 del self._turns[transactional_id]
 
     async def _ask(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self._ask_in(self._broker.threads, function, *args, **kwargs)
+
+    async def _ask_in(
+        self,
+        threads: ThreadPoolExecutor,
+        function: Callable[P, T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
         try:
             return await self._broker.loop.run_in_executor(
-                self._broker.threads, lambda: function(*args, **kwargs)
+                threads, lambda: function(*args, **kwargs)
             )
         except InvalidTransactionTimeout as error:
             raise TransactionRefused(
@@ -185,4 +197,5 @@ class TransactionService:
 
     async def stop(self) -> None:
         """The broker stops: open transactions stay for the next one."""
+        await self._broker.loop.run_in_executor(None, self._ends.shutdown)
         await self._broker.loop.run_in_executor(self._broker.threads, self.clients.close)

@@ -88,6 +88,25 @@ def test_a_frame_that_is_dropped_gives_its_memory_back() -> None:
     assert memory.held == 0
 
 
+def test_memory_of_large_frames_is_used_again_and_bounded() -> None:
+    memory = FrameMemory()
+    reader = FrameReader(memory, 100 << 20)
+    for i in range(50):
+        body = bytes([i]) * 1_000_000
+        (frame,) = receive(reader, request(0, 9, i, body))
+        frame.open(False)
+        assert bytes(memoryview(frame))[frame.body_at :] == body
+        assert 1_000_000 <= memory.held <= 1_250_000
+        del frame
+        assert memory.kept_bytes == 1 << 20  # one frame's, by all of them in turn
+    for size in (100, 70_000, 5_000_000, 9_000_000, 3_000_000, 64_000, 65_536):
+        frames = receive(reader, request(0, 9, 0, bytes(size)) * 3)
+        assert len(frames) == 3
+        del frames
+        assert memory.kept_bytes <= 8 << 20
+    assert memory.held == 0
+
+
 @pytest.mark.parametrize(
     ("head", "flexible"),
     [

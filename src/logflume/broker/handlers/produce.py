@@ -206,6 +206,7 @@ def _settle(
         waiting = [one for one in appended if request.producer(one[0]) is None]
     if request.acks == 1 or not waiting:
         return [request.response()]
+    request.drop_frame()  # what waits for the disk holds no memory of its own meanwhile
     return Pipelined(asyncio.ensure_future(_on_disk(call, request, waiting)))
 
 
