@@ -135,7 +135,7 @@ def test_options_of_a_file_and_of_the_environment(
         assert process.wait(10) == 0
         assert process.stderr is not None
         lines = [json.loads(line) for line in process.stderr.read().splitlines()]
-    assert [line["event"] for line in lines] == ["unknown_variable", "listening", "stopped"]
+    assert [line["event"] for line in lines] == ["unknown_variable", "listening", "stopped"], lines
     assert lines[0]["nearest"] == "LOGFLUME_MAX_CONNECTIONS"
 
 
@@ -202,4 +202,34 @@ def test_a_broker_does_without_hypothesis(tmp_path: Path) -> None:
         "assert 'kio.static._phantom' in sys.modules; assert 'hypothesis' not in sys.modules;"
         "import hypothesis, kio.schema.metadata.v12.request"
     )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_two_threads_that_import_kio_at_once_both_have_it() -> None:
+    """The broker does at its start, in a thread; the first client's request does in the event loop."""
+    code = """
+import threading
+import logflume.broker.kio_import as ours
+
+failed = []
+def import_it():
+    try:
+        ours.import_kio()
+    except BaseException as error:
+        failed.append(error)
+
+second = threading.Thread(target=import_it)
+asked = ours._without_hypothesis
+def in_the_middle(name, *args, **kwargs):
+    if name.startswith("hypothesis"):
+        second.start()
+        second.join(0.5)  # it has to wait for the whole module
+        assert second.is_alive(), failed
+    return asked(name, *args, **kwargs)
+
+ours._without_hypothesis = in_the_middle
+import_it()
+second.join()
+assert not failed, failed
+"""
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -54,7 +54,7 @@ def test_a_broker_with_another_name_or_authority_is_not_believed(
     )
     error = delivered(config)
     assert error is not None
-    assert error.code() == confluent_kafka.KafkaError._SSL
+    assert "certificate verify failed" in error.str()
 
 
 def test_clients_certificates_are_asked_for_and_name_them(

@@ -198,7 +198,9 @@ class Served:
         await self._settle()
 
     def _connect(self, data: bytes) -> Connection:
-        client = Connection(self._broker, self._broker.listeners[0])
+        host = "/127.0.0.1"
+        assert not self._broker.may_connect(host, 0)
+        client = Connection(self._broker, self._broker.listeners[0], host)
         client.connection_made(_Socket())
         view = memoryview(client.get_buffer(-1))
         for start in range(0, len(data), len(view)):

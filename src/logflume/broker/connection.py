@@ -72,10 +72,10 @@ class _Slot:
 class Connection(asyncio.BufferedProtocol):
     """Belongs to the broker's event loop."""
 
-    def __init__(self, broker: Broker, listener: Listener) -> None:
+    def __init__(self, broker: Broker, listener: Listener, client_host: str) -> None:
         self.broker = broker
         self.listener = listener
-        self.client_host = "/unknown"
+        self.client_host = client_host  # "/1.2.3.4"
         self.principal = ANONYMOUS
         self.transport: asyncio.Transport | None = None
         self._reached: tuple[str, int] | None = None
@@ -104,27 +104,18 @@ class Connection(asyncio.BufferedProtocol):
     # ---- asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Join the broker's connections, or leave again when there are too many."""
+        """Join the broker's connections, or leave again when it stops."""
         self.transport = cast("asyncio.Transport", transport)
         self.transport.set_write_buffer_limits(high=_WRITE_HIGH)
-        peer = transport.get_extra_info("peername")
-        self.client_host = f"/{peer[0]}" if isinstance(peer, tuple) else "/unknown"
         reached = transport.get_extra_info("sockname")
         self._reached = reached[:2] if isinstance(reached, tuple) else None
         self.principal = principal_of(transport.get_extra_info("peercert")) or ANONYMOUS
-        refused = self.broker.admit(self)
-        if refused:
-            self.close(refused)
+        if not self.broker.join(self):
+            self.close("stopping")
         elif not self.logged_in:
             self._login_timer = self.broker.loop.call_later(
                 self.broker.login_timeout_s, self.close, "login_too_slow"
             )
-
-    @property
-    def fileno(self) -> int:
-        """Number of its descriptor; -1 when it has none."""
-        opened = self.transport.get_extra_info("socket") if self.transport is not None else None
-        return -1 if opened is None else int(opened.fileno())
 
     # ---- who it is
 

@@ -9,7 +9,7 @@ from logflume._native.frames import FrameMemory
 from logflume.broker.clock import SystemClock
 from logflume.broker.descriptors import Descriptors
 from logflume.broker.dispatch import table
-from logflume.broker.doors import PlainDoor, TlsDoor
+from logflume.broker.doors import Door
 from logflume.broker.faults import Faults
 from logflume.broker.late_appends import LateAppends
 from logflume.broker.listener import check_exposure, parse_listeners
@@ -33,12 +33,11 @@ from logflume.observe import get_logger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any, TypeVar
 
     from logflume.broker.clock import Clock
     from logflume.broker.connection import Connection
-    from logflume.broker.doors import Door
     from logflume.broker.metrics import BrokerMonitor
     from logflume.log.directory import LogDirectory
 
@@ -144,32 +143,24 @@ class Broker:
     def _refresh(self) -> None:
         """Somebody changed a topic: open partitions take over its settings, deleted ones are let go of."""
         self.partitions.forget_deleted()
-        self.loop.run_in_executor(self.threads, self.directory.refresh)
+        self._in_background("refresh_failed", self.directory.refresh)
+
+    def _in_background(self, event: str, function: Callable[[], object]) -> None:
+        """Run it in a thread; nobody waits for it, so the log is told when it fails."""
+
+        def done(job: asyncio.Future[object]) -> None:
+            error = None if job.cancelled() else job.exception()
+            if error is not None:
+                _log.error(event, error=error, path=self.directory.path)
+
+        self.loop.run_in_executor(self.threads, function).add_done_callback(done)
 
     # ---- connections
 
-    def admit(self, connection: Connection) -> str:
-        """Count a new connection in; or why it has to go, for the log."""
-        if self._stopping:  # it was accepted before the door closed, and nobody would close it
-            if connection.listener.uses_tls:
-                self.left(connection.client_host)
-            return "stopping"
-        if self.descriptors.are_scarce(connection.fileno):
-            if connection.listener.uses_tls:
-                self.left(connection.client_host)
+    def may_connect(self, host: str, fileno: int) -> str:
+        """Count a connection of this address in; or why it has to go, for the log."""
+        if self.descriptors.are_scarce(fileno):
             return "out_of_descriptors"
-        if (
-            not connection.listener.uses_tls
-        ):  # where TLS is spoken, it was counted before the handshake
-            refused = self.may_connect(connection.client_host)
-            if refused:
-                return refused
-        self._connections.add(connection)
-        self.meters.accepted += 1
-        return ""
-
-    def may_connect(self, host: str) -> str:
-        """Count a connection of this address in; or why it has to go."""
         if self.faults.refusing:
             return "refused"
         try:
@@ -179,6 +170,15 @@ class Broker:
             _log.error("rules_unreadable", error=error)
             return "rules_unreadable"
         return self._caps.admit(host)
+
+    def join(self, connection: Connection) -> bool:
+        """It was counted in, and is there now; False: too late, it was accepted before the door closed."""
+        if self._stopping:
+            self.left(connection.client_host)
+            return False
+        self._connections.add(connection)
+        self.meters.accepted += 1
+        return True
 
     def forget(self, connection: Connection) -> None:
         """It is closed."""
@@ -219,9 +219,7 @@ class Broker:
             _log.warning("no_users", hint="logflume user set NAME")
         try:
             for listener in self.listeners:
-                door: Door = (
-                    TlsDoor(self, listener) if listener.uses_tls else PlainDoor(self, listener)
-                )
+                door = Door(self, listener)
                 await door.open()
                 self._doors.append(door)
             if self.config.http is not None:
@@ -237,7 +235,7 @@ class Broker:
         self.upkeep.start()
         self.undecided.start()
         # The first client would wait for it otherwise; those who are there already wait no longer for that.
-        self.loop.run_in_executor(self.threads, preload)
+        self._in_background("preload_failed", preload)
         _log.info(
             "listening",
             address=",".join(map(repr, self.listeners)),
@@ -255,6 +253,8 @@ class Broker:
         self._stopping = True
         for door in doors:
             door.close()
+        for door in doors:
+            await door.closed()
         self.upkeep.stop()
         self.undecided.stop()
         if self._sweeper is not None:

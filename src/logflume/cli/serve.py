@@ -62,6 +62,7 @@ def serve(
     context: Shared,
 ) -> None:
     """Serve the directory to Kafka clients until SIGTERM or Ctrl-C. Other programs may use it meanwhile."""
+    import asyncio
     from importlib.util import find_spec
 
     if find_spec("kio") is None:  # said now, and not when the first client comes
@@ -84,17 +85,14 @@ def serve(
     raise_limit()
     for one in unknown:
         _log.warning("unknown_variable", variable=one.variable, nearest=one.suggestion or "none")
-    loop = new_event_loop()
+    where = directory or context.chosen or options.dir or context.directory
+    opened = TransactionalDirectory(where, values["directory"])
     try:
-        where = directory or context.chosen or options.dir or context.directory
-        opened = TransactionalDirectory(where, values["directory"])
-        try:
-            broker = Broker(opened, options.listen, values["broker"], insecure=options.insecure)
-            loop.run_until_complete(_run(broker, context.output, options.shutdown_grace_ms / 1000))
-        finally:
-            opened.close()
+        broker = Broker(opened, options.listen, values["broker"], insecure=options.insecure)
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            runner.run(_run(broker, context.output, options.shutdown_grace_ms / 1000))
     finally:
-        loop.close()
+        opened.close()
 
 
 def _options(
