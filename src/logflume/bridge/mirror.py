@@ -60,11 +60,12 @@ def mirror(
         raise UnsupportedByEngine(what="keep", instead="an archive as the target")
     if new_offsets and (isinstance(target, Archive) or not target.engine.is_remote):
         raise UnsupportedByEngine(what="new_offsets", instead="nothing: offsets are kept there")
+    if isinstance(target, Archive):
+        return fill(
+            source, target, topics, until=until, follow=follow, keep=keep, stop=stop,
+            on_progress=on_progress,
+        )  # fmt: skip
     if isinstance(source, Archive):
-        if isinstance(target, Archive):
-            raise UnsupportedByEngine(
-                what="a copy from an archive to another", instead="the object store's own tools"
-            )
         if target.engine.is_remote:
             return restore_into_cluster(
                 source, target, topics, until=until, new_offsets=new_offsets, follow=follow,
@@ -72,10 +73,6 @@ def mirror(
             )  # fmt: skip
         return restore(
             source, target, topics, until=until, follow=follow, stop=stop, on_progress=on_progress
-        )
-    if isinstance(target, Archive):
-        return fill(
-            source, target, topics, follow=follow, keep=keep, stop=stop, on_progress=on_progress
         )
     wanted = None if topics is None else list(topics)
     offsets = OffsetMap(target) if new_offsets else None

@@ -18,7 +18,7 @@ __all__ = ["copied_topics", "make_topic", "settle"]
 _SETTLE_S = 0.5
 
 
-def copied_topics(source: Log) -> list[str]:
+def copied_topics(source: Log | Archive) -> list[str]:
     """Those that are copied unless topics are named: all but what belongs to the place itself."""
     return [n for n in source.topics() if n not in INTERNAL_TOPICS and n != MAP_TOPIC]
 

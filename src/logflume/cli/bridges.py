@@ -66,7 +66,8 @@ def mirror(
     """Copy topics from SOURCE to TARGET at the same offsets; go on where an earlier copy ended.
 
     Each is a directory, kafka://host:port, or an archive in an object store: s3://bucket/prefix, gs://…, az://…,
-    file:///path. Between directories and archives batches are copied byte for byte. Out of an archive it is a restore.
+    file:///path. Between directories and archives batches are copied byte for byte. Out of an archive into a log it is
+    a restore.
     """
     import signal
     import threading

@@ -19,7 +19,13 @@ from logflume.bridge.archive.snapshot import (
 from logflume.config import parse
 from logflume.config.names import INTERNAL_TOPICS
 from logflume.config.topic import TopicConfig
-from logflume.errors import ArchiveTaken, TopicExists, UnknownTopicOrPartition
+from logflume.errors import (
+    ArchiveTaken,
+    CopyDiffers,
+    InvalidPartitions,
+    TopicExists,
+    UnknownTopicOrPartition,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from logflume.bridge.archive.snapshot import Groups
+    from logflume.client.engine import TopicInfo
 
 __all__ = ["Archive", "ArchiveTopic", "open_archive"]
 
@@ -195,6 +202,29 @@ class Archive:
         with self._mutex:
             count = len(known) if partitions is None else partitions
             self._topics[name] = StoredTopic(count, settings, known.topic_id)
+
+    def take_topic(self, topic: TopicInfo) -> None:
+        """Have a topic as it is in the log that is copied: made here, or with its settings and partitions of now.
+
+        Raises CopyDiffers when it is another topic of that name by now, InvalidPartitions when it has fewer.
+        """
+        name, config = topic.name, topic.config.explicit()
+        if name not in self._topics:
+            self.create_topic(
+                name, partitions=topic.partitions, config=config, topic_id=topic.topic_id
+            )
+            return
+        stored = self[name]
+        if stored.topic_id and topic.topic_id and stored.topic_id != topic.topic_id:
+            raise CopyDiffers(
+                topic=name, partition=0, offset=0, reason="the topic was deleted and made anew"
+            )
+        if len(stored) > topic.partitions:
+            raise InvalidPartitions(
+                topic=name, partitions=topic.partitions, reason=f"the archive has {len(stored)}"
+            )
+        if len(stored) < topic.partitions or stored.config.explicit() != config:
+            self.alter_topic(name, partitions=topic.partitions, config=config)
 
     def set_groups(self, groups: Groups) -> None:
         """Committed offsets, for the next commit."""

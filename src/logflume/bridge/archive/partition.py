@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 
 from logflume._native.row_picker import pick_rows
 from logflume.bridge.archive.pieces import OBJECT_BYTES, batches_of, checksum, due, piece_of
@@ -48,6 +48,7 @@ class ArchivePartition:
         self._open = bytearray()
         self._open_base = self._open_end = manifest.end_offset
         self._at_hand: tuple[Piece, memoryview] | None = None
+        self._taken_apart: tuple[Piece, list[Batch]] | None = None
 
     @property
     def name(self) -> str:
@@ -211,7 +212,11 @@ class ArchivePartition:
             # Of the last record only, as a copier that begins asks for: its batch, not all of them.
             data = self._archive.objects.read(name, piece.last_position, piece.size)
             return list(batches_of(data, name))
-        return list(batches_of(self.fetch(piece), name))
+        # Who reads on comes back for each batch: the piece is taken apart, and its batches are checked, once.
+        if self._taken_apart is None or self._taken_apart[0] != piece:
+            self._taken_apart = piece, list(batches_of(self.fetch(piece), name))
+        batches = self._taken_apart[1]
+        return batches[bisect_left(batches, offset, key=lambda batch: batch.last_offset) :]
 
 
 class RunReader:
@@ -220,18 +225,22 @@ class RunReader:
     def __init__(self, partition: ArchivePartition, offset: int) -> None:
         self._partition = partition
         self.position = offset
+        """Behind what was read last."""
+        self._next = offset
         self._runs: list[Run] = []
 
     def read(self, max_bytes: int = 4 << 20) -> Run | None:
         """What comes next; None at the end. A run has no gap inside, and is one piece at most."""
         while not self._runs:
-            index = self._partition.find(self.position)
+            index = self._partition.find(self._next)
             if index >= len(self._partition.pieces):
                 return None
             piece = self._partition.pieces[index]
             self._runs = self._split(piece, max_bytes)
-            self.position = piece.end_offset
-        return self._runs.pop(0)
+            self._next = piece.end_offset
+        run = self._runs.pop(0)
+        self.position = run.end_offset
+        return run
 
     def _split(self, piece: Piece, max_bytes: int) -> list[Run]:
         data = self._partition.fetch(piece)
@@ -249,7 +258,7 @@ class RunReader:
                 group.clear()
 
         for batch in batches_of(data, name):
-            if batch.last_offset < self.position:
+            if batch.last_offset < self._next:
                 continue
             size = batch.position + batch.size - group[0].position if group else 0
             if group and (batch.base_offset != group[-1].last_offset + 1 or size > max_bytes):

@@ -19,7 +19,7 @@ class Restoring(PartitionCopy):
     """Up to its end in the archive, or to a cut, exclusive. Not thread-safe."""
 
     def __init__(
-        self, archive: Archive, target: Log, where: TopicPartition, cut: int | None
+        self, archive: Archive, target: Log | Archive, where: TopicPartition, cut: int | None
     ) -> None:
         super().__init__(archive, target, *where)
         self._cut = cut
