@@ -28,6 +28,7 @@ WHERE = {
     " Stored in the directory, for all who open it.",
     "producer": "`log.producer(...)`.",
     "consumer": "`log.consumer(...)`.",
+    "queue": "`log.queue(...)`.",
     "directory": "`logflume.open(...)`.",
     "broker": "`logflume.serve(log, ...)`, `logflume serve --config k=v`,"
     " [the environment or a file](guide/broker.md#options).",

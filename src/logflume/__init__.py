@@ -27,11 +27,13 @@ if TYPE_CHECKING:
     from logflume._native.columns import RecordBatch as RecordBatch
     from logflume._native.delivery import Delivery as Delivery
     from logflume._native.partition import Partition as Partition
+    from logflume._native.queue_record import QueueRecord as QueueRecord
     from logflume.broker import serve as serve
     from logflume.client.consumer import Consumer as Consumer
     from logflume.client.log import Log as Log
     from logflume.client.log import open_log as open  # noqa: A004 - logflume.open is the point
     from logflume.client.producer import Producer as Producer
+    from logflume.client.queue import Queue as Queue
     from logflume.types import OffsetAndMetadata as OffsetAndMetadata
     from logflume.types import OffsetAndTimestamp as OffsetAndTimestamp
     from logflume.types import RecordMetadata as RecordMetadata
@@ -45,6 +47,8 @@ __all__ = [
     "OffsetAndTimestamp",
     "Partition",
     "Producer",
+    "Queue",
+    "QueueRecord",
     "Record",
     "RecordBatch",
     "RecordMetadata",
@@ -64,6 +68,8 @@ _WHERE = {
     "OffsetAndTimestamp": "logflume.types",
     "Partition": "logflume._native.partition",
     "Producer": "logflume.client.producer",
+    "Queue": "logflume.client.queue",
+    "QueueRecord": "logflume._native.queue_record",
     "Record": "logflume._native.columns",
     "RecordBatch": "logflume._native.columns",
     "RecordMetadata": "logflume.types",

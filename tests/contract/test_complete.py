@@ -47,6 +47,7 @@ LOG = {
     "path": lambda log, t: log.path,
     "producer": lambda log, t: log.producer().close(),
     "publish_open_batches": lambda log, t: log.publish_open_batches(),
+    "queue": INNER,
     "recovery": lambda log, t: log.recovery(),
     "start_maintenance": on_directory_only(lambda log, t: log.start_maintenance(60).stop()),
     "table": on_directory_only(lambda log, t: log.table(t).close()),

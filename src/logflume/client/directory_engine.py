@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from logflume._native.transactions import TransactionPage
     from logflume.client.consumer.assignment import Assignment
     from logflume.client.consumer.subscription import Subscription
-    from logflume.client.engine import Engine
-    from logflume.config import ConsumerConfig, ProducerConfig
+    from logflume.client.engine import Engine, QueueCore
+    from logflume.config import ConsumerConfig, ProducerConfig, QueueConfig
     from logflume.config.option import Config
     from logflume.coordinator.transactions.administration import Transactions
     from logflume.coordinator.transactions.coordinator import TransactionCoordinator
@@ -177,6 +177,10 @@ class DirectoryEngine(TransactionalDirectory):
         from logflume.client.consumer.subscription import Subscription
 
         return Subscription(self, config, assignment, give_back, self.settle_transactions)
+
+    def queue_core(self, config: QueueConfig, topics: list[str]) -> QueueCore:
+        """A member of a share group."""
+        raise UnsupportedByEngine(what="queue()", instead="a consumer in a group")
 
 
 class _TopicOpener:

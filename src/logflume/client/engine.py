@@ -9,7 +9,9 @@ if TYPE_CHECKING:
 
     from logflume._native.columns import RecordBatch
     from logflume._native.consumer_core import RecordIterator
-    from logflume.config import ConsumerConfig, ProducerConfig
+    from logflume._native.queue_record import QueueRecord
+    from logflume.client.queue.answers import Answers, Outcome
+    from logflume.config import ConsumerConfig, ProducerConfig, QueueConfig
     from logflume.config.option import Config
     from logflume.config.topic import TopicConfig
     from logflume.types import (
@@ -27,7 +29,7 @@ else:
         """Stands in for typing.Protocol, which is not imported at run time."""
 
 
-__all__ = ["Assignment", "Engine", "ProducerCore", "Subscription", "TopicInfo"]
+__all__ = ["Assignment", "Engine", "ProducerCore", "QueueCore", "Subscription", "TopicInfo"]
 
 
 class TopicInfo(Protocol):
@@ -90,6 +92,9 @@ class Engine(Protocol):
     def subscription(
         self, config: ConsumerConfig, assignment: Any, give_back: Callable[[], None]
     ) -> Subscription: ...
+    def queue_core(self, config: QueueConfig, topics: list[str]) -> QueueCore:
+        """What a Queue stands on; a member of its share group until it is closed."""
+
     def close(self) -> None: ...
 
 
@@ -182,3 +187,28 @@ class Subscription(Protocol):
         self, offsets: dict[TopicPartition, OffsetAndMetadata], *, durable: bool
     ) -> None: ...
     def close(self, *, commit: bool = True) -> None: ...
+
+
+class QueueCore(Protocol):
+    """Takes records of a share group and hands in what became of them. Not thread-safe, but for wake()."""
+
+    def answer(self, answers: Answers, *, wait: bool) -> Outcome:
+        """Hand in answers. With `wait` they are durable when this returns (Kafka's commitSync), without it the next
+        take() may carry them. What became of those that came back since the last call, by partition: None when the
+        answers count. Raises only when nothing was handed in."""
+
+    def take(self, max_records: int) -> tuple[list[QueueRecord], float]:
+        """What is there now, without waiting for more; and for how many seconds the next wait may last at most."""
+
+    def wait(self, seconds: float) -> None:
+        """Sleep until there may be records; may return early."""
+
+    def wake(self) -> None: ...
+    def readers(self) -> list[Any]:
+        """What logflume.aio waits for, see its Sleeper."""
+
+    def close(self) -> None:
+        """Leave the group; records that were not answered are there for others at once."""
+
+    def abandon(self) -> None:
+        """In a forked child: the parent stays the member."""

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from logflume.client.engine import Engine, TopicInfo
     from logflume.client.outbox import Outbox, OutboxTransaction
     from logflume.client.producer import Producer
+    from logflume.client.queue import Queue
+    from logflume.client.queue.queue import Listener
     from logflume.client.table import Changelog, Table
     from logflume.client.table.core import Core as TableCore
     from logflume.client.upkeep import Upkeep
@@ -73,7 +75,7 @@ class Log:
         self._engine = engine
         # Held until closed: one that was dropped may still have records to append.
         self._producers: set[Producer] = set()
-        self._consumers: weakref.WeakSet[Consumer] = weakref.WeakSet()
+        self._consumers: weakref.WeakSet[Consumer | Queue] = weakref.WeakSet()
         self._upkeep: Upkeep | None = None
         self._outbox: Outbox | None = None
         self._tables: weakref.WeakSet[TableCore] = weakref.WeakSet()
@@ -187,6 +189,27 @@ class Log:
 
         self._check_open()
         made = Consumer(self, topics, group, config)
+        self._consumers.add(made)
+        return made
+
+    def queue(
+        self,
+        topics: str | Iterable[str],
+        *,
+        group: str,
+        on_acknowledged: Listener | None = None,
+        **config: object,
+    ) -> Queue:
+        """A Queue of a topic or several: each record goes to one of the group's members, until one accepts it.
+
+        Options as keywords: `acknowledgement="explicit"`, `share_auto_offset_reset="earliest"`, ...
+        `on_acknowledged(partition, error)` is told what became of answers, None when they count. Raises
+        UnknownTopicOrPartition, InvalidGroup, InvalidConfig, UnknownConfig.
+        """
+        from logflume.client.queue import Queue
+
+        self._check_open()
+        made = Queue(self, topics, group, on_acknowledged, config)
         self._consumers.add(made)
         return made
 
@@ -337,7 +360,7 @@ class Log:
         failure: Exception | None = None
         if self._upkeep is not None:
             self._upkeep.ask_to_stop()
-        users: list[TableCore | Producer | Consumer] = [
+        users: list[TableCore | Producer | Consumer | Queue] = [
             *self._tables,
             *self._producers,
             *self._consumers,

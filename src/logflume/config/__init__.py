@@ -18,6 +18,7 @@ from logflume.config.names import check_group, check_partitions, check_topic, co
 from logflume.config.option import Config, Option, option
 from logflume.config.parser import parse, update
 from logflume.config.producer import ProducerConfig
+from logflume.config.queue import QueueConfig
 from logflume.config.serve import ServeConfig
 from logflume.config.topic import TopicConfig
 
@@ -25,6 +26,7 @@ TABLES: tuple[type[Config], ...] = (
     TopicConfig,
     ProducerConfig,
     ConsumerConfig,
+    QueueConfig,
     DirectoryConfig,
     BrokerConfig,
     ServeConfig,
@@ -38,6 +40,7 @@ __all__ = [
     "DirectoryConfig",
     "Option",
     "ProducerConfig",
+    "QueueConfig",
     "ServeConfig",
     "TopicConfig",
     "by_duration_ms",

@@ -27,6 +27,21 @@ class DirectoryConfig(Config, table="directory"):
         doc="Create a topic when a record is first sent to it. Kafka's default is true.",
         refused="topics are created by create_topic",
     )
+    group_share_delivery_count_limit: int = option(
+        5,
+        Int(min=2, max=10),
+        doc="How many times a record is delivered to a share group before it is archived unanswered.",
+    )
+    group_share_partition_max_record_locks: int = option(
+        2000,
+        Int(min=100, max=10_000),
+        doc="Most records of a partition that are delivered to a share group, or wait to be delivered again, at once.",
+    )
+    group_share_record_lock_duration_ms: int = option(
+        30_000,
+        Duration(min=1000, max=3_600_000),
+        doc="How long a delivered record may stay unanswered before it is delivered again.",
+    )
     lock_timeout_ms: int = option(
         10_000,
         Duration(max=INT_MAX),
@@ -76,6 +91,21 @@ class DirectoryConfig(Config, table="directory"):
         Duration(min=1, max=INT_MAX),
         doc="Time after which a partition forgets an idempotent producer that sends nothing and has no transaction"
         " open. Its next batch may begin anywhere, and one that it sends again is written again.",
+    )
+    share_coordinator_snapshot_update_records_per_snapshot: int = option(
+        500,
+        Int(min=0, max=500),
+        doc="After how many changes the state of a share group in a partition is written whole again.",
+    )
+    share_coordinator_state_topic_num_partitions: int = option(
+        4,
+        Int(min=1, max=1024),
+        doc="Partitions of the internal topic of share groups' state, when it is made. Kafka's default is 50.",
+    )
+    share_coordinator_state_topic_segment_bytes: int = option(
+        16 << 20,
+        Size(min=1024),
+        doc="Segment size of the internal topic of share groups' state. Kafka's default is 100 MiB.",
     )
     transaction_max_timeout_ms: int = option(
         900_000,

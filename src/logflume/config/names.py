@@ -16,6 +16,7 @@ __all__ = [
     "INTERNAL_TOPICS",
     "OFFSETS_TOPIC",
     "PARTITIONS_MAX",
+    "SHARE_STATE_TOPIC",
     "TOPIC_LENGTH_MAX",
     "TRANSACTIONS_TOPIC",
     "check_group",
@@ -33,7 +34,9 @@ OFFSETS_TOPIC = "__consumer_offsets"
 """Where groups commit."""
 TRANSACTIONS_TOPIC = "__transaction_state"
 """Where transactions are decided."""
-INTERNAL_TOPICS = frozenset({OFFSETS_TOPIC, TRANSACTIONS_TOPIC, "__share_group_state"})
+SHARE_STATE_TOPIC = "__share_group_state"
+"""Where share groups' answers are."""
+INTERNAL_TOPICS = frozenset({OFFSETS_TOPIC, TRANSACTIONS_TOPIC, SHARE_STATE_TOPIC})
 """Kafka's own topics; only logflume itself creates them."""
 
 _ALLOWED = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")

@@ -37,6 +37,9 @@ Kafka's error code stands in brackets where Kafka has one; all others have -1.
     ├── GroupNotEmpty(group)                                            [68]
     ├── GroupNotFound(group)                                            [69]
     ├── InvalidGroup(group, reason)                                     [24]
+    ├── InvalidRecordState(topic, partition, offset, reason)            [121]
+    ├── AcknowledgeFailed(group, errors)
+    ├── UnansweredRecords(group, count)
     ├── OutOfOrderSequence(producer_id, topic, partition, reason)       [45]
     ├── InvalidProducerEpoch(producer_id, topic, partition, reason)     [47]
     ├── InvalidTxnState(transactional_id, reason)                       [48]
@@ -84,6 +87,7 @@ from logflume.errors.clusters import (
     StoreUnavailable,
 )
 from logflume.errors.peers import BadMessage, DeliveryFailed
+from logflume.errors.share import AcknowledgeFailed, InvalidRecordState, UnansweredRecords
 from logflume.errors.transactions import (
     InvalidProducerEpoch,
     InvalidTransactionTimeout,
@@ -98,6 +102,7 @@ from logflume.errors.transactions import (
 )
 
 __all__ = [
+    "AcknowledgeFailed",
     "ArchiveTaken",
     "AuthenticationFailed",
     "BadMessage",
@@ -121,6 +126,7 @@ __all__ = [
     "InvalidPartitions",
     "InvalidProducerEpoch",
     "InvalidRecord",
+    "InvalidRecordState",
     "InvalidTimestamp",
     "InvalidTopicName",
     "InvalidTransactionTimeout",
@@ -150,6 +156,7 @@ __all__ = [
     "TransactionInDoubt",
     "TransactionTimedOut",
     "TransactionalIdNotFound",
+    "UnansweredRecords",
     "UnknownConfig",
     "UnknownMember",
     "UnknownTopicOrPartition",

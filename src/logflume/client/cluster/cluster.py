@@ -12,7 +12,13 @@ from logflume.client.cluster.library import librdkafka
 from logflume.config import ConsumerConfig, ProducerConfig, check_partitions, check_topic, parse
 from logflume.config.names import INTERNAL_TOPICS
 from logflume.config.topic import TopicConfig
-from logflume.errors import Closed, ClusterUnreachable, Timeout, UnknownTopicOrPartition
+from logflume.errors import (
+    Closed,
+    ClusterUnreachable,
+    Timeout,
+    UnknownTopicOrPartition,
+    UnsupportedByEngine,
+)
 from logflume.types import OffsetAndMetadata, PartitionReport, TopicPartition
 
 TYPE_CHECKING = False
@@ -28,6 +34,8 @@ if TYPE_CHECKING:
     from logflume.client.cluster.producing import ClusterProducerCore
     from logflume.client.cluster.reading import Readers
     from logflume.client.cluster.subscription import ClusterSubscription
+    from logflume.client.engine import QueueCore
+    from logflume.config import QueueConfig
     from logflume.config.option import Config
 
     C = TypeVar("C", bound=Config)
@@ -343,6 +351,10 @@ class Cluster:
         from logflume.client.cluster.assignment import ClusterAssignment
 
         return ClusterAssignment(self, config)
+
+    def queue_core(self, config: QueueConfig, topics: list[str]) -> QueueCore:
+        """Share groups of a cluster are not served yet."""
+        raise UnsupportedByEngine(what="queue()", instead="a directory, or a consumer in a group")
 
     def subscription(
         self,

@@ -1,0 +1,286 @@
+"""A queue: the records of topics, each handed to one of the group's workers until one of them accepts it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+
+from logflume._native.guard import Guard
+from logflume.client.queue.answers import OpenAnswers
+from logflume.config import QueueConfig
+from logflume.config.names import check_group
+from logflume.coordinator.share.states import AcknowledgeType
+from logflume.errors import AcknowledgeFailed, Closed
+from logflume.observe import get_logger
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from types import TracebackType
+    from typing import Any
+
+    from logflume._native.queue_record import QueueRecord
+    from logflume.client.log import Log
+    from logflume.client.queue.answers import Answers, Outcome
+    from logflume.errors import LogflumeError
+    from logflume.types import TopicPartition
+
+    Listener = Callable[[TopicPartition, LogflumeError | None], None]
+
+__all__ = ["Queue"]
+
+_FOREVER = 1e9
+
+_logger = get_logger(__name__)
+
+
+class Queue:
+    """A member of a share group (KIP-932): takes records that no other member has, and says what became of each.
+
+    A record that is delivered is locked for `share.record.lock.duration.ms`. Until then it is to be answered:
+    `accept` (done), `release` (again, by anybody), `reject` (never again), `renew` (still at it: the lock begins
+    anew). What was not answered when the next poll or commit comes is accepted; with `acknowledgement="explicit"`
+    such a poll raises UnansweredRecords instead. What was delivered `group.share.delivery.count.limit` times and never
+    accepted is archived. Records of a member that closes or dies go to others at once.
+
+    One thread at a time: a second one gets ConcurrentAccess. `close()` and `wakeup()` may be called from any thread.
+    """
+
+    def __init__(
+        self,
+        log: Log,
+        topics: str | Iterable[str],
+        group: str,
+        on_acknowledged: Listener | None,
+        options: Mapping[str, object],
+    ) -> None:
+        self.config = log.engine.parse(QueueConfig, {**options, "group.id": check_group(group)})
+        self.group = group
+        self._topics = [topics] if isinstance(topics, str) else list(topics)
+        if not self._topics:
+            raise ValueError("a queue needs a topic")
+        self._log = log
+        self._on_acknowledged = on_acknowledged
+        self._guard = Guard(f"a queue of {log.path}")
+        self._closing = threading.Event()
+        self._closed = False
+        self._woken = False
+        self._open = OpenAnswers(
+            group, explicit=self.config.share_acknowledgement_mode == "explicit"
+        )
+        self._ahead: deque[QueueRecord] = deque()  # fetched by an iteration, not handed out
+        self._core = log.engine.queue_core(self.config, self._topics)
+
+    def topics(self) -> list[str]:
+        """The topics that it takes records of."""
+        return list(self._topics)
+
+    # ---- taking
+
+    def poll(self, timeout: float = 0.0, max_records: int | None = None) -> list[QueueRecord]:
+        """Records that are there, waiting up to `timeout` seconds for the first; at most `max_records` (default:
+        max.poll.records, 500). Empty when the time is over, or after `wakeup()` or `close()`.
+
+        Hands in the answers that were given since the last poll or commit; those that did not count are told to
+        `on_acknowledged`. Raises UnansweredRecords, CorruptRecord, Closed, ConcurrentAccess.
+        """
+        limit = self.config.max_poll_records if max_records is None else max_records
+        if limit < 1:
+            raise ValueError(f"max_records is {max_records}")
+        with self._enter():
+            self._open.check()
+            if self._ahead:
+                records = [self._ahead.popleft() for _ in range(min(limit, len(self._ahead)))]
+            else:
+                self._hand_in()
+                records = self._poll(timeout, limit)
+            self._open.add(records)
+            return records
+
+    def __iter__(self) -> Iterator[QueueRecord]:
+        """Records as they come, waiting for more without end; `close()` from another thread ends it.
+
+        With implicit acknowledgement those handed out before are accepted when more are fetched.
+        """
+        return self
+
+    def __next__(self) -> QueueRecord:
+        while True:
+            try:
+                with self._enter():
+                    if not self._ahead and not self._closing.is_set():
+                        self._open.check()
+                        self._hand_in()
+                        self._ahead.extend(self._poll(_FOREVER, self.config.max_poll_records))
+                    if self._ahead:
+                        record = self._ahead.popleft()
+                        self._open.add((record,))
+                        return record
+            except Closed:
+                raise StopIteration from None
+            if self._closing.is_set():
+                raise StopIteration
+
+    def _poll(self, timeout: float, max_records: int) -> list[QueueRecord]:
+        deadline = time.monotonic() + timeout
+        while True:
+            records, pause = self.round(max_records)
+            if pause < 0:
+                return records
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return records
+            # Records that this process's producers still gather are what is waited for.
+            self._log.publish_open_batches()
+            self._core.wait(min(left, pause))
+
+    def round(self, max_records: int) -> tuple[list[QueueRecord], float]:
+        """One round of a poll, without waiting: what is there, and how many seconds to wait before the next round
+        (negative when the poll is over)."""
+        if self._closing.is_set():
+            return [], -1.0
+        records, pause = self._core.take(max_records)
+        if records or self._woken or self._closing.is_set():
+            self._woken = False
+            return records, -1.0
+        return records, pause
+
+    def wakeup(self) -> None:
+        """From any thread: end the poll under way (or the next one) early."""
+        self._woken = True
+        self._core.wake()
+
+    # ---- answering
+
+    def accept(self, record: QueueRecord) -> None:
+        """It is done. Handed in by the next poll or commit, as all answers are. Raises InvalidRecordState for a
+        record that this queue did not hand out, or that was answered before that."""
+        self._give(record, AcknowledgeType.ACCEPT)
+
+    def release(self, record: QueueRecord) -> None:
+        """Deliver it again, to any member, unless it was delivered too often. Raises as `accept`."""
+        self._give(record, AcknowledgeType.RELEASE)
+
+    def reject(self, record: QueueRecord) -> None:
+        """Never deliver it again. Raises as `accept`."""
+        self._give(record, AcknowledgeType.REJECT)
+
+    def renew(self, record: QueueRecord) -> None:
+        """Still at it: its lock begins anew when this is handed in (KIP-1222). It stays to be answered, and is not
+        accepted by itself any more. Raises as `accept`."""
+        self._give(record, AcknowledgeType.RENEW)
+
+    def _give(self, record: QueueRecord, answer: AcknowledgeType) -> None:
+        with self._enter():
+            self._open.give(record, answer)
+
+    def commit(self) -> None:
+        """Make the answers given so far durable: they survive a power loss when this returns. With implicit
+        acknowledgement every record handed out and not answered is accepted.
+
+        Raises AcknowledgeFailed when answers did not count in some partition (a lock that ran out, say); those of
+        all other partitions do.
+        """
+        with self._enter():
+            self._commit(self._open.take())
+
+    def _commit(self, answers: Answers) -> None:
+        outcome = self._tell(self._core.answer(answers, wait=True))
+        errors: dict[tuple[str, int], LogflumeError] = {
+            where: error for where, error in outcome.items() if error is not None
+        }
+        if errors:
+            raise AcknowledgeFailed(group=self.group, errors=errors)
+
+    def _hand_in(self) -> None:
+        for where, error in self._tell(self._core.answer(self._open.take(), wait=False)).items():
+            if error is not None and self._on_acknowledged is None:
+                _logger.warning(
+                    "answers did not count", group=self.group, partition=str(where), why=str(error)
+                )
+
+    def _tell(self, outcome: Outcome) -> Outcome:
+        if self._on_acknowledged is not None:
+            for where, error in outcome.items():
+                self._on_acknowledged(where, error)
+        return outcome
+
+    # ---- life
+
+    def begin_poll(self) -> None:
+        """For logflume.aio, before the rounds of a poll: what was answered is handed in."""
+        with self._enter():
+            self._open.check()
+            self._hand_in()
+
+    def handed_out(self, records: list[QueueRecord]) -> None:
+        """For logflume.aio: these are the caller's now."""
+        self._open.add(records)
+
+    def readers(self) -> list[Any]:
+        """What there is to wait for, see logflume.aio's Sleeper."""
+        return self._core.readers()
+
+    def _enter(self) -> Guard:
+        if self._closed:
+            raise Closed(what="the queue")
+        return self._guard
+
+    @property
+    def closed(self) -> bool:
+        """True after close()."""
+        return self._closed
+
+    def close(self, timeout: float = 30.0) -> None:
+        """Leave the group and end any iteration. From any thread; idempotent.
+
+        Answers given are handed in and durable; what was not answered is released, for others to have at once.
+        `timeout`: seconds to wait for a call under way in another thread. Raises AcknowledgeFailed.
+        """
+        if self._closed:
+            return
+        self._closing.set()
+        self._core.wake()
+        deadline = time.monotonic() + timeout
+        while not self._guard.wait(0.01):
+            self._core.wake()
+            if time.monotonic() > deadline:
+                return
+        try:
+            if not self._closed:
+                self._leave()
+        finally:
+            self._closed = True
+            self._guard.release()
+
+    def _leave(self) -> None:
+        try:
+            self._commit(self._open.given())
+        finally:
+            self._ahead.clear()
+            self._core.close()
+
+    def abandon(self) -> None:
+        """In a forked child: the parent stays the group's member; this copy is closed."""
+        self._guard = Guard("a queue made before fork")
+        self._closing.set()
+        self._closed = True
+        self._core.abandon()
+
+    def __enter__(self) -> Queue:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # Answers were given for what was done, so they count also when something failed later.
+        self.close()
+
+    def __repr__(self) -> str:
+        return (
+            f"<Queue of {self._log.path}, group {self.group!r}{', closed' if self._closed else ''}>"
+        )

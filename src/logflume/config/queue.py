@@ -1,0 +1,57 @@
+"""Options of a queue, named as Kafka names those of share consumers and share groups (KIP-932)."""
+
+from __future__ import annotations
+
+from logflume.config.foreign import CLIENT
+from logflume.config.kinds import Bool, Choice, Duration, Int, OffsetReset, Text
+from logflume.config.option import Config, option
+from logflume.errors import InvalidConfig
+
+__all__ = ["QueueConfig"]
+
+
+class QueueConfig(Config, table="queue"):
+    """Which group, how much at once, where a new group begins, how long records are locked."""
+
+    check_crcs: bool = option(
+        True, Bool(), doc="Check each batch's checksum, once for each batch and process."
+    )
+    client_id: str | None = option(
+        None, Text(), doc="A name for logs and descriptions of the group."
+    )
+    group_id: str = option("", Text(), doc="The share group.", also=("group",))
+    max_poll_records: int = option(500, Int(min=1), doc="Most records that one poll returns.")
+    share_acknowledgement_mode: str = option(
+        "implicit",
+        Choice("implicit", "explicit"),
+        doc="What happens to records that were not answered when the next poll or commit comes: they are accepted,"
+        " or (`explicit`) the poll is refused.",
+        also=("acknowledgement",),
+    )
+    share_auto_offset_reset: str = option(
+        "latest",
+        OffsetReset(),
+        doc="Where a share group begins with a partition that it never read. On a cluster: the group's own setting.",
+    )
+    share_isolation_level: str = option(
+        "read_uncommitted",
+        Choice("read_uncommitted", "read_committed"),
+        doc="Whether records of open and aborted transactions are delivered. On a cluster: the group's own setting.",
+    )
+    share_record_lock_duration_ms: int | None = option(
+        None,
+        Duration(min=1000, max=3_600_000),
+        doc="How long a delivered record may stay unanswered before it is delivered again; default: the directory's"
+        " group.share.record.lock.duration.ms. On a cluster: the group's own setting.",
+    )
+
+    foreign = CLIENT
+
+    def check(self) -> None:
+        """There is no queue without a group, and none that refuses to begin."""
+        if self.share_auto_offset_reset == "none":
+            raise InvalidConfig(
+                name="share.auto.offset.reset",
+                value="none",
+                reason="must be one of earliest, latest, by_duration:PnDTnHnMn.nS",
+            )
