@@ -9,7 +9,7 @@ from typing import Any
 
 import logflume
 from logflume.client.log import Log
-from logflume.client.transactions import ProducerTransactions
+from logflume.client.producer_transactions import ProducerTransactions
 from logflume.coordinator.transactions import administration, coordinator, holding, recovery, room
 from logflume.coordinator.transactions.holding import Holding
 

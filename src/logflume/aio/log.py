@@ -10,6 +10,7 @@ from logflume.aio.partition import Partition
 from logflume.aio.producer import Producer
 from logflume.aio.topic import Topic
 from logflume.client.log import open_log as open_sync
+from logflume.closing import AsyncClosing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Opening:
             await self._log.close()
 
 
-class Log:
+class Log(AsyncClosing):
     """Topics, producers and consumers of one directory; see logflume.Log.
 
     Several event loops, each in its thread, may share one; its producers may be shared as well, a consumer
@@ -191,17 +192,6 @@ class Log:
             consumer.end()
         if not self._log.closed:
             await in_thread(self._log.close)
-
-    async def __aenter__(self) -> Log:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.close()
 
     def __repr__(self) -> str:
         return f"<aio.Log {self.path}{', closed' if self.closed else ''}>"

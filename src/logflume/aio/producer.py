@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from logflume.aio.blocking import in_thread
 from logflume.aio.transaction import Transaction
+from logflume.closing import AsyncClosing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Any
 
     from logflume.client.engine import Engine
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Producer"]
 
 
-class Producer:
+class Producer(AsyncClosing):
     """See logflume.Producer. `send` returns a Delivery at once; awaiting that waits for the acknowledgement.
 
     All who wait for records of one batch are woken by one call of the event loop. A batch is closed once
@@ -85,17 +85,6 @@ class Producer:
     async def close(self) -> None:
         """Flush, then refuse further sends. Idempotent. Raises the first failure since the last flush."""
         await in_thread(self._producer.close)
-
-    async def __aenter__(self) -> Producer:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.close()
 
     def __repr__(self) -> str:
         return repr(self._producer).replace("<Producer", "<aio.Producer", 1)

@@ -7,6 +7,7 @@ import os
 import threading
 
 from logflume.broker.server import Broker
+from logflume.closing import Closing
 from logflume.config import BrokerConfig, DirectoryConfig
 from logflume.config.option import dotted
 from logflume.coordinator.transactions.directory import TransactionalDirectory
@@ -15,7 +16,6 @@ from logflume.log.directory import LogDirectory
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from types import TracebackType
     from typing import Any, Protocol
 
     class HasDirectory(Protocol):
@@ -71,7 +71,7 @@ def split_options(given: Mapping[str, object]) -> tuple[dict[str, object], dict[
     return {n: v for n, v in given.items() if n not in for_directory}, for_directory
 
 
-class ThreadedBroker:
+class ThreadedBroker(Closing):
     """A running broker. Thread-safe. Close it, or use it as a context manager; a forked child has none."""
 
     def __init__(
@@ -139,17 +139,6 @@ class ThreadedBroker:
         self._thread.join()
         if self._owned:
             self._directory.close()
-
-    def __enter__(self) -> ThreadedBroker:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<Broker {self.bootstrap}{', closed' if self.closed else ''}>"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from logflume._native.batches import BatchScan
+from logflume.closing import Closing
 from logflume.errors import CorruptRecord
 
 TYPE_CHECKING = False
@@ -19,7 +20,7 @@ WINDOW_BYTES = 8 << 20
 _HEADER_BYTES = 61
 
 
-class SegmentScan:
+class SegmentScan(Closing):
     """Iterates over a segment's batches. A context manager; not thread-safe.
 
     Raises what BatchScan raises, with the file's path and position; `resync` then goes on behind the damage.
@@ -99,9 +100,3 @@ class SegmentScan:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-
-    def __enter__(self) -> SegmentScan:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()

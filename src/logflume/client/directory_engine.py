@@ -109,7 +109,7 @@ class DirectoryEngine(TransactionalDirectory):
         transactions = None
         opener = _TopicOpener(self, config)
         if config.transactional_id is not None:
-            from logflume.client.transactions import ProducerTransactions
+            from logflume.client.producer_transactions import ProducerTransactions
 
             transactions = ProducerTransactions(self, self.coordinator, config)
             opener.before_first_send = transactions.clear
@@ -194,7 +194,7 @@ class _TopicOpener:
     def __call__(self, given: object) -> tuple[list[Partition], int, int, int, int, object]:
         name = str(given)
         if not isinstance(given, str):
-            from logflume.client.transactions import InternalTopic
+            from logflume.client.producer_transactions import InternalTopic
 
             if not isinstance(given, InternalTopic):
                 raise TypeError(f"a topic is a str, not {type(given).__name__}")

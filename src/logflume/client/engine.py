@@ -103,7 +103,7 @@ class ProducerCore(Protocol):
 
     @property
     def transactions(self) -> Any:
-        """As client.transactions.ProducerTransactions; None for a producer without transactional.id."""
+        """As client.transactions.TransactionOwner; None for a producer without transactional.id."""
 
     def send(self, *args: Any, **options: Any) -> Any: ...
     def send_many(self, *args: Any, **options: Any) -> Any: ...

@@ -8,6 +8,7 @@ import threading
 import weakref
 
 from logflume.client.topic import Topic
+from logflume.closing import Closing
 from logflume.config.names import INTERNAL_TOPICS, TRANSACTIONS_TOPIC
 from logflume.errors import Closed, InvalidTopicName, TopicExists, UnsupportedByEngine
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator, Mapping
     from re import Pattern
-    from types import TracebackType
     from typing import Any
 
     from logflume._native.partition import Partition
@@ -64,7 +64,7 @@ def open_log(path: str | os.PathLike[str], *, read_only: bool = False, **config:
     return Log(Cluster(name, config))
 
 
-class Log:
+class Log(Closing):
     """Topics, producers and consumers of one directory, or of one cluster.
 
     Thread-safe. Any number of processes may have the directory open. A forked child goes on using its copy:
@@ -376,17 +376,6 @@ class Log:
         _live.discard(self)
         if failure is not None:
             raise failure
-
-    def __enter__(self) -> Log:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<Log {self.path}{', closed' if self.closed else ''}>"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 import weakref
 
+from logflume.closing import Closing
 from logflume.config import ProducerConfig
 from logflume.errors import Closed, InvalidTxnState, UnknownTopicOrPartition
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from types import TracebackType
     from typing import Any
 
     from typing_extensions import Buffer
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from logflume._native.delivery import Delivery
     from logflume.client.consumer import Consumer
     from logflume.client.log import Log
-    from logflume.client.transactions import ProducerTransactions, Transaction
+    from logflume.client.transactions import Transaction, TransactionOwner
     from logflume.types import OffsetAndMetadata
 
 __all__ = ["Producer"]
@@ -27,7 +27,7 @@ __all__ = ["Producer"]
 _REFRESH_S = 1.0  # how often settings changed by other processes are looked for
 
 
-class Producer:
+class Producer(Closing):
     """Sends records to topics. Thread-safe; close it, or use it as a context manager.
 
     `send` gathers records in batches and returns at once. A batch is appended when it is full
@@ -86,8 +86,8 @@ class Producer:
         """Make a consumer's positions part of the transaction under way; see Transaction.send_offsets."""
         self._need_transactions().send_offsets(consumer, offsets)
 
-    def _need_transactions(self) -> ProducerTransactions:
-        found: ProducerTransactions | None = self._core.transactions
+    def _need_transactions(self) -> TransactionOwner:
+        found: TransactionOwner | None = self._core.transactions
         if found is None:
             raise InvalidTxnState(
                 transactional_id=None, reason="make the producer with transactional_id= for that"
@@ -153,7 +153,7 @@ class Producer:
 
     def close(self) -> None:
         """Flush, then refuse further sends; a transaction still open is aborted. Idempotent."""
-        transactions: ProducerTransactions | None = self._core.transactions
+        transactions: TransactionOwner | None = self._core.transactions
         try:
             if transactions is not None:
                 transactions.close()
@@ -174,17 +174,6 @@ class Producer:
         self._wanted = threading.Event()
         self._mutex = threading.Lock()
         self._ticker = None
-
-    def __enter__(self) -> Producer:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<Producer of {self._log.path}>"

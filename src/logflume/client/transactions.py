@@ -1,64 +1,23 @@
-"""A producer's transactions: `with producer.transaction():`."""
+"""A transaction of a producer, `with producer.transaction():`, and what all engines' producers share about theirs."""
 
 from __future__ import annotations
 
 import threading
 
-from logflume.errors import (
-    Closed,
-    InvalidConfig,
-    InvalidProducerEpoch,
-    InvalidTxnState,
-    LogflumeError,
-    ProducerFenced,
-    TransactionAborted,
-    TransactionInDoubt,
-    TransactionTimedOut,
-)
+from logflume.errors import Closed, InvalidConfig, InvalidTxnState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from types import TracebackType
-    from typing import Any, Protocol
 
-    from logflume._native.partition import Partition
-    from logflume._native.producer_core import ProducerCore
     from logflume.client.consumer import Consumer
     from logflume.config import ProducerConfig
-    from logflume.coordinator.transactions.coordinator import Part, TransactionCoordinator
-    from logflume.coordinator.transactions.entry import Entry
-    from logflume.log.directory import LogDirectory
     from logflume.types import OffsetAndMetadata
 
-    class Owner(Protocol):
-        """Whose transaction it is: of a directory's producer, or of a cluster's."""
+    Offsets = Mapping[tuple[str, int], int | OffsetAndMetadata] | None
 
-        @property
-        def transactional_id(self) -> str: ...
-        def commit(self) -> None: ...
-        def commit_decided(self, decided_by: bytes, decide: Callable[[], None]) -> None: ...
-        def abort(self) -> None: ...
-        def send_offsets(
-            self,
-            consumer: Consumer,
-            offsets: Mapping[tuple[str, int], int | OffsetAndMetadata] | None,
-        ) -> None: ...
-
-
-__all__ = ["InternalTopic", "ProducerTransactions", "Transaction"]
-
-_ABORTED_BY_OTHERS = (ProducerFenced, TransactionTimedOut, TransactionAborted)
-
-
-class InternalTopic:
-    """How a producer's native part is told of a topic that `send` refuses. Equal to itself only."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __str__(self) -> str:
-        return self._name
+__all__ = ["Transaction", "TransactionOwner"]
 
 
 class Transaction:
@@ -67,7 +26,7 @@ class Transaction:
     It belongs to its producer; other threads may send in it, and one of them ends it.
     """
 
-    def __init__(self, owner: Owner) -> None:
+    def __init__(self, owner: TransactionOwner) -> None:
         self._owner = owner
         self._over = False
 
@@ -102,11 +61,7 @@ class Transaction:
         self._end()
         self._owner.abort()
 
-    def send_offsets(
-        self,
-        consumer: Consumer,
-        offsets: Mapping[tuple[str, int], int | OffsetAndMetadata] | None = None,
-    ) -> None:
+    def send_offsets(self, consumer: Consumer, offsets: Offsets = None) -> None:
         """Make a consumer's positions (or the given ones) its group's when, and only when, this is committed.
 
         Raises InvalidGroup, CommitFailed for a partition that went to another member, InvalidConfig for a consumer
@@ -114,6 +69,10 @@ class Transaction:
         """
         self._need_open()
         self._owner.send_offsets(consumer, offsets)
+
+    def disown(self) -> None:
+        """In a forked child: the parent's."""
+        self._over = True
 
     def _need_open(self) -> None:
         if self._over:
@@ -151,198 +110,81 @@ class Transaction:
         return f"<Transaction of {self._owner.transactional_id!r}, {state}>"
 
 
-class ProducerTransactions:
-    """One producer's identity, and the transaction that it has open. Thread-safe."""
+class TransactionOwner:
+    """One producer's transactional id, and the transaction that it has open. Thread-safe."""
 
-    def __init__(
-        self, directory: LogDirectory, coordinator: TransactionCoordinator, config: ProducerConfig
-    ) -> None:
+    def __init__(self, config: ProducerConfig) -> None:
         assert config.transactional_id is not None
         self.transactional_id = config.transactional_id
-        self._directory = directory
-        self._coordinator = coordinator
-        self._timeout_ms = config.transaction_timeout_ms
-        self._redo_bytes_max = directory.config.transaction_redo_max_bytes
         self._mutex = threading.Lock()
         self._current: Transaction | None = None
-        self._forked = False
-        self._stale = False  # something went wrong: a new epoch is needed before the next begins
-        self._offsets_topic: InternalTopic | None = None
-        self._entry: Entry = coordinator.init(self.transactional_id, self._timeout_ms)
-        self._core: ProducerCore
-
-    def attach(self, core: ProducerCore) -> None:
-        """The native part that writes for it."""
-        self._core = core
-        core.identify(self._entry.producer_id, self._entry.producer_epoch)
-
-    def clear(self, partitions: list[Partition]) -> None:
-        """Called before these partitions are first sent to."""
-        self._coordinator.clear(self._entry, partitions)
-
-    # ---- begin and end
 
     def begin(self) -> Transaction:
-        """Raises InvalidTxnState when one is open, ProducerFenced, Closed, LockTimeout."""
+        """Raises InvalidTxnState when one is open, ProducerFenced, Closed; a directory's also LockTimeout."""
         with self._mutex:
-            if self._core.is_closed():
+            if self._is_closed():
                 raise Closed(what="the producer")
-            if self._forked:
-                raise InvalidTxnState(
-                    transactional_id=self.transactional_id,
-                    reason="this producer is the parent process's: make another after the fork",
-                )
             if self._current is not None:
-                raise InvalidTxnState(
-                    transactional_id=self.transactional_id,
-                    reason="a transaction of this producer is open already",
-                )
-            if self._stale:
-                self._renew()
-            self._entry = self._coordinator.begin(self._entry)
-            self._core.begin(self._redo_bytes_max)
+                raise self._refused("a transaction of this producer is open already")
+            self._begin()
             self._current = Transaction(self)
             return self._current
 
-    def _renew(self) -> None:
-        """The next epoch, unless another producer has the id by now."""
-        self._entry = self._coordinator.renew(self._entry)
-        for topic, _ in self._core.topics():
-            self._core.forget(topic)  # and cleared of what was left when it is met again
-        self._core.identify(self._entry.producer_id, self._entry.producer_epoch)
-        self._stale = False
+    def _is_closed(self) -> bool:
+        """Whether the producer is."""
+        raise NotImplementedError
+
+    def _begin(self) -> None:
+        """Under the mutex, none being open."""
+        raise NotImplementedError
 
     def commit(self) -> None:
         """See Transaction.commit."""
-        with self._mutex:
-            self._current = None
-            parts, failure = self._core.settle()
-            if failure is None:
-                try:
-                    self._entry = self._coordinator.commit(self._entry, parts)
-                    return
-                except TransactionInDoubt:
-                    self._stale = True
-                    raise
-                except Exception as error:
-                    failure = error
-                except (
-                    BaseException
-                ):  # Ctrl-C: it may be decided, and is ended when the next begins
-                    self._stale = True
-                    raise
-            failure = self._translated(failure)
-            self._abort(parts, quietly=True)
-            raise failure
+        raise NotImplementedError
 
     def commit_decided(self, decided_by: bytes, decide: Callable[[], None]) -> None:
         """Commit if, and only if, `decide()` does so elsewhere; `decided_by` tells who can be asked about it later.
 
         Raises what `decide` and `commit` raise.
         """
-        with self._mutex:
-            self._current = None
-            parts, failure = self._core.settle()
-            pledged = None
-            if failure is None:
-                try:
-                    if parts:
-                        pledged = self._coordinator.pledge(self._entry, parts, decided_by)
-                except Exception as error:
-                    failure = error
-            if failure is not None:
-                failure = self._translated(failure)
-                self._abort(parts, quietly=True)
-                raise failure
-            if pledged is None:
-                decide()
-                self._entry = self._coordinator.commit(self._entry, parts)
-                return
-            self._stale = True
-            try:
-                decide()
-            except BaseException:
-                # It may have come about all the same: what is there now counts.
-                self._coordinator.resolve(pledged, parts)
-                raise
-            self._entry = self._coordinator.keep(pledged, parts)
-            self._stale = False
-
-    def _translated(self, failure: Exception) -> Exception:
-        """A refused batch says what the log knows; who took the id over is known here."""
-        if isinstance(failure, InvalidProducerEpoch):
-            return self._coordinator.why_fenced(self._entry) or failure
-        return failure
+        raise NotImplementedError
 
     def abort(self) -> None:
         """See Transaction.abort."""
-        with self._mutex:
-            self._current = None
-            gone = TransactionAborted(transactional_id=self.transactional_id)
-            parts, _ = self._core.settle(gone)
-            self._abort(parts, quietly=False)
+        raise NotImplementedError
 
-    def _abort(self, parts: list[Part], *, quietly: bool) -> None:
-        for topic, partition, *_ in parts:
-            if partition.gone:
-                self._core.forget(topic)
-        try:
-            self._entry = self._coordinator.abort(self._entry, parts)
-        except _ABORTED_BY_OTHERS:
-            self._stale = True  # it is aborted, which was asked for
-        except LogflumeError:
-            self._stale = True
-            if not quietly:
-                raise
-
-    # ---- offsets
-
-    def send_offsets(
-        self,
-        consumer: Consumer,
-        offsets: Mapping[tuple[str, int], int | OffsetAndMetadata] | None,
-    ) -> None:
+    def send_offsets(self, consumer: Consumer, offsets: Offsets) -> None:
         """See Transaction.send_offsets."""
-        from logflume.config.names import OFFSETS_TOPIC
-        from logflume.coordinator.offsets_schema import partition_for
-        from logflume.coordinator.offsets_topic import offsets_partitions, open_offsets
-
         if self._current is None:
-            raise InvalidTxnState(
-                transactional_id=self.transactional_id, reason="no transaction is open"
-            )
+            raise self._refused("no transaction is open")
         if consumer.config.enable_auto_commit:
             raise InvalidConfig(
                 name="enable.auto.commit",
                 value=True,
                 reason="must be false for a consumer whose offsets are sent in transactions",
             )
-        group, chosen = consumer.offsets_to_send(offsets)
-        if not chosen:
-            return
-        count = offsets_partitions(self._directory)
-        keys, values = open_offsets(self._directory, group).encode(group, chosen)
-        if self._offsets_topic is None:
-            self._offsets_topic = InternalTopic(OFFSETS_TOPIC)
-        topic: Any = self._offsets_topic
-        self._core.send_many(topic, values, keys, partition=partition_for(group, count))
+        self._send_offsets(consumer, offsets)
 
-    # ---- life
+    def _send_offsets(self, consumer: Consumer, offsets: Offsets) -> None:
+        """Of a consumer that does not commit by itself, into the transaction that is open."""
+        raise NotImplementedError
 
     def close(self) -> None:
-        """Abort what is open, before the native part is closed."""
-        if self._current is not None:
-            self._current._over = True
-            self.abort()
+        """Abort what is open, before the producer is closed."""
+        current = self._current
+        if current is not None and current.is_open:
+            current.abort()
 
     def release(self) -> None:
         """The producer is closed."""
-        self._coordinator.release(self._entry)
+        raise NotImplementedError
 
     def abandon(self) -> None:
-        """In a forked child: the id is the parent's."""
+        """In a forked child: the id, and a transaction that is open, are the parent's."""
         self._mutex = threading.Lock()
-        self._forked = True
         if self._current is not None:
-            self._current._over = True
+            self._current.disown()
             self._current = None
+
+    def _refused(self, reason: str) -> InvalidTxnState:
+        return InvalidTxnState(transactional_id=self.transactional_id, reason=reason)

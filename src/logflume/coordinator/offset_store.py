@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
 from uuid import UUID
 
 from logflume.config.names import check_group
-from logflume.errors import InvalidRecord, LockTimeout, OffsetOutOfRange, RecordTooLarge
+from logflume.errors import InvalidRecord, LockTimeout, RecordTooLarge
 from logflume.observe import get_logger
 from logflume.types import OffsetAndMetadata, TopicPartition
 
-from .offset_transactions import CommitBatch, PendingCommits
+from .internal_partition import Batch, InternalPartition, Reader, catch_up
+from .offset_transactions import PendingCommits
 from .offsets_schema import (
     NO_LEADER_EPOCH,
     OffsetCommitKey,
@@ -23,44 +23,14 @@ from .offsets_schema import (
     encode_value,
 )
 
-__all__ = ["METADATA_BYTES_MAX", "OffsetStore", "OffsetsLog"]
+__all__ = ["METADATA_BYTES_MAX", "OffsetStore"]
 
 METADATA_BYTES_MAX = 4096
 """Kafka's default of offset.metadata.max.bytes."""
 
-READ_RECORDS_MAX = 100_000
-READ_BYTES_MAX = 1 << 20
 BATCH_BYTES = 1 << 19
 
 _logger = get_logger(__name__)
-
-
-class _Reader(Protocol):
-    @property
-    def position(self) -> int: ...
-    def seek(self, offset: int) -> None: ...
-    def read(self, max_records: int = ..., max_bytes: int = ...) -> CommitBatch: ...
-
-
-class OffsetsLog(Protocol):
-    """What the store needs of a partition; `logflume._native.partition.Partition` has it."""
-
-    path: str
-
-    @property
-    def start_offset(self) -> int: ...
-    @property
-    def end_offset(self) -> int: ...
-    def append_many(
-        self,
-        values: Sequence[bytes | None],
-        keys: Sequence[bytes | None] | None = None,
-        *,
-        batch_bytes: int = ...,
-        lock_timeout_s: float | None = ...,
-    ) -> int: ...
-    def sync(self, offset: int | None = None) -> None: ...
-    def reader(self, offset: int | None = None) -> _Reader: ...
 
 
 class OffsetStore:
@@ -81,7 +51,7 @@ class OffsetStore:
 
     def __init__(
         self,
-        log: OffsetsLog,
+        log: InternalPartition,
         *,
         topic_id: Callable[[str], UUID | None] | None = None,
         on_other: Callable[[bytes, bytes | None], None] | None = None,
@@ -92,7 +62,7 @@ class OffsetStore:
         self._stuck = False
         self.on_other = on_other
         self._topic_id = topic_id
-        self._reader: _Reader | None = None
+        self._reader: Reader | None = None
         self._transactions = PendingCommits(log)
         self._latest: dict[bytes, bytes] = {}
 
@@ -198,19 +168,11 @@ class OffsetStore:
         """Read what was appended since the last time, by whomever."""
         if self._reader is None:
             self._reader = self._log.reader(self._log.start_offset)
-        end = self._log.end_offset
-        while (before := self._reader.position) < end:
-            try:
-                batch = self._reader.read(READ_RECORDS_MAX, READ_BYTES_MAX)
-            except OffsetOutOfRange as error:
-                # The log's start moved past us: what was cut off is in memory, or superseded.
-                self._reader.seek(max(error.start_offset, before))
-                if self._reader.position == before:
-                    raise
-                continue
-            self._take(self._transactions.sift(batch, before, self._reader.position))
-            if self._reader.position == before:
-                break
+        catch_up(self._log, self._reader, self._take_batch)
+
+    def _take_batch(self, batch: Batch, first: int) -> None:
+        assert self._reader is not None
+        self._take(self._transactions.sift(batch, first, self._reader.position))
 
     def is_undecided(self, group: str, partition: TopicPartition) -> bool:
         """Whether a transaction is open that may move the group's position here (Kafka's UNSTABLE_OFFSET_COMMIT)."""

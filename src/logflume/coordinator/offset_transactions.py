@@ -2,38 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterable
+from typing import Any
 
 from logflume._native.batch_heads import BatchHeads
 from logflume.errors import OffsetOutOfRange
 
-__all__ = ["CommitBatch", "PendingCommits"]
+from .internal_partition import Batch
+
+__all__ = ["PendingCommits"]
 
 _Pair = tuple[bytes | None, bytes | None]
-
-
-class _Strings(Protocol):
-    def tolist(self) -> list[bytes | None]: ...
-
-
-class _Record(Protocol):
-    @property
-    def offset(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-
-
-class CommitBatch(Protocol):
-    """What is needed of a RecordBatch."""
-
-    @property
-    def keys(self) -> _Strings: ...
-    @property
-    def values(self) -> _Strings: ...
-    def records(self) -> Sequence[_Record]: ...
 
 
 class PendingCommits:
@@ -53,7 +32,7 @@ class PendingCommits:
         """Whether an open transaction has a commit with this key."""
         return any(key in commits for commits in self._pending.values())
 
-    def sift(self, batch: CommitBatch, start: int, stop: int) -> Iterable[_Pair]:
+    def sift(self, batch: Batch, start: int, stop: int) -> Iterable[_Pair]:
         """Of records read from `start` up to `stop`: what counts now, in order."""
         if self._heads is None:
             self._heads = BatchHeads(self._log, start)

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from logflume._native.partition import Partition
-from logflume.coordinator.offset_store import OffsetsLog, OffsetStore
+from logflume.coordinator.internal_partition import InternalPartition
+from logflume.coordinator.offset_store import OffsetStore
 from logflume.coordinator.offsets_schema import decode_value, encode_key
 from logflume.errors import InvalidGroup, InvalidRecord, RecordTooLarge
 from logflume.types import OffsetAndMetadata, TopicPartition
@@ -32,7 +33,7 @@ def at(offset: int, metadata: str = "", leader_epoch: int | None = None) -> Offs
 
 
 def test_a_partition_is_an_offsets_log(log: Partition) -> None:
-    typed: OffsetsLog = log
+    typed: InternalPartition = log
     assert typed.end_offset == 0
 
 

@@ -16,6 +16,7 @@ from logflume.bridge.archive.snapshot import (
     StoredTopic,
     snapshot_key,
 )
+from logflume.closing import Closing
 from logflume.config import parse
 from logflume.config.names import INTERNAL_TOPICS
 from logflume.config.topic import TopicConfig
@@ -30,7 +31,6 @@ from logflume.errors import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from types import TracebackType
 
     from logflume.bridge.archive.snapshot import Groups
     from logflume.client.engine import TopicInfo
@@ -77,7 +77,7 @@ class ArchiveTopic:
         return (self._archive.partition(self.name, number) for number in range(len(self)))
 
 
-class Archive:
+class Archive(Closing):
     """Topics in an object store, as they were at its last commit; see docs/archives.md for its objects.
 
     Readers see one snapshot, refresh() takes the newest. A writer calls begin() first, which shuts out any writer
@@ -289,17 +289,6 @@ class Archive:
 
     def close(self) -> None:
         """Nothing is held open."""
-
-    def __enter__(self) -> Archive:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<Archive {self.path}>"

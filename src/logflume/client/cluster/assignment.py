@@ -162,6 +162,10 @@ class ClusterAssignment:
                 topic=f"{where.topic} (not assigned to this consumer)", partition=where.partition
             ) from None
 
+    def is_gone(self, where: TopicPartition) -> bool:
+        """False: librdkafka follows what becomes of a topic's name."""
+        return False
+
     def positions(self) -> dict[TopicPartition, int]:
         """Of all assigned partitions."""
         return dict(self._positions)

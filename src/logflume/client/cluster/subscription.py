@@ -7,6 +7,7 @@ from collections import deque
 
 from logflume.client.cluster.failures import Fail
 from logflume.client.consumer.places import names_or_pattern
+from logflume.client.consumer.position_keeper import PositionKeeper
 from logflume.errors import CommitFailed, UnknownTopicOrPartition, UnsupportedByEngine
 from logflume.types import OffsetAndMetadata, TopicPartition
 
@@ -28,7 +29,7 @@ _PAUSE_S = 1.0
 _JOIN_S = 6.0  # Kafka lets a new group wait 3 s for more members (group.initial.rebalance.delay.ms)
 
 
-class ClusterSubscription:
+class ClusterSubscription(PositionKeeper):
     """Not thread-safe: the consumer's guard stands before it. See client.consumer.subscription.Subscription."""
 
     def __init__(
@@ -39,9 +40,8 @@ class ClusterSubscription:
         give_back: Callable[[], None],
     ) -> None:
         self._cluster = cluster
-        self._config = config
+        super().__init__(config, assignment, give_back)
         self._assignment = assignment
-        self._give_back = give_back
         self._names: set[str] = set()
         self._pattern: Pattern[str] | None = None
         self._manual = False
@@ -51,7 +51,6 @@ class ClusterSubscription:
         self._listeners: tuple[Listener | None, Listener | None, Listener | None] = (None,) * 3
         self._changes: deque[tuple[bool, list[TopicPartition]]] = deque()
         self._looked = -_METADATA_S
-        self._committed_at = time.monotonic()
 
     def topics(self) -> set[str]:
         """Topics subscribed to, as far as they are known."""
@@ -112,7 +111,7 @@ class ClusterSubscription:
         if self._member:
             # What came up and was not taken over yet is of no interest any more.
             if commit:
-                self._auto_commit(force=True)
+                self.auto_commit(force=True)
             owned = sorted(self._assignment.partitions())
             on_revoked = self._listeners[1]
             if owned and on_revoked is not None:
@@ -195,14 +194,8 @@ class ClusterSubscription:
     def keep_up(self) -> float:
         """Called at the start of each poll, after what was due; returns for how long the next wait may last."""
         if self._config.group_id is not None:
-            self._auto_commit()
+            self.auto_commit()
         return _PAUSE_S
-
-    def settle(self) -> None:
-        """Before a poll or a seek: takes over what a group has changed."""
-        job = self.due()
-        if job is not None:
-            job()
 
     def _look_is_due(self) -> bool:
         grouped = self._config.group_id is not None and self._pattern is None
@@ -287,27 +280,8 @@ class ClusterSubscription:
             instead="send_offsets() of a producer of the same cluster",
         )
 
-    def commit_positions(self, wheres: Iterable[TopicPartition], *, durable: bool = True) -> None:
-        """Store where these partitions stand now, with enable.auto.commit."""
-        if not self._config.enable_auto_commit:
-            return
-        self._give_back()
-        positions = self._assignment.positions()
-        self.commit(
-            {where: OffsetAndMetadata(positions[where]) for where in wheres if where in positions},
-            durable=durable,
-        )
-
-    def _auto_commit(self, *, force: bool = False) -> None:
-        if not self._config.enable_auto_commit:
-            return
-        now = time.monotonic()
-        if force or now - self._committed_at >= self._config.auto_commit_interval_ms / 1000:
-            self._committed_at = now
-            self.commit_positions(self._assignment.partitions(), durable=force)
-
     def close(self, *, commit: bool = True) -> None:
         """Store positions where that is automatic, and leave the group."""
         if commit and self._config.group_id is not None and self._manual:
-            self._auto_commit(force=True)
+            self.auto_commit(force=True)
         self.unsubscribe(commit=commit)

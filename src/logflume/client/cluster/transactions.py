@@ -2,64 +2,46 @@
 
 from __future__ import annotations
 
-import threading
-
 from logflume.client.consumer.places import as_offsets
+from logflume.client.transactions import TransactionOwner
 from logflume.errors import (
-    Closed,
     CommitFailed,
-    InvalidConfig,
     InvalidGroup,
-    InvalidTxnState,
     LogflumeError,
     UnsupportedByEngine,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from logflume.client.cluster.producing import ClusterProducerCore
     from logflume.client.consumer import Consumer
-    from logflume.client.transactions import Transaction
+    from logflume.client.transactions import Offsets
     from logflume.config import ProducerConfig
-    from logflume.types import OffsetAndMetadata
 
 __all__ = ["ClusterTransactions"]
 
 _TIMEOUT_MS = 60_000
 
 
-class ClusterTransactions:
-    """See client.transactions.ProducerTransactions. Thread-safe.
+class ClusterTransactions(TransactionOwner):
+    """See TransactionOwner. Thread-safe.
 
     Making one registers the transactional.id, which fences a producer that had it before.
     """
 
     def __init__(self, core: ClusterProducerCore, config: ProducerConfig) -> None:
-        assert config.transactional_id is not None
-        self.transactional_id = config.transactional_id
+        super().__init__(config)
         self._core = core
-        self._mutex = threading.Lock()
-        self._current: Transaction | None = None
         with core.cluster.explained():
             core.handle.init_transactions(_TIMEOUT_MS)
 
-    def begin(self) -> Transaction:
-        """Raises InvalidTxnState when one is open, ProducerFenced, Closed."""
-        from logflume.client.transactions import Transaction
+    def _is_closed(self) -> bool:
+        return self._core.is_closed()
 
-        with self._mutex:
-            if self._core.is_closed():
-                raise Closed(what="the producer")
-            if self._current is not None:
-                raise InvalidTxnState(
-                    transactional_id=self.transactional_id,
-                    reason="a transaction of this producer is open already",
-                )
-            self._core.handle.begin_transaction()
-            self._current = Transaction(self)
-            return self._current
+    def _begin(self) -> None:
+        self._core.handle.begin_transaction()
 
     def commit(self) -> None:
         """See Transaction.commit. What failed is aborted."""
@@ -87,22 +69,7 @@ class ClusterTransactions:
             self._core.handle.end_transaction(False, _TIMEOUT_MS)
             self._core.handle.take_failure()
 
-    def send_offsets(
-        self,
-        consumer: Consumer,
-        offsets: Mapping[tuple[str, int], int | OffsetAndMetadata] | None,
-    ) -> None:
-        """See Transaction.send_offsets."""
-        if self._current is None:
-            raise InvalidTxnState(
-                transactional_id=self.transactional_id, reason="no transaction is open"
-            )
-        if consumer.config.enable_auto_commit:
-            raise InvalidConfig(
-                name="enable.auto.commit",
-                value=True,
-                reason="must be false for a consumer whose offsets are sent in transactions",
-            )
+    def _send_offsets(self, consumer: Consumer, offsets: Offsets) -> None:
         if consumer.group is None:
             raise InvalidGroup(group="", reason="this consumer was made without group=")
         chosen = consumer.positions() if offsets is None else as_offsets(offsets)
@@ -117,16 +84,5 @@ class ClusterTransactions:
         rows = [(*where, entry.offset, entry.metadata) for where, entry in chosen.items()]
         self._core.handle.send_offsets(rows, position, _TIMEOUT_MS)
 
-    def close(self) -> None:
-        """Abort what is open, before the connection is closed."""
-        current = self._current
-        if current is not None:
-            current.abort()
-
     def release(self) -> None:
         """The producer is closed; the cluster keeps the id for whoever takes it next."""
-
-    def abandon(self) -> None:
-        """In a forked child: the id, and a transaction that is open, are the parent's."""
-        self._mutex = threading.Lock()
-        self._current = None

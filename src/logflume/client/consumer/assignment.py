@@ -183,12 +183,17 @@ class Assignment:
         return self._fetcher.has_news(records)
 
     def fetch(self, max_records: int) -> RecordBatch | None:
-        """What is there now; None when nothing is. Applies the reset policy to positions out of range."""
+        """What is there now; None when nothing is. Applies the reset policy to positions out of range, and where a
+        topic was made again."""
         while True:
             try:
                 batch = self._fetcher.fetch(max_records, _FETCH_BYTES)
             except OffsetOutOfRange as error:
                 self._reset_out_of_range(error)
+                continue
+            except UnknownTopicOrPartition:
+                if not self._begin_anew():
+                    raise
                 continue
             if batch is None and self._any_beyond_end():
                 continue
@@ -217,6 +222,21 @@ class Assignment:
             raise error
         where = TopicPartition(error.topic, error.partition)
         self._readers[where].seek(self.reset_offset(where))
+
+    def is_gone(self, where: TopicPartition) -> bool:
+        """Whether the partition that is read was deleted; one of its name may be there again, without its records."""
+        reader = self._readers.get(where)
+        return reader is not None and reader.log.gone
+
+    def _begin_anew(self) -> bool:
+        """A topic that was deleted and made again is another topic: no position of the old one means anything in it.
+        False when there is none. Raises UnknownTopicOrPartition while the topic is not there."""
+        gone = [where for where in self._readers if self.is_gone(where)]
+        for where in gone:
+            offset = self.reset_offset(where)
+            del self._readers[where]
+            self.add(where, offset)
+        return bool(gone)
 
     def unblock(self) -> bool:
         """Whether an open transaction is waited for. What a dead producer left open is ended."""

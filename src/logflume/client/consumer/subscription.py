@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from logflume.client.consumer.places import names_or_pattern
+from logflume.client.consumer.position_keeper import PositionKeeper
 from logflume.errors import CommitFailed, Timeout, UnknownTopicOrPartition
 from logflume.types import TopicPartition
 
@@ -33,7 +34,7 @@ _UNDECIDED_S = 0.002  # between two looks at a stored position that a transactio
 _GROUP_PAUSE_S = 0.01  # in a group with others: how soon a dead member is noticed
 
 
-class Subscription:
+class Subscription(PositionKeeper):
     """Not thread-safe: the consumer's guard stands before it.
 
     `give_back` is called before partitions are taken away: records fetched ahead go back first.
@@ -48,9 +49,8 @@ class Subscription:
         settle: Callable[[list[Partition]], object] = lambda _: None,
     ) -> None:
         self._directory = directory
-        self._config = config
+        super().__init__(config, assignment, give_back)
         self._assignment = assignment
-        self._give_back = give_back
         self._settle = settle
         self._names: set[str] = set()
         self._pattern: Pattern[str] | None = None
@@ -59,7 +59,6 @@ class Subscription:
         self._offsets: OffsetStore | None = None
         self._offsets_log: Any = None
         self._looked = 0.0
-        self._committed_at = time.monotonic()
         self._committed_only = config.isolation_level == "read_committed"
         self._unblocked_at = 0.0
         self._is_blocked = False
@@ -115,7 +114,7 @@ class Subscription:
         """Nothing any more."""
         if self._membership is not None:
             if commit:
-                self._auto_commit(force=True)
+                self.auto_commit(force=True)
             self._membership.leave()
             self._membership = None
         self._names, self._pattern, self._manual = set(), None, False
@@ -152,7 +151,7 @@ class Subscription:
             moving = self._membership.is_moving
             pause = min(pause, _GROUP_PAUSE_S if moving else _IDLE_PAUSE_S)
         if self._config.group_id is not None:
-            self._auto_commit()
+            self.auto_commit()
         if self._committed_only:
             now = time.monotonic()
             if now - self._unblocked_at >= _UNBLOCK_S:
@@ -161,12 +160,6 @@ class Subscription:
             if self._is_blocked:
                 pause = min(pause, _UNBLOCK_S)
         return pause
-
-    def settle(self) -> None:
-        """Before a poll, or a seek to what is not assigned (yet): takes over what a group has changed."""
-        job = self.due()
-        if job is not None:
-            job()
 
     def _look(self, *, force: bool = False) -> None:
         """Topics that match the pattern, and partitions that were added."""
@@ -256,6 +249,10 @@ class Subscription:
                     group=group, reason=f"{lost[0]} is not assigned to this member (any more)"
                 )
         limit = self._directory.config.offset_metadata_max_bytes
+        for where in offsets:
+            if self._assignment.is_gone(where):
+                # An offset of the old topic would be taken for one of a topic that has its name now.
+                raise UnknownTopicOrPartition(topic=where.topic, partition=where.partition)
         for where, entry in offsets.items():
             if len(entry.metadata.encode()) > limit:
                 raise CommitFailed(
@@ -269,27 +266,6 @@ class Subscription:
                 log = self._assignment.partition(where)
                 log.sync(min(entry.offset, log.end_offset))
 
-    def commit_positions(self, wheres: Iterable[TopicPartition], *, durable: bool = True) -> None:
-        """Store where these partitions stand now, with enable.auto.commit."""
-        from logflume.types import OffsetAndMetadata
-
-        if not self._config.enable_auto_commit:
-            return
-        self._give_back()
-        positions = self._assignment.positions()
-        self.commit(
-            {where: OffsetAndMetadata(positions[where]) for where in wheres if where in positions},
-            durable=durable,
-        )
-
-    def _auto_commit(self, *, force: bool = False) -> None:
-        if not self._config.enable_auto_commit:
-            return
-        now = time.monotonic()
-        if force or now - self._committed_at >= self._config.auto_commit_interval_ms / 1000:
-            self._committed_at = now
-            self.commit_positions(self._assignment.partitions(), durable=force)
-
     def close(self, *, commit: bool = True) -> None:
         """Store positions where that is automatic, and leave the group."""
         if (
@@ -297,5 +273,5 @@ class Subscription:
             and self._config.group_id is not None
             and (self._manual or self._membership is not None)
         ):
-            self._auto_commit(force=True)
+            self.auto_commit(force=True)
         self.unsubscribe(commit=commit)

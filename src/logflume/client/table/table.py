@@ -9,10 +9,10 @@ from logflume.client.table.core import Core, Follow
 from logflume.client.table.serde import BYTES
 from logflume.client.table.views import TableItems, TableValues
 from logflume.client.table.waiting import Target, wait_until
+from logflume.closing import Closing
 
 if TYPE_CHECKING:
     import os
-    from types import TracebackType
 
     from logflume._native.delivery import Delivery
     from logflume.client.log import Log
@@ -24,7 +24,7 @@ V = TypeVar("V")
 D = TypeVar("D")
 
 
-class Table(Mapping[K, V]):
+class Table(Closing, Mapping[K, V]):
     """The last value of each key of a topic; made by `log.table(topic)`.
 
     Parameters:
@@ -275,17 +275,6 @@ class Table(Mapping[K, V]):
         Saved is when the records taken in since the last time are a quarter as many as there are keys.
         """
         self.core.close()
-
-    def __enter__(self) -> Table[K, V]:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         if self.closed:

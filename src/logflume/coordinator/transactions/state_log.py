@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Protocol
+from functools import partial
 
+from logflume.coordinator.internal_partition import (
+    READ_BYTES_MAX,
+    Batch,
+    InternalPartition,
+    Record,
+    catch_up,
+)
 from logflume.coordinator.offsets_schema import partition_for
-from logflume.errors import InvalidRecord, OffsetOutOfRange
+from logflume.errors import InvalidRecord
 from logflume.observe import get_logger
 from logflume.types import TopicPartition
 
@@ -15,65 +22,20 @@ from .entry import Entry, State
 from .external import DECIDED_BY_HEADER
 from .state_schema import decode_key, decode_value, encode_key, encode_value
 
-__all__ = ["StateLog", "StatePartition", "Stored"]
+__all__ = ["StateLog", "Stored"]
 
 BOOT_HEADER = "logflume.boot"
 """Which start of the machine a client's open transaction belongs to."""
 
-READ_RECORDS_MAX = 100_000
-READ_BYTES_MAX = 4 << 20
 _RECORD_BYTES = 256  # about, without headers
 
 _logger = get_logger(__name__)
 
 
-class _Record(Protocol):
-    @property
-    def offset(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-    @property
-    def headers(self) -> list[tuple[str, bytes | None]]: ...
-
-
-class _Batch(Protocol):
-    def __len__(self) -> int: ...
-    def records(self) -> Sequence[_Record]: ...
-
-
-class _Reader(Protocol):
-    @property
-    def position(self) -> int: ...
-    def seek(self, offset: int) -> None: ...
-    def read(self, max_records: int = ..., max_bytes: int = ...) -> _Batch: ...
-
-
-class StatePartition(Protocol):
-    """What is needed of a partition; `logflume._native.partition.Partition` has it."""
-
-    path: str
-
-    @property
-    def start_offset(self) -> int: ...
-    @property
-    def end_offset(self) -> int: ...
-    def append_many(
-        self,
-        values: Sequence[bytes | None],
-        keys: Sequence[bytes | None] | None = None,
-        timestamps: Sequence[int] | None = None,
-        headers: Sequence[list[tuple[str, bytes]] | None] | None = None,
-    ) -> int: ...
-    def sync(self, offset: int | None = None) -> None: ...
-    def reader(self, offset: int | None = None) -> _Reader: ...
-
-
 class Stored:
     """Where a record was appended: `sync()` returns when it is on disk."""
 
-    def __init__(self, partition: StatePartition, offset: int) -> None:
+    def __init__(self, partition: InternalPartition, offset: int) -> None:
         self.partition = partition
         self.offset = offset
 
@@ -90,7 +52,9 @@ class StateLog:
     Methods raise what reading and appending raise.
     """
 
-    def __init__(self, partitions: Sequence[StatePartition], redo_from: Sequence[int] = ()) -> None:
+    def __init__(
+        self, partitions: Sequence[InternalPartition], redo_from: Sequence[int] = ()
+    ) -> None:
         self._partitions = list(partitions)
         self._redo_from = list(redo_from) or [0] * len(self._partitions)
         self._readers = [p.reader(p.start_offset) for p in self._partitions]
@@ -107,26 +71,13 @@ class StateLog:
     def refresh(self) -> None:
         """Read what others appended."""
         for partition, reader in zip(self._partitions, self._readers):
-            if reader.position < partition.end_offset:
-                self._catch_up(partition, reader)
+            catch_up(partition, reader, partial(self._take_all, partition))
 
-    def _catch_up(self, partition: StatePartition, reader: _Reader) -> None:
-        end = partition.end_offset
-        while (before := reader.position) < end:
-            try:
-                batch = reader.read(READ_RECORDS_MAX, READ_BYTES_MAX)
-            except OffsetOutOfRange as error:
-                # A checkpoint of another process: what went was written anew behind it.
-                reader.seek(max(error.start_offset, before))
-                if reader.position == before:
-                    raise
-                continue
-            for record in batch.records():
-                self._take(partition, record)
-            if reader.position == before:
-                break
+    def _take_all(self, partition: InternalPartition, batch: Batch, _: int) -> None:
+        for record in batch.records():
+            self._take(partition, record)
 
-    def _take(self, partition: StatePartition, record: _Record) -> None:
+    def _take(self, partition: InternalPartition, record: Record) -> None:
         try:
             transactional_id = decode_key(record.key or b"")
             value = record.value
@@ -200,7 +151,7 @@ class StateLog:
     # ---- for recovery and checkpoints
 
     @property
-    def partitions(self) -> Sequence[StatePartition]:
+    def partitions(self) -> Sequence[InternalPartition]:
         """The topic's partitions, in order."""
         return self._partitions
 
