@@ -76,5 +76,4 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     for name, points in SWEEPS.items():
         if name in metafunc.fixturenames:
             # A large log is written once for all that looks at it.
-            scope = "module" if name == "log_mb" else None
-            metafunc.parametrize(name, points[full], scope=scope)
+            metafunc.parametrize(name, points[full], scope="module" if name == "log_mb" else None)

@@ -112,8 +112,7 @@ def test_two_threads(contest: Contest) -> None:
         def prepare(log: logflume.Log) -> Job:
             producer = log.producer(acks=1, compression_type="lz4")
             jobs = [
-                lambda i=i: producer.send_many(TOPIC, lines, partition=i)  # type: ignore[misc]
-                for i in range(threads)
+                lambda i=i: producer.send_many(TOPIC, lines, partition=i) for i in range(threads)
             ]
             return lambda: in_threads(jobs)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from subprocess import Popen
@@ -21,7 +21,7 @@ from bench.test_read import fixed
 from logflume._native.input_columns import Packed
 
 
-def in_threads(jobs: list[Callable[[], object]]) -> None:
+def in_threads(jobs: Sequence[Callable[[], object]]) -> None:
     workers = [threading.Thread(target=job) for job in jobs]
     for worker in workers:
         worker.start()

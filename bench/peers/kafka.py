@@ -44,6 +44,19 @@ def _run(*args: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def _up(where: Path) -> str:
+    """Starts a node; its address. It draws a cluster id; one in 64 begins with "-", which Kafka refuses."""
+    said = ""
+    for _ in range(ATTEMPTS):
+        done = _run("-d", str(where), "up")
+        found = ADDRESS.search(done.stdout)
+        if done.returncode == 0 and found is not None:
+            return found.group()
+        said = f"{done.stdout}\n{done.stderr}"
+        shutil.rmtree(where, ignore_errors=True)
+    raise RuntimeError(f"Kafka does not start: {said}")
+
+
 class Kafka:
     """A running node and what its clients do. One partition a topic."""
 
@@ -55,18 +68,9 @@ class Kafka:
     @contextmanager
     def running(cls, where: Path) -> Iterator[Kafka]:
         """Starts a node with its data in `where`, and ends it."""
-        for _ in range(
-            ATTEMPTS
-        ):  # it draws a cluster id; one in 64 begins with "-", which Kafka refuses
-            done = _run("-d", str(where), "up")
-            found = ADDRESS.search(done.stdout)
-            if done.returncode == 0 and found is not None:
-                break
-            shutil.rmtree(where, ignore_errors=True)
-        else:
-            raise RuntimeError(f"Kafka does not start: {done.stdout}\n{done.stderr}")
+        address = _up(where)
         try:
-            yield cls(where, found.group())
+            yield cls(where, address)
         finally:
             _run("-d", str(where), "down", "--wipe")
 

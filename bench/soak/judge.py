@@ -40,6 +40,7 @@ def _records(log: logflume.Log, topic: str, number: int) -> Iterator[tuple[int, 
     while offset < partition.end_offset:
         batch = partition.read_batch(offset, READ_RECORDS, READ_BYTES)
         for at, value in zip(batch.offsets.tolist(), batch.values):
+            assert value is not None, f"{topic}-{number}@{at}: the soak writes no nulls"
             yield at, bytes(value)
         offset = int(batch.offsets[-1]) + 1
 
@@ -59,8 +60,8 @@ def judge(directory: Path, notes: Path, topic: str) -> Verdict:
         for partition in log.directory.partitions(topic):
             number = partition.partition
             for offset, value in _records(log, topic, number):
-                name, text, _ = value.split(b":", 2)
-                written[name.decode()].append((int(text), offset))
+                writer, text, _ = value.split(b":", 2)
+                written[writer.decode()].append((int(text), offset))
                 verdict.records += 1
                 if offset % SAMPLE == 0:
                     crcs[number, offset] = zlib.crc32(value)
@@ -69,9 +70,9 @@ def judge(directory: Path, notes: Path, topic: str) -> Verdict:
             _judge_writer(verdict, path, written.pop(path.name, []))
         elif path.name.startswith("reader-"):
             _judge_reader(verdict, path, crcs)
-    for name in written:
-        if not (notes / name).exists():
-            verdict.wrong.append(f"{name}: records of a writer that never was")
+    for unknown in written:
+        if not (notes / unknown).exists():
+            verdict.wrong.append(f"{unknown}: records of a writer that never was")
     return verdict
 
 
