@@ -32,6 +32,7 @@ WHERE = {
     "directory": "`logflume.open(...)`.",
     "broker": "`logflume.serve(log, ...)`, `logflume serve --config k=v`,"
     " [the environment or a file](guide/broker.md#options).",
+    "group": "`kafka-configs --entity-type groups` and other admin clients. Stored in the directory.",
     "serve": "`logflume serve --config k=v`, [the environment or a file](guide/broker.md#options).",
 }
 

@@ -17,6 +17,7 @@ from logflume.coordinator.group_errors import GroupError, GroupRefused
 from logflume.coordinator.group_loading import GroupLoader
 from logflume.coordinator.group_records import IdPartition, Record
 from logflume.coordinator.group_settings import GroupSettings
+from logflume.coordinator.share_messages import ShareHeartbeat
 from logflume.types import OffsetAndMetadata, TopicPartition
 
 A = TypeVar("A")
@@ -249,6 +250,22 @@ class World:
     def refused(self, member_id: str, epoch: int, **fields) -> GroupError:
         try:
             self.heartbeat(member_id, epoch, **fields)
+        except GroupRefused as refused:
+            return refused.error
+        return GroupError.NONE
+
+    # Share groups
+
+    def share(self, member_id: str, epoch: int, **fields) -> ConsumerAnswer:
+        plain: dict = {"group": GROUP, "client_id": "c", "client_host": "/127.0.0.1"}
+        if epoch == 0:
+            plain["topics"] = ("t",)
+        request = ShareHeartbeat(member_id=member_id, epoch=epoch, **(plain | fields))
+        return self.coordinator.share_heartbeat(request)
+
+    def share_refused(self, member_id: str, epoch: int, **fields) -> GroupError:
+        try:
+            self.share(member_id, epoch, **fields)
         except GroupRefused as refused:
             return refused.error
         return GroupError.NONE

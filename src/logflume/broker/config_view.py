@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from logflume.config.option import Config, Option
     from logflume.config.topic import TopicConfig
 
-__all__ = ["broker_config", "topic_config"]
+__all__ = ["broker_config", "group_config", "topic_config"]
 
-SOURCE_TOPIC, SOURCE_STATIC_BROKER, SOURCE_DEFAULT = 1, 4, 5
+SOURCE_TOPIC, SOURCE_STATIC_BROKER, SOURCE_DEFAULT, SOURCE_GROUP = 1, 4, 5, 8
 TYPE_BOOLEAN, TYPE_STRING, TYPE_INT, TYPE_LONG, TYPE_DOUBLE, TYPE_LIST = 1, 2, 3, 5, 6, 7
 TYPE_PASSWORD = 9
 
@@ -57,6 +57,23 @@ def broker_config(broker: Broker, names: Collection[str] | None = None) -> list[
                 shown.add(entry["name"])
                 entries.append(entry)
     return sorted(entries, key=lambda entry: str(entry["name"]))
+
+
+def group_config(
+    broker: Broker, group: str, names: Collection[str] | None = None
+) -> list[dict[str, Any]]:
+    """A group's settings, with the broker's where it has none of its own."""
+    from logflume.broker.groups import GroupService
+
+    config = broker.service(GroupService).configs.of(group)
+    entries = _entries(config, names, given=SOURCE_GROUP, read_only=False)
+    for entry in entries:
+        common = f"group.{entry['name']}"
+        if common in broker.config.options:
+            value = broker.config.options[common].kind.format(broker.config.get(common))
+            entry["synonyms"].append({"name": common, "value": value, "source": SOURCE_DEFAULT})
+            entry["value"] = entry["value"] or value
+    return entries
 
 
 def _entries(

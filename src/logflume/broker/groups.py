@@ -7,6 +7,7 @@ from uuid import UUID
 
 from logflume.config.names import INTERNAL_TOPICS, OFFSETS_TOPIC, check_group
 from logflume.coordinator.group_claims import GroupClaims
+from logflume.coordinator.group_configs import GroupConfigs
 from logflume.coordinator.group_context import TopicFacts
 from logflume.coordinator.group_coordinator import GroupCoordinator
 from logflume.coordinator.group_errors import GroupError, GroupRefused
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from logflume.coordinator.consumer_group import ConsumerGroup
     from logflume.coordinator.group_context import CommitRequest
     from logflume.coordinator.group_description import GroupDescription
+    from logflume.coordinator.share_group import ShareGroup
     from logflume.log.topic_store import TopicEntry
 
     P = ParamSpec("P")
@@ -85,6 +87,7 @@ class GroupService:
         self._timer: asyncio.TimerHandle | None = None
         self._due_ms: int | None = None
         config = broker.config
+        self.configs = GroupConfigs(self._directory.path)
         self.coordinator = GroupCoordinator(
             store_of=self._store,
             load=self._load_group,
@@ -92,6 +95,7 @@ class GroupService:
             catalog=_Catalog(broker.topics),
             now_ms=self._now_ms,
             wall_ms=broker.clock.ms,
+            config_of=self.configs.of,
             settings=GroupSettings(
                 initial_rebalance_delay_ms=config.group_initial_rebalance_delay_ms,
                 min_session_timeout_ms=config.group_min_session_timeout_ms,
@@ -101,6 +105,9 @@ class GroupService:
                 consumer_heartbeat_interval_ms=config.group_consumer_heartbeat_interval_ms,
                 consumer_max_size=config.group_consumer_max_size,
                 consumer_assignors=tuple(config.group_consumer_assignors),
+                share_session_timeout_ms=config.group_share_session_timeout_ms,
+                share_heartbeat_interval_ms=config.group_share_heartbeat_interval_ms,
+                share_max_size=config.group_share_max_size,
                 offset_metadata_max_bytes=config.offset_metadata_max_bytes,
             ),
         )
@@ -259,7 +266,7 @@ class GroupService:
 
     def _read_partition(
         self, number: int
-    ) -> tuple[OffsetStore, dict[str, ClassicGroup | ConsumerGroup]]:
+    ) -> tuple[OffsetStore, dict[str, ClassicGroup | ConsumerGroup | ShareGroup]]:
         loader = GroupLoader()
         store = OffsetStore(
             self._directory.partition(OFFSETS_TOPIC, number),
@@ -270,7 +277,7 @@ class GroupService:
         store.on_other = None  # from here on only this broker writes of its groups
         return store, loader.groups()
 
-    def _load_group(self, group: str) -> ClassicGroup | ConsumerGroup | None:
+    def _load_group(self, group: str) -> ClassicGroup | ConsumerGroup | ShareGroup | None:
         return self._read_partition(partition_for(group, self._count))[1].get(group)
 
     def _store(self, group: str) -> OffsetStore:

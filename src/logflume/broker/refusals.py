@@ -6,6 +6,7 @@ from logflume.errors import LogflumeError
 
 __all__ = [
     "ClusterForbidden",
+    "GroupForbidden",
     "InvalidReplicaAssignment",
     "InvalidReplicationFactor",
     "InvalidRequest",
@@ -52,6 +53,14 @@ class ClusterForbidden(LogflumeError):
 
     code = 31
     template = "not allowed"
+
+
+class GroupForbidden(LogflumeError):
+    """The client may not do this with the group."""
+
+    code = 30
+    template = "not allowed with group {group!r}"
+    group: str
 
 
 class TransactionalIdForbidden(LogflumeError):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from logflume.broker.refusals import InvalidRequest
-from logflume.broker.security.acl import Operation
+from logflume.broker.groups import GroupService
+from logflume.broker.refusals import GroupForbidden, InvalidRequest
+from logflume.broker.security.acl import Operation, Resource
 from logflume.broker.topic_changes import alter_settings
 from logflume.errors import LogflumeError
 
@@ -15,9 +16,9 @@ if TYPE_CHECKING:
     from logflume.broker.call import Call
     from logflume.broker.server import Broker
 
-__all__ = ["BROKER", "TOPIC", "alter", "check_broker", "check_configs"]
+__all__ = ["BROKER", "GROUP", "TOPIC", "alter", "check_broker", "check_configs"]
 
-TOPIC, BROKER = 2, 4
+TOPIC, BROKER, GROUP = 2, 4, 32
 
 
 def check_broker(broker: Broker, name: str) -> None:
@@ -27,9 +28,12 @@ def check_broker(broker: Broker, name: str) -> None:
 
 
 def check_configs(call: Call, operation: Operation, resource: Any) -> None:
-    """Raise TopicForbidden or ClusterForbidden unless the client may see or change these settings."""
+    """Raise TopicForbidden, GroupForbidden or ClusterForbidden unless the client may see or change these settings."""
     if resource.resource_type == TOPIC:
         call.check_topic(operation, resource.resource_name)
+    elif resource.resource_type == GROUP:
+        if not call.may(operation, Resource.GROUP, resource.resource_name):
+            raise GroupForbidden(group=resource.resource_name)
     else:
         call.check_cluster(operation)
 
@@ -43,17 +47,23 @@ async def alter(
         check_configs(call, Operation.ALTER_CONFIGS, resource)
         if resource.resource_type == BROKER:
             raise InvalidRequest(reason="a broker's settings are fixed when it starts")
-        if resource.resource_type != TOPIC:
+        if resource.resource_type == GROUP:
+            configs = call.broker.service(GroupService).configs
+            await call.in_thread(
+                configs.alter, resource.resource_name, changes, validate_only=validate_only
+            )
+        elif resource.resource_type != TOPIC:
             raise InvalidRequest(
                 reason=f"resources of type {resource.resource_type} have no settings here"
             )
-        await call.in_thread(
-            alter_settings,
-            call.directory,
-            resource.resource_name,
-            changes,
-            validate_only=validate_only,
-        )
+        else:
+            await call.in_thread(
+                alter_settings,
+                call.directory,
+                resource.resource_name,
+                changes,
+                validate_only=validate_only,
+            )
     except LogflumeError as error:
         code, message = error.code, str(error)
     return {

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from logflume.client.log import Log
     from logflume.coordinator.classic_group import ClassicGroup
     from logflume.coordinator.consumer_group import ConsumerGroup
+    from logflume.coordinator.share_group import ShareGroup
 
 __all__ = ["GroupView", "Progress"]
 
@@ -58,7 +59,7 @@ class GroupView:
             self._stores[number] = OffsetStore(partition, on_other=loader.take)
         return self._stores[number]
 
-    def _of_brokers(self, number: int) -> dict[str, ClassicGroup | ConsumerGroup]:
+    def _of_brokers(self, number: int) -> dict[str, ClassicGroup | ConsumerGroup | ShareGroup]:
         """Groups that Kafka clients of a broker were in, by name."""
         self._store(number).refresh()
         return self._loaders[number].groups()

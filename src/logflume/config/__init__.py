@@ -1,7 +1,7 @@
 """Options, declared once: parser, documentation and lint in one.
 
 What lives here: the tables of options for topics, producers, consumers, the directory,
-the broker and its process (one file each), the kinds of values they have, how values from several places come
+groups, the broker and its process (one file each), the kinds of values they have, how values from several places come
 together (`sources.py`), the rules for names of topics and groups.
 Enters: Kafka's option names (or keyword names, with underscores for dots) and values as
 Python objects or as Kafka's strings. Leaves: read-only typed config objects, or an
@@ -13,6 +13,7 @@ from logflume.config.broker import BrokerConfig
 from logflume.config.consumer import ConsumerConfig
 from logflume.config.describe import describe
 from logflume.config.directory import DirectoryConfig
+from logflume.config.group import GroupConfig
 from logflume.config.kinds import by_duration_ms
 from logflume.config.names import check_group, check_partitions, check_topic, collides
 from logflume.config.option import Config, Option, option
@@ -30,6 +31,7 @@ TABLES: tuple[type[Config], ...] = (
     DirectoryConfig,
     BrokerConfig,
     ServeConfig,
+    GroupConfig,
 )
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "Config",
     "ConsumerConfig",
     "DirectoryConfig",
+    "GroupConfig",
     "Option",
     "ProducerConfig",
     "QueueConfig",

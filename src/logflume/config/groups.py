@@ -47,6 +47,40 @@ class GroupOptions:
     group_min_session_timeout_ms: int = option(
         6000, Duration(min=1, max=INT_MAX), doc="Shortest session.timeout.ms of a member."
     )
+    group_share_delivery_count_limit: int = option(
+        5,
+        Int(min=2, max=10),
+        doc="How often a record is delivered to a share group before it is given up.",
+    )
+    group_share_heartbeat_interval_ms: int = option(
+        5000,
+        Duration(min=1, max=INT_MAX),
+        doc="How often members of share groups are told to send a heartbeat.",
+    )
+    group_share_max_share_sessions: int = option(
+        2000,
+        Int(min=1, max=INT_MAX),
+        doc="Members of share groups that may fetch at a time.",
+    )
+    group_share_max_size: int = option(
+        200, Int(min=1, max=1000), doc="Most members of a share group."
+    )
+    group_share_partition_max_record_locks: int = option(
+        2000,
+        Int(min=100, max=10_000),
+        doc="Most records of a partition between the first that a share group has not settled and the last that"
+        " was delivered.",
+    )
+    group_share_record_lock_duration_ms: int = option(
+        30_000,
+        Duration(min=1000, max=3_600_000),
+        doc="How long a member of a share group has a record for itself.",
+    )
+    group_share_session_timeout_ms: int = option(
+        45_000,
+        Duration(min=1, max=INT_MAX),
+        doc="Time after which a silent member of a share group is put out.",
+    )
     offset_metadata_max_bytes: int = option(
         4096, Size(max=4096), doc="Longest note that a client's commit may carry with an offset."
     )

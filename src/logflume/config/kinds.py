@@ -24,6 +24,7 @@ __all__ = [
     "LONG_MAX",
     "OffsetReset",
     "Secret",
+    "SharedReset",
     "Size",
     "Text",
     "by_duration_ms",
@@ -296,7 +297,7 @@ class OffsetReset(Kind):
 
     __slots__ = ()
     word = "choice"
-    choices = ("earliest", "latest", "none", "by_duration:PT1H")
+    choices: tuple[str, ...] = ("earliest", "latest", "none", "by_duration:PT1H")
 
     def parse(self, value: object) -> str:
         word = value.strip() if isinstance(value, str) else ""
@@ -308,6 +309,16 @@ class OffsetReset(Kind):
 
     def valid(self) -> str:
         return "earliest, latest, none, by_duration:PnDTnHnMn.nS"
+
+
+class SharedReset(OffsetReset):
+    """The same for share groups, which always begin somewhere."""
+
+    __slots__ = ()
+    choices = ("earliest", "latest", "by_duration:PT1H")
+
+    def valid(self) -> str:
+        return "earliest, latest, by_duration:PnDTnHnMn.nS"
 
 
 def by_duration_ms(reset: str) -> int | None:

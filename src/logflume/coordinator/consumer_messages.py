@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NoReturn
 
 from .consumer_member import LEFT_FOR_NOW, ConsumerMember
 from .group_errors import GroupError, GroupRefused
 from .group_records import IdPartition, MemberMetadata
+from .topic_patterns import compile_pattern
 
-__all__ = ["JOIN", "LEAVE", "ConsumerAnswer", "ConsumerHeartbeat"]
+__all__ = ["JOIN", "LEAVE", "ConsumerAnswer", "ConsumerHeartbeat", "check_texts", "invalid"]
 
 JOIN = 0
 """Epoch of a member that joins, or begins anew."""
@@ -46,15 +48,15 @@ class ConsumerHeartbeat:
 
     def check(self, assignors: tuple[str, ...]) -> None:
         """Raises GroupRefused where the request cannot be."""
-        self._check_texts()
+        check_texts(GroupId=self.group, InstanceId=self.instance_id, RackId=self.rack_id)
         if self.epoch == JOIN:
             self._check_join()
         elif self.epoch < LEFT_FOR_NOW:
-            _invalid("MemberEpoch is invalid.")
+            invalid("MemberEpoch is invalid.")
         elif not self.member_id:
-            _invalid("MemberId can't be empty.")
+            invalid("MemberId can't be empty.")
         elif self.epoch == LEFT_FOR_NOW and self.instance_id is None:
-            _invalid("InstanceId can't be null.")
+            invalid("InstanceId can't be null.")
         if self.assignor is not None and self.assignor not in assignors:
             raise GroupRefused(
                 GroupError.UNSUPPORTED_ASSIGNOR,
@@ -62,21 +64,18 @@ class ConsumerHeartbeat:
                 f" Supported assignors: {', '.join(assignors)}.",
             )
 
-    def _check_texts(self) -> None:
-        if not self.group.strip():
-            _invalid("GroupId can't be empty.")
-        if self.instance_id is not None and not self.instance_id.strip():
-            _invalid("InstanceId can't be empty.")
-        if self.rack_id is not None and not self.rack_id.strip():
-            _invalid("RackId can't be empty.")
-
     def _check_join(self) -> None:
         if self.rebalance_timeout_ms == UNCHANGED_MS:
-            _invalid("RebalanceTimeoutMs must be provided in first request.")
+            invalid("RebalanceTimeoutMs must be provided in first request.")
         if self.owned is None or self.owned:
-            _invalid("TopicPartitions must be empty when (re-)joining.")
+            invalid("TopicPartitions must be empty when (re-)joining.")
         if not self.topics and not self.regex:
-            _invalid("SubscribedTopicNames or SubscribedTopicRegex must be set in first request.")
+            invalid("SubscribedTopicNames or SubscribedTopicRegex must be set in first request.")
+
+    def check_wishes(self) -> None:
+        """Raises GroupRefused where what is wished for cannot be understood."""
+        if self.regex:
+            compile_pattern(self.regex)
 
     def new_metadata(self) -> MemberMetadata:
         """What a new member says of itself."""
@@ -108,7 +107,15 @@ class ConsumerHeartbeat:
         return replace(member, metadata=new)
 
 
-def _invalid(message: str) -> None:
+def check_texts(**texts: str | None) -> None:
+    """Raises GroupRefused where one of these is said and is empty."""
+    for name, text in texts.items():
+        if text is not None and not text.strip():
+            invalid(f"{name} can't be empty.")
+
+
+def invalid(message: str) -> NoReturn:
+    """Raises GroupRefused: INVALID_REQUEST."""
     raise GroupRefused(GroupError.INVALID_REQUEST, message)
 
 

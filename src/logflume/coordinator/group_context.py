@@ -7,13 +7,23 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 from uuid import UUID, uuid4
 
+from logflume.config.group import GroupConfig
 from logflume.types import OffsetAndMetadata, TopicPartition
 
 from .group_records import Record
 from .group_settings import GroupSettings
 from .group_timers import GroupTimers
 
-__all__ = ["CommitRequest", "GroupContext", "GroupStore", "TopicCatalog", "TopicFacts"]
+__all__ = [
+    "NO_OPTIONS",
+    "CommitRequest",
+    "GroupContext",
+    "GroupStore",
+    "TopicCatalog",
+    "TopicFacts",
+]
+
+NO_OPTIONS = GroupConfig({})
 
 
 class TopicFacts(NamedTuple):
@@ -81,8 +91,16 @@ class GroupContext:
     wall_ms: Callable[[], int]
     """Milliseconds since 1970, for records."""
     settings: GroupSettings = field(default_factory=GroupSettings)
+    config_of: Callable[[str], GroupConfig] = lambda _group: NO_OPTIONS
+    """What is set for single groups."""
     timers: GroupTimers = field(default_factory=GroupTimers)
     new_id: Callable[[], str] = lambda: str(uuid4())
+
+    def setting_ms(self, group: str, name: str) -> int:
+        """A time of one group: its own, or that of all."""
+        own: int | None = getattr(self.config_of(group), name)
+        common: int = getattr(self.settings, name)
+        return common if own is None else own
 
     def after(self, delay_ms: int, key: tuple[str, ...], action: Callable[[], None]) -> None:
         """Call `action` in `delay_ms`, instead of what this key was to do before."""

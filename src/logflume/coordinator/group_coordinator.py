@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from uuid import UUID
 
+from logflume.config.group import GroupConfig
 from logflume.errors import LogflumeError
 from logflume.observe import get_logger
 from logflume.types import OffsetAndMetadata, TopicPartition
@@ -14,18 +16,23 @@ from .classic_requests import ClassicRequests, Leaver, SyncRequest
 from .consumer_group import ConsumerGroup
 from .consumer_messages import JOIN, ConsumerAnswer, ConsumerHeartbeat
 from .consumer_requests import ConsumerRequests
+from .epoch_requests import EpochRequests
 from .group_claims import GroupClaims
-from .group_context import CommitRequest, GroupContext, GroupStore, TopicCatalog
+from .group_context import NO_OPTIONS, CommitRequest, GroupContext, GroupStore, TopicCatalog
 from .group_errors import GroupError, GroupRefused
 from .group_records import Record
 from .group_settings import GroupSettings
+from .share_group import ShareGroup
+from .share_messages import ShareHeartbeat
+from .share_requests import ShareRequests
 
 __all__ = ["GroupCoordinator", "Machine", "check_id"]
 
 _logger = get_logger(__name__)
 
-Machine = ClassicRequests | ConsumerRequests
-"""What serves a group: one or the other, as long as it has members."""
+Machine = ClassicRequests | ConsumerRequests | ShareRequests
+"""What serves a group. Classic and consumer groups may become each other while they have no members."""
+_Group = ClassicGroup | ConsumerGroup | ShareGroup
 
 
 class GroupCoordinator:
@@ -42,27 +49,33 @@ class GroupCoordinator:
         self,
         *,
         store_of: Callable[[str], GroupStore],
-        load: Callable[[str], ClassicGroup | ConsumerGroup | None],
+        load: Callable[[str], _Group | None],
         claims: GroupClaims,
         catalog: TopicCatalog,
         now_ms: Callable[[], int],
         wall_ms: Callable[[], int],
+        config_of: Callable[[str], GroupConfig] = lambda _group: NO_OPTIONS,
         settings: GroupSettings | None = None,
     ) -> None:
         self._store_of = store_of
         self._load = load
         self.claims = claims
         self.context = GroupContext(
-            self._write, catalog, now_ms, wall_ms, settings or GroupSettings()
+            self._write, catalog, now_ms, wall_ms, settings or GroupSettings(), config_of
         )
         self.machines: dict[str, Machine] = {}
         self._lost: set[str] = set()
 
     # Loading, writing, time
 
-    def adopt(self, groups: Iterable[ClassicGroup | ConsumerGroup]) -> None:
+    def adopt(self, groups: Iterable[_Group]) -> None:
         """Go on with groups that were read from the log; members have their time-outs from now on."""
         for group in groups:
+            if isinstance(group, ShareGroup):
+                share = ShareRequests(group, self.context)
+                self.machines[group.group] = share
+                share.expect_all()
+                continue
             if not group.is_empty and not self._reclaim(group):
                 continue
             if isinstance(group, ClassicGroup):
@@ -90,7 +103,7 @@ class GroupCoordinator:
         try:
             self._store_of(group).append(records, durable=False)
         except LogflumeError:
-            if isinstance(self.machines.get(group), ConsumerRequests):
+            if isinstance(self.machines.get(group), EpochRequests):
                 self._lost.add(group)  # what is in memory is not what is stored
             raise
 
@@ -144,7 +157,9 @@ class GroupCoordinator:
 
     def _check_join(self, request: JoinRequest) -> None:
         machine = self._find(request.group)
-        if isinstance(machine, ConsumerRequests) and not machine.group.is_empty:
+        if isinstance(machine, ShareRequests) or (
+            isinstance(machine, ConsumerRequests) and not machine.group.is_empty
+        ):
             error = GroupError.INCONSISTENT_GROUP_PROTOCOL
             raise GroupRefused(error, member_id=request.member_id)
         if not isinstance(machine, ClassicRequests) and request.member_id:
@@ -177,6 +192,8 @@ class GroupCoordinator:
             return [GroupError.UNKNOWN_MEMBER_ID] * len(leavers)
         if isinstance(machine, ClassicRequests):
             answers = machine.leave(leavers)
+        elif isinstance(machine, ShareRequests):
+            answers = [machine.expel(leaver.member_id) for leaver in leavers]
         else:
             answers = [machine.expel(leaver.member_id, leaver.instance_id) for leaver in leavers]
         self._release_vacant([group])
@@ -195,9 +212,11 @@ class GroupCoordinator:
         """ConsumerGroupHeartbeat."""
         request.check(self.context.settings.consumer_assignors)
         machine = self._find(request.group)
+        if isinstance(machine, ShareRequests):
+            raise _not_a_group(request.group, "consumer")
         if isinstance(machine, ClassicRequests):
             if request.epoch != JOIN or not _is_vacant(machine):
-                raise _not_a_consumer_group(request.group)
+                raise _not_a_group(request.group, "consumer")
             self._drop(machine)
             machine = None
         if machine is None:
@@ -215,11 +234,43 @@ class GroupCoordinator:
         finally:
             self._release_vacant([request.group])
 
+    # Share groups
+
+    def share_heartbeat(self, request: ShareHeartbeat) -> ConsumerAnswer:
+        """ShareGroupHeartbeat."""
+        request.check()
+        machine = self._find(request.group)
+        if machine is None and request.epoch == JOIN:
+            if self._store_of(request.group).offsets(request.group):
+                raise _not_a_group(request.group, "share")  # a classic one that has left offsets
+            machine = ShareRequests(ShareGroup(request.group), self.context)
+        if machine is None:
+            raise GroupRefused(GroupError.GROUP_ID_NOT_FOUND, f"Group {request.group} not found.")
+        if not isinstance(machine, ShareRequests):
+            raise _not_a_group(request.group, "share")
+        if request.epoch < JOIN:
+            return machine.leave(request)
+        self.machines[request.group] = machine
+        return machine.heartbeat(request)
+
+    def share_group(self, group: str) -> ShareGroup | None:
+        """A share group that has, or had, clients as members; None for another kind, and for none."""
+        check_id(group)
+        machine = self._find(group)
+        return machine.group if isinstance(machine, ShareRequests) else None
+
+    def forget_shared(self, group: ShareGroup, topic_ids: Collection[UUID]) -> None:
+        """The state of these topics' partitions is gone."""
+        group.forget(topic_ids)
+        self._write(group.group, [group.partitions_record()])
+
     # Offsets
 
     def check_commit(self, request: CommitRequest) -> None:
         """Whether offsets may be committed. Raises GroupRefused as Kafka would."""
         machine = self._find(request.group)
+        if isinstance(machine, ShareRequests):
+            raise _not_a_group(request.group, "consumer")
         if machine is None or _is_vacant(machine):
             self._check_foreign_commit(request)
         if machine is None:
@@ -259,6 +310,8 @@ class GroupCoordinator:
     def check_fetch(self, group: str, member_id: str | None, epoch: int) -> None:
         """Whether this member may be told the group's offsets."""
         machine = self._find(group)
+        if isinstance(machine, ShareRequests):
+            raise _not_a_group(group, "consumer")
         if isinstance(machine, ConsumerRequests):
             machine.check_fetch(member_id, epoch)
 
@@ -314,5 +367,5 @@ def _stop_timers(machine: Machine) -> None:
         machine.stop_timers()
 
 
-def _not_a_consumer_group(group: str) -> GroupRefused:
-    return GroupRefused(GroupError.GROUP_ID_NOT_FOUND, f"Group {group} is not a consumer group.")
+def _not_a_group(group: str, kind: str) -> GroupRefused:
+    return GroupRefused(GroupError.GROUP_ID_NOT_FOUND, f"Group {group} is not a {kind} group.")

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from logflume.types import TopicPartition
 
 from .classic_group import EMPTY, STABLE, ClassicGroup
-from .classic_requests import ClassicRequests
 from .consumer_group import ConsumerGroup
 from .consumer_protocol import (
     CONSUMER_PROTOCOL,
@@ -17,14 +16,16 @@ from .consumer_protocol import (
     encode_subscription,
 )
 from .consumer_requests import ConsumerRequests
+from .epoch_requests import EpochRequests
 from .group_coordinator import GroupCoordinator, check_id
 from .group_description import RECONCILING, GroupDescription
 from .group_errors import GroupError, GroupRefused
 from .group_files import GroupListing
+from .share_group import ShareGroup
 
 __all__ = ["ClassicDescription", "GroupOverview", "ListedGroup", "MemberRow"]
 
-CLASSIC, CONSUMER = "classic", "consumer"
+CLASSIC, CONSUMER, SHARE = "classic", "consumer", "share"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,8 @@ class GroupOverview:
             group = machine.group
             if isinstance(group, ConsumerGroup):
                 found[name] = ListedGroup(name, CONSUMER, CONSUMER_PROTOCOL, group.state)
+            elif isinstance(group, ShareGroup):
+                found[name] = ListedGroup(name, SHARE, SHARE, group.state)
             elif not (group.is_empty and found.get(name, _NOBODY).state != EMPTY):
                 found[name] = ListedGroup(name, CLASSIC, group.protocol_type or "", group.state)
         return [found[name] for name in sorted(found)]
@@ -87,7 +90,7 @@ class GroupOverview:
         """A classic group. Raises GroupRefused: GROUP_ID_NOT_FOUND, INVALID_GROUP_ID."""
         check_id(group)
         machine = self._coordinator.machines.get(group)
-        if isinstance(machine, ConsumerRequests):
+        if isinstance(machine, EpochRequests):
             message = f"Group {group} is not a classic group."
             raise GroupRefused(GroupError.GROUP_ID_NOT_FOUND, message)
         if machine is not None and not machine.group.is_empty:
@@ -106,10 +109,18 @@ class GroupOverview:
         machine = self._coordinator.machines.get(group)
         if machine is None:
             raise GroupRefused(GroupError.GROUP_ID_NOT_FOUND, f"Group {group} not found.")
-        if isinstance(machine, ClassicRequests):
+        if not isinstance(machine, ConsumerRequests):
             message = f"Group {group} is not a consumer group."
             raise GroupRefused(GroupError.GROUP_ID_NOT_FOUND, message)
         return machine.group
+
+    def describe_share(self, group: str) -> ShareGroup:
+        """A share group. Raises GroupRefused: GROUP_ID_NOT_FOUND, INVALID_GROUP_ID."""
+        found = self._coordinator.share_group(group)
+        if found is None:
+            what = "not found" if group not in self._coordinator.machines else "not a share group"
+            raise GroupRefused(GroupError.GROUP_ID_NOT_FOUND, f"Group {group} is {what}.")
+        return found
 
     def subscribed_topics(self, group: str) -> Collection[str] | None:
         """Topics whose offsets are in use; None when all are: by members who do not say which."""
@@ -118,9 +129,9 @@ class GroupOverview:
             if self._coordinator.claims.has_embedded(group):
                 return None
             return ()
-        if isinstance(machine.group, ConsumerGroup):
-            return machine.group.subscribed()
-        return _classic_topics(machine.group)
+        if isinstance(machine.group, ClassicGroup):
+            return _classic_topics(machine.group)
+        return machine.group.subscribed()
 
 
 _NOBODY = ListedGroup("", CLASSIC, "", EMPTY)

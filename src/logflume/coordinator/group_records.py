@@ -9,6 +9,7 @@
 | 6 | consumer group: epoch of the target assignment | version 0 |
 | 7 | consumer group: a member's target | version 0 |
 | 8 | consumer group: what a member has, its epoch, what it must give up | version 0 |
+| 10–15 | share groups: see `share_records` | |
 | 16 | consumer group: topics that a regular expression stood for | version 0 |
 
 A record without value takes back what its key says. Source: the schemas of Kafka's group-coordinator, 4.x.
@@ -47,6 +48,10 @@ __all__ = [
     "encode_member",
     "encode_regex",
     "encode_target",
+    "ended",
+    "flexible",
+    "read_partitions",
+    "write_partitions",
 ]
 
 CLASSIC_GROUP = 2
@@ -56,7 +61,26 @@ CONSUMER_MEMBER = 5
 TARGET_EPOCH = 6
 TARGET_MEMBER = 7
 CURRENT_MEMBER = 8
+SHARE_MEMBER = 10
+SHARE_GROUP = 11
+SHARE_TARGET_EPOCH = 12
+SHARE_TARGET = 13
+SHARE_CURRENT = 14
+SHARE_PARTITIONS = 15
 REGEX = 16
+
+SHARE_KEYS = range(SHARE_MEMBER, SHARE_PARTITIONS + 1)
+_OF_GROUPS = {
+    CLASSIC_GROUP,
+    CONSUMER_GROUP,
+    PARTITION_METADATA,
+    TARGET_EPOCH,
+    SHARE_GROUP,
+    SHARE_TARGET_EPOCH,
+    SHARE_PARTITIONS,
+}
+_OF_MEMBERS = {CONSUMER_MEMBER, TARGET_MEMBER, CURRENT_MEMBER, REGEX}
+_OF_MEMBERS |= {SHARE_MEMBER, SHARE_TARGET, SHARE_CURRENT}
 
 CLASSIC_VALUE_VERSION = 3
 NO_TIMESTAMP = -1
@@ -142,7 +166,7 @@ class CurrentAssignment:
 
 
 def encode_group_key(version: int, group: str, detail: str | None = None) -> bytes:
-    """Key of a record; `detail` for the versions 5, 7, 8 and 16, that have two fields."""
+    """Key of a record; `detail` for the versions that have two fields: of members, and of expressions."""
     out = FieldWriter(version)
     out.string(group)
     if detail is not None:
@@ -151,12 +175,12 @@ def encode_group_key(version: int, group: str, detail: str | None = None) -> byt
 
 
 def decode_group_key(data: bytes | memoryview) -> GroupKey | None:
-    """The key; None for kinds that are not kept here (share and streams groups). Raises InvalidRecord."""
+    """The key; None for kinds that are not kept here (streams groups). Raises InvalidRecord."""
     reader = FieldReader(data, "key of __consumer_offsets")
     version = reader.int16()
-    if version in (CLASSIC_GROUP, CONSUMER_GROUP, PARTITION_METADATA, TARGET_EPOCH):
+    if version in _OF_GROUPS:
         key = GroupKey(version, reader.string())
-    elif version in (CONSUMER_MEMBER, TARGET_MEMBER, CURRENT_MEMBER, REGEX):
+    elif version in _OF_MEMBERS:
         key = GroupKey(version, reader.string(), reader.string())
     else:
         return None
@@ -225,7 +249,7 @@ def decode_classic(data: bytes) -> ClassicMetadata:
         state_since_ms=reader.int64() if version >= 2 else NO_TIMESTAMP,
         members=tuple(reader.array(member)),
     )
-    return _ended(reader, value)
+    return ended(reader, value)
 
 
 # Consumer groups
@@ -241,8 +265,8 @@ def encode_epoch(epoch: int) -> bytes:
 
 def decode_epoch(data: bytes) -> int:
     """The reverse. Raises InvalidRecord."""
-    reader = _flexible(data, "epoch of a consumer group")
-    return _ended(reader, reader.int32())
+    reader = flexible(data, "epoch of a consumer group")
+    return ended(reader, reader.int32())
 
 
 def encode_member(value: MemberMetadata) -> bytes:
@@ -276,7 +300,7 @@ def _classic_part(session_timeout_ms: int, protocols: Iterable[tuple[str, bytes]
 
 def decode_member(data: bytes) -> MemberMetadata:
     """The reverse. Raises InvalidRecord."""
-    reader = _flexible(data, "member of a consumer group")
+    reader = flexible(data, "member of a consumer group")
     fields = {
         "instance_id": reader.string_or_none(),
         "rack_id": reader.string_or_none(),
@@ -311,21 +335,21 @@ def _decode_classic_part(data: bytes) -> tuple[int, tuple[tuple[str, bytes], ...
     reader = FieldReader(data, "classic member of a consumer group", flexible=True)
     if reader.int8() != STRUCT_FOLLOWS:
         return None
-    return _ended(reader, (reader.int32(), tuple(reader.array(protocol))))
+    return ended(reader, (reader.int32(), tuple(reader.array(protocol))))
 
 
 def encode_target(partitions: Iterable[IdPartition]) -> bytes:
     """Value of key 7."""
     out = FieldWriter(0, flexible=True)
-    _write_partitions(out, partitions)
+    write_partitions(out, partitions)
     out.tags()
     return out.done()
 
 
 def decode_target(data: bytes) -> frozenset[IdPartition]:
     """The reverse. Raises InvalidRecord."""
-    reader = _flexible(data, "target of a member")
-    return _ended(reader, _read_partitions(reader))
+    reader = flexible(data, "target of a member")
+    return ended(reader, read_partitions(reader))
 
 
 def encode_current(value: CurrentAssignment) -> bytes:
@@ -334,23 +358,23 @@ def encode_current(value: CurrentAssignment) -> bytes:
     out.int32(value.epoch)
     out.int32(value.previous_epoch)
     out.int8(value.state)
-    _write_partitions(out, value.assigned)
-    _write_partitions(out, value.revoking)
+    write_partitions(out, value.assigned)
+    write_partitions(out, value.revoking)
     out.tags()
     return out.done()
 
 
 def decode_current(data: bytes) -> CurrentAssignment:
     """The reverse. Raises InvalidRecord."""
-    reader = _flexible(data, "assignment of a member")
+    reader = flexible(data, "assignment of a member")
     value = CurrentAssignment(
         reader.int32(),
         reader.int32(),
         reader.int8(),
-        _read_partitions(reader),
-        _read_partitions(reader),
+        read_partitions(reader),
+        read_partitions(reader),
     )
-    return _ended(reader, value)
+    return ended(reader, value)
 
 
 def encode_regex(topics: Iterable[str], version: int, now_ms: int) -> bytes:
@@ -365,14 +389,15 @@ def encode_regex(topics: Iterable[str], version: int, now_ms: int) -> bytes:
 
 def decode_regex(data: bytes) -> tuple[str, ...]:
     """The topics. Raises InvalidRecord."""
-    reader = _flexible(data, "regular expression of a consumer group")
+    reader = flexible(data, "regular expression of a consumer group")
     topics = tuple(reader.array(FieldReader.string))
     reader.int64()
     reader.int64()
-    return _ended(reader, topics)
+    return ended(reader, topics)
 
 
-def _flexible(data: bytes, what: str) -> FieldReader:
+def flexible(data: bytes, what: str) -> FieldReader:
+    """A reader behind the version of a value, which has to be 0. Raises InvalidRecord."""
     reader = FieldReader(data, what, flexible=True)
     version = reader.int16()
     if version != 0:
@@ -380,13 +405,15 @@ def _flexible(data: bytes, what: str) -> FieldReader:
     return reader
 
 
-def _ended(reader: FieldReader, value: _Value) -> _Value:
+def ended(reader: FieldReader, value: _Value) -> _Value:
+    """The value, if that was all of its bytes. Raises InvalidRecord."""
     reader.tags()
     reader.end()
     return value
 
 
-def _write_partitions(out: FieldWriter, partitions: Iterable[IdPartition]) -> None:
+def write_partitions(out: FieldWriter, partitions: Iterable[IdPartition]) -> None:
+    """By topic, sorted."""
     by_topic: dict[UUID, list[int]] = {}
     for topic_id, number in sorted(partitions):
         by_topic.setdefault(topic_id, []).append(number)
@@ -399,7 +426,9 @@ def _write_partitions(out: FieldWriter, partitions: Iterable[IdPartition]) -> No
     out.array(by_topic.items(), topic)
 
 
-def _read_partitions(reader: FieldReader) -> frozenset[IdPartition]:
+def read_partitions(reader: FieldReader) -> frozenset[IdPartition]:
+    """The reverse. Raises InvalidRecord."""
+
     def topic(reader: FieldReader) -> list[IdPartition]:
         topic_id = reader.uuid()
         found = [(topic_id, number) for number in reader.array(FieldReader.int32)]

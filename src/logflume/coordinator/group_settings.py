@@ -25,6 +25,9 @@ class GroupSettings:
     consumer_max_size: int = INT_MAX
     consumer_assignors: tuple[str, ...] = ("uniform", "range")
     """The first one serves members that name none."""
+    share_session_timeout_ms: int = 45_000
+    share_heartbeat_interval_ms: int = 5000
+    share_max_size: int = 200
     offset_metadata_max_bytes: int = 4096
     """Kafka's offset.metadata.max.bytes."""
     topics_check_interval_ms: int = 1000

@@ -12,12 +12,17 @@ from .consumer_group import ConsumerGroup
 from .consumer_protocol import decode_assignment, decode_topics
 from .group_description import EMPTY, GroupDescription, MemberDescription
 from .group_records import IdPartition
+from .share_group import ShareGroup
+from .share_targets import SHARE_ASSIGNOR
 
 __all__ = ["describe_logged"]
 
 
 def describe_logged(
-    group: ClassicGroup | ConsumerGroup, name_of: Callable[[UUID], str | None], *, served: bool
+    group: ClassicGroup | ConsumerGroup | ShareGroup,
+    name_of: Callable[[UUID], str | None],
+    *,
+    served: bool,
 ) -> GroupDescription:
     """What the records say. `name_of` gives a topic's name by its id.
 
@@ -28,7 +33,8 @@ def describe_logged(
         generation, assignor = group.generation, group.protocol
     else:
         members = tuple(_consumer(group, m, name_of, served) for m in group.members)
-        generation, assignor = group.epoch, group.assignor("uniform")
+        generation = group.epoch
+        assignor = SHARE_ASSIGNOR if isinstance(group, ShareGroup) else group.assignor("uniform")
     state = group.state if served else EMPTY
     return GroupDescription(group.group, state, generation, assignor if members else None, members)
 
@@ -51,7 +57,10 @@ def _classic(group: ClassicGroup, member_id: str, served: bool) -> MemberDescrip
 
 
 def _consumer(
-    group: ConsumerGroup, member_id: str, name_of: Callable[[UUID], str | None], served: bool
+    group: ConsumerGroup | ShareGroup,
+    member_id: str,
+    name_of: Callable[[UUID], str | None],
+    served: bool,
 ) -> MemberDescription:
     member = group.members[member_id]
 

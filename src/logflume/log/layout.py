@@ -16,6 +16,7 @@ __all__ = [
     "CLEAN_SHUTDOWN_FILE",
     "CLUSTER_METADATA_TOPIC",
     "DELETED_SUFFIX",
+    "GROUP_CONFIGS_FILE",
     "HELD_FILE",
     "INDEX_SUFFIX",
     "LEADER_EPOCH_FILE",
@@ -59,6 +60,7 @@ RECOVERY_POINT_FILE = "recovery-point-offset-checkpoint"
 CLEANER_OFFSETS_FILE = "cleaner-offset-checkpoint"
 LOG_START_FILE = "log-start-offset-checkpoint"
 TOPICS_FILE = "logflume-topics.json"
+GROUP_CONFIGS_FILE = "logflume-groups.json"
 SECURITY_FILE = "logflume-security.json"
 PRODUCER_IDS_FILE = "logflume-producer-ids"
 PRODUCER_IDS_USED_FILE = "logflume-producer-ids-used"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import logflume
 from logflume.broker import ThreadedBroker, serve
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import table
+from logflume.coordinator.group_configs import GroupConfigs
 from support.wire import Wire
 
 GROUP = "g"
@@ -329,6 +331,109 @@ def test_consumer_group_describe(wire: Wire, version: int) -> None:
     assert (topic.topic_name, topic.partitions) == ("t", (0, 1))
     assert member.target_assignment == member.assignment
     assert gone.error_code == GROUP_NOT_FOUND
+
+
+def share_heartbeat(wire: Wire, member_id: str, epoch: int, *, group: str = GROUP):
+    return wire.ask(
+        ApiKey.SHARE_GROUP_HEARTBEAT,
+        1,
+        group_id=group,
+        member_id=member_id,
+        member_epoch=epoch,
+        subscribed_topic_names=["t"] if epoch == 0 else None,
+    )
+
+
+def test_share_group_heartbeat(wire: Wire) -> None:
+    joined = share_heartbeat(wire, "mine", 0)
+    assert (joined.error_code, joined.member_id, joined.member_epoch) == (NONE, "mine", 1)
+    [topic] = joined.assignment.topic_partitions
+    assert topic.partitions == (0, 1)
+    fenced = share_heartbeat(wire, "mine", 7)
+    assert fenced.error_code == 110
+    assert "rejoin" in fenced.error_message
+    assert share_heartbeat(wire, "mine", -1).member_epoch == -1
+
+
+def test_share_groups_are_listed_described_and_deleted(wire: Wire) -> None:
+    share_heartbeat(wire, "m", 0)
+    there, gone = wire.ask(
+        ApiKey.SHARE_GROUP_DESCRIBE,
+        1,
+        group_ids=[GROUP, "x"],
+        include_authorized_operations=False,
+    ).groups
+    assert (there.group_state, there.group_epoch, there.assignor_name) == ("Stable", 1, "simple")
+    [member] = there.members
+    assert (member.member_id, member.member_epoch) == ("m", 1)
+    [topic] = member.assignment.topic_partitions
+    assert (topic.topic_name, topic.partitions) == ("t", (0, 1))
+    assert gone.error_code == GROUP_NOT_FOUND
+    listed = wire.ask(ApiKey.LIST_GROUPS, 5, states_filter=[], types_filter=["Share"])
+    assert [(g.group_id, g.group_type, g.protocol_type) for g in listed.groups] == [
+        (GROUP, "share", "share")
+    ]
+    assert wire.ask(ApiKey.LIST_GROUPS, 5, states_filter=[], types_filter=["consumer"]).groups == ()
+    delete = {"groups_names": [GROUP]}
+    assert wire.ask(ApiKey.DELETE_GROUPS, 2, **delete).results[0].error_code == NON_EMPTY
+    share_heartbeat(wire, "m", -1)
+    assert wire.ask(ApiKey.DELETE_GROUPS, 2, **delete).results[0].error_code == NONE
+    assert wire.ask(ApiKey.LIST_GROUPS, 5, states_filter=[], types_filter=[]).groups == ()
+
+
+GROUP_RESOURCE = 32
+
+
+def alter_group(wire: Wire, name: str, value: str | None, *, operation: int = 0) -> int:
+    config = {"name": name, "config_operation": operation, "value": value}
+    resource = {
+        "resource_type": GROUP_RESOURCE,
+        "resource_name": GROUP,
+        "configs": [config],
+    }
+    answer = wire.ask(
+        ApiKey.INCREMENTAL_ALTER_CONFIGS, 1, resources=[resource], validate_only=False
+    )
+    return answer.responses[0].error_code
+
+
+def group_configs(wire: Wire) -> dict[str, tuple[str, int]]:
+    resource = {
+        "resource_type": GROUP_RESOURCE,
+        "resource_name": GROUP,
+        "configuration_keys": None,
+    }
+    answer = wire.ask(
+        ApiKey.DESCRIBE_CONFIGS,
+        4,
+        resources=[resource],
+        include_synonyms=True,
+        include_documentation=False,
+    )
+    return {c.name: (c.value, c.config_source) for c in answer.results[0].configs}
+
+
+def test_settings_of_a_group(wire: Wire, log: logflume.Log) -> None:
+    before = group_configs(wire)
+    assert before["share.auto.offset.reset"] == ("latest", 5)
+    assert before["share.session.timeout.ms"] == ("45000", 5)
+    assert before["consumer.heartbeat.interval.ms"] == ("5000", 5)
+    assert alter_group(wire, "share.auto.offset.reset", "earliest") == NONE
+    assert alter_group(wire, "share.heartbeat.interval.ms", "777") == NONE
+    assert alter_group(wire, "share.auto.offset.reset", "none") == 40
+    assert alter_group(wire, "no.such.thing", "1") == 40
+    assert alter_group(wire, "share.auto.offset.reset", "latest", operation=2) == 40
+    after = group_configs(wire)
+    assert after["share.auto.offset.reset"] == ("earliest", 8)
+    assert after["share.heartbeat.interval.ms"] == ("777", 8)
+    time.sleep(0.1)  # a change is seen within moments
+    assert share_heartbeat(wire, "m", 0).heartbeat_interval == timedelta(milliseconds=777)
+    assert GroupConfigs(log.directory.path).of(GROUP).strings() == {
+        "share.auto.offset.reset": "earliest",
+        "share.heartbeat.interval.ms": "777",
+    }
+    assert alter_group(wire, "share.heartbeat.interval.ms", None, operation=1) == NONE
+    assert group_configs(wire)["share.heartbeat.interval.ms"] == ("5000", 5)
 
 
 def waiting_join(broker: ThreadedBroker) -> Wire:

@@ -103,7 +103,7 @@ def test_keys_are_kafkas() -> None:
     keys = [encode_group_key(5, "theirs", MEMBER), encode_group_key(3, "theirs")]
     assert [key.hex() for key in keys] == list(KAFKA_CONSUMER)[:2]
     assert decode_group_key(keys[0]) == GroupKey(5, "theirs", MEMBER)
-    assert decode_group_key(bytes.fromhex("000a0001670001")) is None, "a share group's"
+    assert decode_group_key(bytes.fromhex("0011000167")) is None, "a streams group's"
 
 
 TEXT = st.text(max_size=12)

@@ -83,6 +83,8 @@ MODULES: tuple[str, ...] = (
     "consumer_group_heartbeat",
     "consumer_group_describe",
     "describe_topic_partitions",
+    "share_group_heartbeat",
+    "share_group_describe",
 )
 """The files here, by API key."""
 

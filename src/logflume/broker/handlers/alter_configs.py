@@ -1,12 +1,14 @@
-"""AlterConfigs: v0-2. What is not named goes back to its default. v2: flexible. Only topics' settings change."""
+"""AlterConfigs: v0-2. What is not named goes back to its default. v2: flexible. Settings of topics and
+groups change."""
 
 from __future__ import annotations
 
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
-from logflume.broker.resources import TOPIC, alter
+from logflume.broker.groups import GroupService
+from logflume.broker.resources import GROUP, TOPIC, alter, check_configs
 from logflume.broker.security.acl import Operation
-from logflume.errors import UnknownTopicOrPartition
+from logflume.errors import LogflumeError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,17 +26,19 @@ async def alter_configs(call: Call, request: Any) -> Answer:
     responses = []
     for resource in request.resources:
         changes: dict[str, object] = {item.name: item.value for item in resource.configs}
-        # What may not be altered is told by the change itself.
-        if resource.resource_type == TOPIC and call.may_topic(
-            Operation.ALTER_CONFIGS, resource.resource_name
-        ):
-            changes = {**_resets(call, resource.resource_name), **changes}
+        changes = {**_resets(call, resource), **changes}
         responses.append(await alter(call, resource, changes, validate_only=request.validate_only))
     return {"responses": responses}
 
 
-def _resets(call: Call, topic: str) -> dict[str, object]:
+def _resets(call: Call, resource: Any) -> dict[str, object]:
+    name = resource.resource_name
     try:
-        return dict.fromkeys(call.broker.topics.get(topic).config.explicit())
-    except UnknownTopicOrPartition:
-        return {}  # told by the change itself
+        check_configs(call, Operation.ALTER_CONFIGS, resource)
+        if resource.resource_type == TOPIC:
+            return dict.fromkeys(call.broker.topics.get(name).config.explicit())
+        if resource.resource_type == GROUP:
+            return dict.fromkeys(call.broker.service(GroupService).configs.of(name).explicit())
+    except LogflumeError:
+        pass  # told by the change itself
+    return {}

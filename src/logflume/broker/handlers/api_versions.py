@@ -2,7 +2,8 @@
 
 v3: flexible, but its response's head is not; the client's name and version. v4: features with lowest version 0.
 A version above is answered with error 35 in the form of version 0 (`answers.unsupported`). Features: transactions of
-version 2 (KIP-890); older versions of the answer cannot say that one may go down to 0, and are told 1.
+version 2 (KIP-890), groups of the consumer protocol and share groups (KIP-848, KIP-932); older versions of the
+answer cannot say that one may go down to 0, and are told 1.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["api_versions"]
 
-TRANSACTIONS, TRANSACTIONS_VERSION = "transaction.version", 2
+FEATURES = {"group.version": 1, "share.version": 1, "transaction.version": 2}
 
 
 @handles(ApiKey.API_VERSIONS, versions="0-4", before_login=True)
@@ -33,17 +34,15 @@ def api_versions(call: Call, request: Any) -> Answer:
         ],
         "supported_features": [
             {
-                "name": TRANSACTIONS,
+                "name": name,
                 "min_version": 0 if call.version >= 4 else 1,
-                "max_version": TRANSACTIONS_VERSION,
+                "max_version": version,
             }
+            for name, version in FEATURES.items()
         ],
         "finalized_features_epoch": 0,
         "finalized_features": [
-            {
-                "name": TRANSACTIONS,
-                "max_version_level": TRANSACTIONS_VERSION,
-                "min_version_level": TRANSACTIONS_VERSION,
-            }
+            {"name": name, "max_version_level": version, "min_version_level": version}
+            for name, version in FEATURES.items()
         ],
     }

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from logflume.coordinator.consumer_member import ConsumerMember
     from logflume.coordinator.group_records import IdPartition
 
-__all__ = ["consumer_group_describe"]
+__all__ = ["consumer_group_describe", "named_partitions"]
 
 CONSUMER_MEMBER = 1
 
@@ -97,16 +97,17 @@ def _member(call: Call, group: ConsumerGroup, member: ConsumerMember) -> dict[st
         "client_host": said.client_host,
         "subscribed_topic_names": said.topics,
         "subscribed_topic_regex": said.regex,
-        "assignment": _named(call, member.assigned),
-        "target_assignment": _named(call, group.target_of(member.member_id)),
+        "assignment": named_partitions(call, member.assigned),
+        "target_assignment": named_partitions(call, group.target_of(member.member_id)),
         "member_type": CONSUMER_MEMBER,
     }
 
 
-def _named(call: Call, partitions: Iterable[IdPartition]) -> dict[str, Any]:
+def named_partitions(call: Call, partitions: Iterable[IdPartition]) -> dict[str, Any]:
+    """Partitions by topic, for people; those of topics that are deleted are left out."""
     found = []
     for topic in topic_partitions(partitions):
         name = call.broker.topics.name_of(decode_id(topic["topic_id"]))
-        if name is not None:  # deleted meanwhile
+        if name is not None:
             found.append({**topic, "topic_name": name})
     return {"topic_partitions": found}

@@ -25,9 +25,15 @@ if TYPE_CHECKING:
 
     from logflume.broker.call import Call
     from logflume.broker.dispatch import Answer
+    from logflume.coordinator.consumer_messages import ConsumerAnswer
     from logflume.coordinator.group_records import IdPartition
 
-__all__ = ["consumer_group_heartbeat", "topic_partitions"]
+__all__ = [
+    "consumer_group_heartbeat",
+    "heartbeat_answer",
+    "heartbeat_refusal",
+    "topic_partitions",
+]
 
 
 @handles(ApiKey.CONSUMER_GROUP_HEARTBEAT, versions="0-1")
@@ -55,14 +61,24 @@ async def consumer_group_heartbeat(call: Call, request: Any) -> Answer:
             raise GroupRefused(GroupError.TOPIC_AUTHORIZATION_FAILED)
         answer = await groups.ask(beat.group, groups.coordinator.consumer_heartbeat, beat)
     except GroupRefused as refused:
-        return {
-            "error_code": refused.error,
-            "error_message": refused.message or None,
-            "member_id": None,
-            "member_epoch": 0,
-            "heartbeat_interval": 0,
-            "assignment": None,
-        }
+        return heartbeat_refusal(refused)
+    return heartbeat_answer(answer)
+
+
+def heartbeat_refusal(refused: GroupRefused) -> Answer:
+    """The answer to a heartbeat that is not taken."""
+    return {
+        "error_code": refused.error,
+        "error_message": refused.message or None,
+        "member_id": None,
+        "member_epoch": 0,
+        "heartbeat_interval": 0,
+        "assignment": None,
+    }
+
+
+def heartbeat_answer(answer: ConsumerAnswer) -> Answer:
+    """The answer to one that is."""
     told = answer.assignment
     return {
         "error_code": GroupError.NONE,

@@ -1,16 +1,16 @@
 """DescribeConfigs: v1-4. v1: synonyms and sources. v3: types and documentation. v4: flexible.
 
 Differs from Kafka: a broker's settings are those of logflume (docs/configuration.md) and cannot be changed while it
-runs; no loggers, groups or client metrics are described.
+runs; no loggers or client metrics are described. Groups have options whether or not they are there, as in Kafka.
 """
 
 from __future__ import annotations
 
 from logflume.broker.api_keys import ApiKey
-from logflume.broker.config_view import broker_config, topic_config
+from logflume.broker.config_view import broker_config, group_config, topic_config
 from logflume.broker.dispatch import handles
 from logflume.broker.refusals import InvalidRequest
-from logflume.broker.resources import BROKER, TOPIC, check_broker, check_configs
+from logflume.broker.resources import BROKER, GROUP, TOPIC, check_broker, check_configs
 from logflume.broker.security.acl import Operation
 from logflume.errors import LogflumeError
 
@@ -59,4 +59,6 @@ def _describe(call: Call, resource: Any) -> list[dict[str, Any]]:
     if resource.resource_type == BROKER:
         check_broker(call.broker, resource.resource_name)
         return broker_config(call.broker, names)
+    if resource.resource_type == GROUP:
+        return group_config(call.broker, resource.resource_name, names)
     raise InvalidRequest(reason=f"resources of type {resource.resource_type} have no settings here")

@@ -1,8 +1,8 @@
 """FindCoordinator: v0-6. It is always this broker.
 
-v1: kinds of key. v4: several keys. v5, v6: transactions 2 and share groups. Differs from Kafka: no topic is made
-for the answer, and share groups have no coordinator here (error 15, COORDINATOR_NOT_AVAILABLE, is retriable, so
-their kind is answered with 42, INVALID_REQUEST).
+v1: kinds of key. v4: several keys. v5: transactions 2. v6: who keeps the state of share partitions, which brokers
+ask one another (keys "group:topic id:partition"). Differs from Kafka: no topic is made for the answer; and there
+is no other broker to ask for that state, so its kind is answered with 42, INVALID_REQUEST.
 """
 
 from __future__ import annotations

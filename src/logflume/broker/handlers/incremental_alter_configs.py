@@ -1,6 +1,6 @@
 """IncrementalAlterConfigs: v0-1. Set, delete, append to and subtract from a list. v1: flexible.
 
-Only topics' settings change.
+Settings of topics and of groups change; a group's have no lists.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections import Counter
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
 from logflume.broker.refusals import InvalidRequest
-from logflume.broker.resources import TOPIC, alter, check_configs
+from logflume.broker.resources import GROUP, TOPIC, alter, check_configs
 from logflume.broker.security.acl import Operation
 from logflume.config.kinds import Choices
 from logflume.errors import InvalidConfig, LogflumeError
@@ -68,6 +68,10 @@ def _value(call: Call, resource: Any, item: Any) -> object:
         return item.value
     if item.config_operation not in (APPEND, SUBTRACT):
         raise InvalidRequest(reason=f"{item.name}: unknown operation {item.config_operation}")
+    if resource.resource_type == GROUP:
+        raise InvalidConfig(
+            name=item.name, value=item.value, reason="is no list: it can only be set"
+        )
     if resource.resource_type != TOPIC:
         return item.value  # refused as a whole
     config = call.broker.topics.get(resource.resource_name).config

@@ -1,6 +1,6 @@
 """ListGroups: v0-5. All groups of the directory: of clients, of embedded members, and those that left offsets.
 
-v4: states, also as a filter. v5: types (classic, consumer), also as a filter. Filters do not mind case.
+v4: states, also as a filter. v5: types (classic, consumer, share), also as a filter. Filters do not mind case.
 """
 
 from __future__ import annotations
