@@ -96,7 +96,7 @@ class EngineWriter:
 
     def result(self, delivery: Any) -> int:
         with aborting():
-            return int(delivery.result(20).offset)
+            return int(delivery.result(60).offset)
 
     def begin(self) -> None:
         with aborting():

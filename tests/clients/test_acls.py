@@ -237,7 +237,7 @@ def test_admins_add_list_and_delete_rules(guarded: ThreadedBroker, rules: Securi
         AclPermissionType.ALLOW,
     )
     for one in admin.create_acls([rule]).values():
-        one.result(30)
+        one.result(60)
     everything = AclBindingFilter(
         ResourceType.ANY,
         None,
@@ -247,7 +247,7 @@ def test_admins_add_list_and_delete_rules(guarded: ThreadedBroker, rules: Securi
         AclOperation.ANY,
         AclPermissionType.ANY,
     )
-    assert admin.describe_acls(everything).result(30) == [rule]
+    assert admin.describe_acls(everything).result(60) == [rule]
     (wrong,) = admin.create_acls(
         [
             AclBinding(
@@ -262,7 +262,7 @@ def test_admins_add_list_and_delete_rules(guarded: ThreadedBroker, rules: Securi
         ]
     ).values()
     with pytest.raises(confluent_kafka.KafkaException):
-        wrong.result(30)
+        wrong.result(60)
     time.sleep(0.06)
     alice = confluent_kafka.Producer(
         librdkafka(guarded.bootstrap, **{**login, "sasl.username": "alice"})
@@ -270,11 +270,11 @@ def test_admins_add_list_and_delete_rules(guarded: ThreadedBroker, rules: Securi
     errors: dict[str, Any] = {}
     for name in ("t", "t"):
         alice.produce(name, b"x", on_delivery=lambda error, m: errors.update({m.topic(): error}))
-    assert alice.flush(30) == 0
+    assert alice.flush(60) == 0
     assert errors["t"].code() == confluent_kafka.KafkaError.TOPIC_AUTHORIZATION_FAILED
     (deleted,) = admin.delete_acls([everything]).values()
-    assert deleted.result(30) == [rule]
-    assert admin.describe_acls(everything).result(30) == []
+    assert deleted.result(60) == [rule]
+    assert admin.describe_acls(everything).result(60) == []
     assert rules.current().acls == frozenset()
 
 

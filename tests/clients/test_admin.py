@@ -31,7 +31,7 @@ def admin(broker: ThreadedBroker) -> AdminClient:
 def outcome(future: Future[Any]) -> int | None:
     """The error code of what was asked, None when it was done."""
     try:
-        future.result(10)
+        future.result(60)
     except KafkaException as error:
         code: int = error.args[0].code()
         return code
@@ -74,7 +74,7 @@ def test_a_topic_is_described_with_its_id(
     admin: AdminClient, broker: ThreadedBroker, log: logflume.Log
 ) -> None:
     log.create_topic("t", partitions=3)
-    seen = only(admin.describe_topics(TopicCollection(["t"]))).result(10)
+    seen = only(admin.describe_topics(TopicCollection(["t"]))).result(60)
     assert [p.id for p in seen.partitions] == [0, 1, 2]
     assert all(p.leader.id == 1 and [n.id for n in p.isr] == [1] for p in seen.partitions)
     assert not seen.is_internal
@@ -104,7 +104,7 @@ def test_settings_of_a_topic_are_shown_with_where_they_come_from(
     admin: AdminClient, log: logflume.Log
 ) -> None:
     log.create_topic("t", config={"retention.ms": 5000})
-    shown = only(admin.describe_configs([ConfigResource("topic", "t")])).result(10)
+    shown = only(admin.describe_configs([ConfigResource("topic", "t")])).result(60)
     assert shown["retention.ms"].value == "5000"
     assert shown["retention.ms"].source == 1
     assert not shown["retention.ms"].is_default
@@ -117,7 +117,7 @@ def test_settings_of_a_topic_are_shown_with_where_they_come_from(
 def test_settings_of_the_broker_are_shown_and_fixed(
     admin: AdminClient, broker: ThreadedBroker
 ) -> None:
-    shown = only(admin.describe_configs([ConfigResource("broker", "1")])).result(10)
+    shown = only(admin.describe_configs([ConfigResource("broker", "1")])).result(60)
     assert shown["node.id"].value == "1"
     assert shown["num.partitions"].value == "1"
     assert shown["num.partitions"].is_read_only
@@ -161,7 +161,7 @@ def test_records_are_deleted_up_to_an_offset(
 ) -> None:
     log.create_topic("t")
     log.partition("t", 0).append_many([b"x"] * 50)
-    deleted = only(admin.delete_records([TopicPartition("t", 0, 20)])).result(10)
+    deleted = only(admin.delete_records([TopicPartition("t", 0, 20)])).result(60)
     assert deleted.low_watermark == 20
     assert log.partition("t", 0).start_offset == 20
     assert (
@@ -192,12 +192,12 @@ def test_offsets_are_found_by_time_and_by_special_times(
     for time in times:
         log.partition("t", 0).append(b"x" * 50, timestamp=time)
     log.delete_records({("t", 0): 10})
-    found = only(admin.list_offsets({TopicPartition("t", 0): wanted})).result(10)
+    found = only(admin.list_offsets({TopicPartition("t", 0): wanted})).result(60)
     assert (found.offset, found.timestamp) == (offset, timestamp)
 
 
 def test_the_cluster_is_one_broker(admin: AdminClient, broker: ThreadedBroker) -> None:
-    seen = admin.describe_cluster(include_authorized_operations=True).result(10)
+    seen = admin.describe_cluster(include_authorized_operations=True).result(60)
     assert [f"{n.host}:{n.port}" for n in seen.nodes] == [broker.bootstrap]
     assert seen.controller.id == 1
     assert seen.authorized_operations
@@ -215,7 +215,7 @@ def test_an_idempotent_producer_gets_an_id_of_its_own(
         )
         for i in range(10):
             sender.produce("t", b"%d" % i)
-        assert sender.flush(10) == 0
+        assert sender.flush(60) == 0
     segment = log.partition("t", 0).segments()[0]
     with open(segment.path, "rb") as file:
         batches = list(BatchScan(file.read()[: segment.size]))

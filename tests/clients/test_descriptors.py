@@ -60,5 +60,5 @@ def test_newcomers_are_closed_while_there_are_too_many(tmp_path: Path) -> None:
             for one in crowd:
                 one.close()
             process.terminate()
-            process.wait(30)
+            process.wait(60)
     assert f"event=out_of_descriptors limit={LIMIT}" in (tmp_path / "log").read_text()

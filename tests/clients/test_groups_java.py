@@ -34,7 +34,7 @@ for protocol in ("classic", "consumer"):
               "group.protocol": protocol, "client.id": "me", "enable.auto.commit": False}
     consumer = Consumer(config)
     consumer.subscribe(["t"])
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while len(consumer.assignment()) < 4:
         assert time.monotonic() < deadline
         consumer.poll(0.1)

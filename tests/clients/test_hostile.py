@@ -26,7 +26,7 @@ from support.any_requests import damage, draw, frame
 
 HANDLERS = sorted(table().values(), key=lambda handler: handler.api_key)
 ANSWER_S = (
-    20.0  # a broken request may have become a long poll, a join or a disk's work: but never more
+    60.0  # a broken request may have become a long poll, a join or a disk's work: but never more
 )
 
 
@@ -55,7 +55,7 @@ def works(broker: ThreadedBroker) -> bool:
     """A well-behaved client is served as ever."""
     client = Producer({"bootstrap.servers": broker.bootstrap, "log_level": 0})
     client.produce("fine", b"x")
-    return bool(client.flush(20) == 0)
+    return bool(client.flush(60) == 0)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -149,17 +149,17 @@ def test_a_frame_that_never_ends_is_given_up(log: logflume.Log) -> None:
         slow.sendall(struct.pack(">i", 1000) + b"x" * 10)
         start = time.monotonic()
         assert answer(slow) is None
-        assert 0.2 < time.monotonic() - start < 5
+        assert 0.2 < time.monotonic() - start < 25  # by default it would be 30
         assert works(broker)
 
 
 def test_idle_connections_are_closed_and_busy_ones_are_not(log: logflume.Log) -> None:
     with (
-        logflume.serve(log, connections_max_idle_ms=400) as broker,
+        logflume.serve(log, connections_max_idle_ms=2500) as broker,
         connected(broker) as idle,
         connected(broker) as busy,
     ):
-        for _ in range(12):
+        for _ in range(30):
             busy.sendall(frame(ApiKey.API_VERSIONS, 0, b""))
             assert answer(busy) is not None
             time.sleep(0.1)
@@ -173,7 +173,7 @@ def test_there_are_only_so_many_connections(log: logflume.Log) -> None:
             assert answer(third) is not None
             with connected(broker) as fourth:
                 assert answer(fourth) is None
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while broker.broker.connections and time.monotonic() < deadline:
             time.sleep(0.01)
         assert works(broker)
@@ -209,7 +209,7 @@ def test_a_client_that_never_takes_its_answers_is_put_out(log: logflume.Log) -> 
     body = struct.pack(">iiiibih", -1, 0, 0, 1 << 30, 0, 1, 1) + b"t" + struct.pack(">i", 1) + part
     with logflume.serve(log, connections_max_idle_ms=500) as broker, connected(broker) as greedy:
         greedy.sendall(frame(ApiKey.FETCH, 4, body) * 20)  # 20 MB each
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not broker.broker.connections and time.monotonic() < deadline:
             time.sleep(0.01)
         while broker.broker.connections and time.monotonic() < deadline:
@@ -229,7 +229,7 @@ def test_many_slow_clients_hold_up_nobody(broker: ThreadedBroker) -> None:
             with connected(broker) as quick:
                 quick.sendall(frame(ApiKey.API_VERSIONS, 0, b""))
                 assert answer(quick) is not None
-            assert time.monotonic() - start < 5
+            assert time.monotonic() - start < 25  # before any of the others is given up
 
 
 def test_memory_of_requests_is_bounded_for_all_together(log: logflume.Log) -> None:

@@ -131,7 +131,7 @@ def test_strangers_frames_are_small_and_share_little_memory(serve_securely: Serv
         "SASL_PLAINTEXT", sasl_server_max_receive_size=1000, queued_max_login_bytes=10_000
     )
     host, _, port = broker.bootstrap.rpartition(":")
-    strangers = [socket.create_connection((host, int(port)), timeout=10) for _ in range(30)]
+    strangers = [socket.create_connection((host, int(port)), timeout=60) for _ in range(30)]
     try:
         for stranger in strangers[1:]:
             stranger.sendall(struct.pack(">i", 900) + b"x" * 100)
@@ -150,11 +150,11 @@ def test_strangers_frames_are_small_and_share_little_memory(serve_securely: Serv
 
 
 def test_a_login_takes_only_so_long(serve_securely: Serve) -> None:
-    broker = serve_securely("SASL_PLAINTEXT", connection_login_timeout_ms=300)
+    broker = serve_securely("SASL_PLAINTEXT", connection_login_timeout_ms=3000)
     with Wire(broker.bootstrap) as slow, Wire(broker.bootstrap) as quick:
         assert log_in(quick).error_code == 0
         assert slow.ask(ApiKey.SASL_HANDSHAKE, 1, mechanism="PLAIN").error_code == 0
-        time.sleep(0.8)
+        time.sleep(4)
         assert cut_off(slow)
         assert not cut_off(quick)
 
@@ -237,7 +237,7 @@ def test_what_is_pretended_for_an_unknown_user_lets_nobody_in(serve_securely: Se
 
 
 def test_a_login_ends_unless_it_is_renewed(serve_securely: Serve) -> None:
-    broker = serve_securely("SASL_PLAINTEXT", connections_max_reauth_ms=600)
+    broker = serve_securely("SASL_PLAINTEXT", connections_max_reauth_ms=3000)
     with (
         Wire(broker.bootstrap) as lazy,
         Wire(broker.bootstrap) as good,
@@ -245,9 +245,9 @@ def test_a_login_ends_unless_it_is_renewed(serve_securely: Serve) -> None:
     ):
         for wire in (lazy, good, x):
             answer = log_in(wire)
-            assert (answer.error_code, answer.session_lifetime.total_seconds()) == (0, 0.6)
+            assert (answer.error_code, answer.session_lifetime.total_seconds()) == (0, 3.0)
         for _ in range(3):
-            time.sleep(0.3)
+            time.sleep(1.2)
             assert log_in(good).error_code == 0
         good.ask(ApiKey.METADATA, 1, topics=None)
         with pytest.raises((AssertionError, ConnectionError)):
@@ -296,20 +296,20 @@ def test_admins_set_list_and_delete_users(broker: ThreadedBroker, serve_securely
     admin = AdminClient(librdkafka(broker.bootstrap))
     info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_256, 5000)
     changes = [UserScramCredentialUpsertion("carol", info, b"pass")]
-    admin.alter_user_scram_credentials(changes)["carol"].result(30)
-    described = admin.describe_user_scram_credentials(["carol"])["carol"].result(30)
+    admin.alter_user_scram_credentials(changes)["carol"].result(60)
+    described = admin.describe_user_scram_credentials(["carol"])["carol"].result(60)
     assert [c.iterations for c in described.scram_credential_infos] == [5000]
-    everybody = admin.describe_user_scram_credentials(None).result(30)
+    everybody = admin.describe_user_scram_credentials(None).result(60)
     assert set(everybody) == {"alice, =x", "bob", "erna", "carol"}
     time.sleep(0.1)
     with Wire(logins.bootstrap) as wire:
         assert log_in(wire, "carol", "pass").error_code == 0
     gone = UserScramCredentialDeletion("carol", ScramMechanism.SCRAM_SHA_256)
-    admin.alter_user_scram_credentials([gone])["carol"].result(30)
+    admin.alter_user_scram_credentials([gone])["carol"].result(60)
     with pytest.raises(confluent_kafka.KafkaException):
-        admin.alter_user_scram_credentials([gone])["carol"].result(30)
+        admin.alter_user_scram_credentials([gone])["carol"].result(60)
     with pytest.raises(confluent_kafka.KafkaException):
-        admin.describe_user_scram_credentials(["carol"])["carol"].result(30)
+        admin.describe_user_scram_credentials(["carol"])["carol"].result(60)
     time.sleep(0.1)
     with Wire(logins.bootstrap) as wire:
         assert log_in(wire, "carol", "pass").error_code == FAILED

@@ -22,7 +22,7 @@ def get(broker: ThreadedBroker, path: str) -> tuple[int, str]:
     monitor = broker.broker.monitor
     assert monitor is not None
     try:
-        with urllib.request.urlopen(f"http://{monitor.address}{path}", timeout=20) as answer:
+        with urllib.request.urlopen(f"http://{monitor.address}{path}", timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:
@@ -47,7 +47,7 @@ def test_requests_bytes_partitions_and_lag(log: logflume.Log) -> None:
         producer = Producer(client)
         for _ in range(10):
             producer.produce("clicks", b"x" * 1000, partition=1)
-        assert producer.flush(30) == 0
+        assert producer.flush(60) == 0
         consumer = Consumer({**client, "group.id": "billing", "enable.auto.commit": False})
         try:
             consumer.assign([TopicPartition("clicks", 1, 0)])

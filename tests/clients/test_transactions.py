@@ -51,7 +51,7 @@ def by_librdkafka(broker: ThreadedBroker) -> None:
         if turn % 3:
             producer.commit_transaction(30)
         else:
-            producer.flush(30)
+            producer.flush(60)
             producer.abort_transaction(30)
 
 
@@ -228,7 +228,7 @@ def test_a_later_producer_fences_the_one_before(broker: ThreadedBroker, log: log
     first = librdkafka(broker)
     first.begin_transaction()
     first.produce("out", b"lost", partition=0)
-    first.flush(30)
+    first.flush(60)
     second = librdkafka(broker)
     with pytest.raises(KafkaException) as refused:
         first.commit_transaction(30)
@@ -245,7 +245,7 @@ def test_embedded_producers_and_clients_fence_each_other(
     client = librdkafka(broker)
     client.begin_transaction()
     client.produce("out", b"lost", partition=0)
-    client.flush(30)
+    client.flush(60)
     with log.producer(transactional_id="x") as producer:
         with producer.transaction():
             producer.send("out", b"embedded", partition=0)
@@ -263,7 +263,7 @@ def test_a_transaction_goes_on_with_a_broker_that_starts_again(log: logflume.Log
         producer = librdkafka(first, metadata_recovery_strategy="none")
         producer.begin_transaction()
         producer.produce("out", b"before", partition=0)
-        assert producer.flush(30) == 0
+        assert producer.flush(60) == 0
     assert seen_embedded(first, log, 0) == []
     with serve(log, first.bootstrap) as second:
         producer.produce("out", b"after", partition=1)
@@ -278,7 +278,7 @@ def test_a_client_that_is_gone_holds_nobody_up_for_longer_than_its_time(log: log
         gone = librdkafka(broker, transaction_timeout_ms=1000)
         gone.begin_transaction()
         gone.produce("out", b"lost", partition=0)
-        gone.flush(30)
+        gone.flush(60)
         log.partition("out", 0).append(b"behind")
         assert seen_by_librdkafka(broker, log, 0) == []
         deadline = time.monotonic() + 60
@@ -318,12 +318,12 @@ def test_a_client_sees_no_part_of_a_transaction_that_lies_behind_anothers_open_o
             open_ = embedded.transaction()
             clients.begin_transaction()
             if older_is_embedded:
-                embedded.send("out", b"older", partition=0).result(30)
+                embedded.send("out", b"older", partition=0).result(60)
             clients.produce("out", b"client's", partition=0)
-            clients.flush(30)
+            clients.flush(60)
             if not older_is_embedded:
-                embedded.send("out", b"younger", partition=0).result(30)
-                embedded.send("out", b"younger", partition=1).result(30)
+                embedded.send("out", b"younger", partition=0).result(60)
+                embedded.send("out", b"younger", partition=1).result(60)
                 open_.commit()
             else:
                 clients.produce("out", b"younger", partition=1)
@@ -351,7 +351,7 @@ def test_clients_whose_transactions_overlap_without_end_are_seen_all_the_same(
             producer.begin_transaction()
             for _ in range(4):
                 producer.produce("out", b"v", partition=0)
-                producer.flush(30)
+                producer.flush(60)
                 time.sleep(0.015)
             producer.commit_transaction(30)
             counts[number] += 1

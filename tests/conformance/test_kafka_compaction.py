@@ -34,14 +34,14 @@ def configure(address: str, topic: str, **config: str) -> None:
     admin = AdminClient({"bootstrap.servers": address})
     values = {name.replace("_", "."): value for name, value in config.items()}
     if topic not in admin.list_topics(timeout=30).topics:
-        admin.create_topics([NewTopic(topic, 1, 1, config=values)])[topic].result(30)
+        admin.create_topics([NewTopic(topic, 1, 1, config=values)])[topic].result(60)
         return
     entries = [
         ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET)
         for name, value in values.items()
     ]
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
-    admin.incremental_alter_configs([resource])[resource].result(30)
+    admin.incremental_alter_configs([resource])[resource].result(60)
 
 
 def send(producer: Any, topic: str, start: int, count: int, at: int) -> None:
@@ -53,7 +53,7 @@ def send(producer: Any, topic: str, start: int, count: int, at: int) -> None:
         producer.produce(
             topic, value=value, key=key, headers=headers, timestamp=at + i, partition=0
         )
-    producer.flush(30)
+    producer.flush(60)
 
 
 def fill(address: str, topic: str) -> None:

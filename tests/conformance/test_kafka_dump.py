@@ -124,7 +124,7 @@ def create(address: str, *topics: str) -> None:
     admin = AdminClient({"bootstrap.servers": address})
     wanted = [NewTopic(topic, 1, 1, config={"retention.ms": "-1"}) for topic in topics]
     for future in admin.create_topics(wanted).values():
-        future.result(30)
+        future.result(60)
 
 
 def produce(address: str, topic: str, rows: list[tuple[bytes | None, bytes | None, int]]) -> None:
@@ -133,7 +133,7 @@ def produce(address: str, topic: str, rows: list[tuple[bytes | None, bytes | Non
     producer = Producer({"bootstrap.servers": address, "linger.ms": 50})
     for value, key, stamp in rows:
         producer.produce(topic, value, key, partition=0, timestamp=stamp)
-    assert producer.flush(30) == 0
+    assert producer.flush(60) == 0
 
 
 def consume(address: str, topic: str, count: int, start: int = 0) -> list[Row]:

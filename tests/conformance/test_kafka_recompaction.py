@@ -59,12 +59,12 @@ def overlap(address: str, run: int, at: int) -> None:
             key = b"key %d" % ((turn * 5 + number) % 11)
             value = None if number == 7 else b"%d %d %d" % (run, turn, number)
             writer.produce("overlapping", value, key, 0, timestamp=at + turn * 2000 + number)
-        writer.flush(30)
+        writer.flush(60)
     for number, writer in enumerate(writers):
         writer.commit_transaction(30) if number else writer.abort_transaction(30)
     producer = Producer(common)
     producer.produce("overlapping", b"%d" % run, b"last", 0, timestamp=at + 90_000)
-    producer.flush(30)
+    producer.flush(60)
 
 
 def keyed(address: str, run: int, at: int) -> None:
@@ -79,7 +79,7 @@ def keyed(address: str, run: int, at: int) -> None:
             key = b"key %d" % ((run + part * 3 + number) % 9)
             value = None if (number + part) % 5 == 0 else b"%d %d %d" % (run, part, number)
             producer.produce("keyed", value, key, 0, timestamp=at + part * 10_000 + number)
-        producer.flush(30)
+        producer.flush(60)
 
 
 @pytest.fixture(scope="module")

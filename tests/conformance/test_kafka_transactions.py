@@ -111,20 +111,20 @@ def left_behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path
             producer.init_transactions(30)
         for i in range(12):
             plain.produce("t", b"plain %d" % i, partition=0)
-            plain.flush(30)
+            plain.flush(60)
             for producer in (one, two):
                 producer.begin_transaction()
             for k in range(4):
                 for name, producer in ((b"one", one), (b"two", two)):
                     producer.produce("t", b"%s %d.%d " % (name, i, k) + b"x" * 40_000, partition=0)
-                    producer.flush(30)
+                    producer.flush(60)
             (one.abort_transaction if i % 3 == 0 else one.commit_transaction)(30)
             (two.abort_transaction if i % 4 == 1 else two.commit_transaction)(30)
         last.begin_transaction()
         last.produce("t", b"undecided", partition=0)
-        last.flush(30)
+        last.flush(60)
         plain.produce("t", b"behind it", partition=0)
-        plain.flush(30)
+        plain.flush(60)
         consumer = Consumer({**common, "group.id": "g", "isolation.level": "read_committed"})
         consumer.assign([TopicPartition("t", 0, 0)])
         values: list[bytes] = []

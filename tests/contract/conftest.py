@@ -50,7 +50,7 @@ def name() -> str:
     return f"t-{os.getpid()}-{next(_numbers)}"
 
 
-def drain(consumer: logflume.Consumer, count: int, timeout: float = 30.0) -> list[logflume.Record]:
+def drain(consumer: logflume.Consumer, count: int, timeout: float = 60.0) -> list[logflume.Record]:
     """The next `count` records, and no more than that."""
     records: list[logflume.Record] = []
     deadline = time.monotonic() + timeout

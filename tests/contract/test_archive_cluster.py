@@ -101,7 +101,7 @@ def test_a_transaction_without_an_end_is_waited_for(source, cluster, address, na
     with source.producer(transactional_id=f"tx-{name}") as producer:
         for i, end in enumerate(("commit", "abort")):
             transaction = producer.transaction()
-            producer.send(name, b"%d" % i, timestamp=long_ago).result(10)
+            producer.send(name, b"%d" % i, timestamp=long_ago).result(60)
             partition.append(b"behind %d" % i)
             archive = archived(source, address, name)
             reports = bridge.mirror(archive, cluster, [name], new_offsets=True)
@@ -204,7 +204,7 @@ def test_a_state_of_a_cluster_ends_where_it_was_when_it_began(cluster, address, 
 
         def all_partitions(value: bytes) -> None:
             for number in range(3):
-                producer.send(name, value, partition=number).result(30)
+                producer.send(name, value, partition=number).result(60)
 
         with producer.transaction():
             all_partitions(b"first")

@@ -89,7 +89,7 @@ def test_following(source, log, name):
         assert thread.is_alive()
         time.sleep(0.05)
     stop.set()
-    thread.join(30)
+    thread.join(60)
     assert done
     assert bridge.compare(source, log, name) == 331
 

@@ -140,7 +140,7 @@ DELIVERY = {
     "get_loop": INNER,
     "offset": lambda d: d.offset,
     "remove_done_callback": lambda d: d.remove_done_callback(print_nothing),
-    "result": lambda d: d.result(30),
+    "result": lambda d: d.result(60),
 }
 
 CONSUMER = {
@@ -257,7 +257,7 @@ def test_producer_and_consumer(log, name):
         try_all(PRODUCER, remote, producer, name)
         for entry in DELIVERY.items():
             delivery = producer.send(name, b"y")
-            delivery.result(30)
+            delivery.result(60)
             try_all(dict([entry]), remote, delivery)
     for entry in CONSUMER.items():
         options = {"group": f"g-{name}", "enable_auto_commit": False}

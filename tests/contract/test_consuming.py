@@ -33,7 +33,7 @@ def filled(log, name):
 def test_everything_comes_in_offset_order(log, filled):
     with log.consumer(filled, auto_offset_reset="earliest", max_poll_records=7) as consumer:
         seen: dict[int, list[int]] = {0: [], 1: []}
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while sum(map(len, seen.values())) < 200:
             assert time.monotonic() < deadline
             records = consumer.poll(0.5)
@@ -60,7 +60,7 @@ def test_an_empty_poll_takes_its_time(log, name):
         consumer.poll(0)
         began = time.monotonic()
         assert consumer.poll(0.3) == []
-        assert 0.25 < time.monotonic() - began < 5
+        assert 0.25 < time.monotonic() - began < 30
         assert consumer.poll_batch(0) is None
 
 
@@ -72,8 +72,8 @@ def test_a_waiting_poll_is_woken_by_a_record(log, name):
         timer = threading.Timer(0.3, lambda: partition.append(b"now"))
         timer.start()
         began = time.monotonic()
-        assert [r.value for r in consumer.poll(20)] == [b"now"]
-        assert time.monotonic() - began < 10
+        assert [r.value for r in consumer.poll(60)] == [b"now"]
+        assert time.monotonic() - began < 30
         timer.join()
 
 
@@ -83,7 +83,7 @@ def test_batches_are_columns(log, filled):
         consumer.assign([(filled, 0)])
         batches = []
         while sum(map(len, batches)) < 100:
-            batch = consumer.poll_batch(timeout=10, max_records=100_000)
+            batch = consumer.poll_batch(timeout=60, max_records=100_000)
             assert batch is not None
             batches.append(batch)
     batch = batches[0]
@@ -131,7 +131,7 @@ def test_a_position_outside_is_met_by_the_policy(log, filled):
     with log.consumer(auto_offset_reset="latest") as consumer:
         consumer.assign([(filled, 0)])
         consumer.seek(filled, 0, 1000)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while consumer.position(filled, 0) != 100:
             assert time.monotonic() < deadline
             assert consumer.poll(0.2) == []
@@ -209,10 +209,10 @@ def test_close_from_another_thread_ends_an_iteration(log, name):
     thread.start()
     with log.producer() as producer:
         producer.send(name, b"1")
-        producer.send(name, b"2").result(timeout=30)
-    assert got_two.wait(30)
+        producer.send(name, b"2").result(timeout=60)
+    assert got_two.wait(60)
     consumer.close()
-    thread.join(30)
+    thread.join(60)
     assert not thread.is_alive()
     assert seen == [b"1", b"2"]
     with pytest.raises(errors.Closed):
@@ -226,7 +226,7 @@ def test_wakeup_ends_a_poll(log, name):
         timer.start()
         began = time.monotonic()
         assert consumer.poll(60) == []
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < 40
         timer.join()
 
 

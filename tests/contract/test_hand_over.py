@@ -94,7 +94,7 @@ def test_transactions_compacted_topics_producers_and_groups_are_handed_over(tmp_
                 assert consumer.committed("plain", 0) == 11
             # Kafka's own producers go on where ours ended, idempotent and transactional.
             with cluster.producer() as producer:
-                assert producer.send("plain", b"next", partition=0).result(30).offset == end_of(
+                assert producer.send("plain", b"next", partition=0).result(60).offset == end_of(
                     source
                 )
             with cluster.producer(transactional_id="app") as producer, producer.transaction():
@@ -121,7 +121,7 @@ def test_a_stopped_kafkas_directory_is_read_without_a_trace_and_a_running_ones_i
         with cluster.producer(transactional_id="x") as producer:
             for i in range(10):
                 transaction = producer.transaction()
-                producer.send("t", b"value %d" % i, key=b"%d" % i, partition=0).result(30)
+                producer.send("t", b"value %d" % i, key=b"%d" % i, partition=0).result(60)
                 (transaction.abort if i == 3 else transaction.commit)()
         with cluster.consumer(group="g", enable_auto_commit=False) as consumer:
             consumer.commit({("t", 0): 5})

@@ -130,7 +130,7 @@ def test_an_open_transaction_is_waited_for_by_nobody(source, cluster, name):
     source.partition(name, 0).append(b"before")
     with source.producer(transactional_id=f"tx-{name}") as producer:
         transaction = producer.transaction()
-        producer.send(name, b"open").result(10)
+        producer.send(name, b"open").result(60)
         started = time.monotonic()
         assert sum(r.records for r in bridge.mirror(source, cluster, [name])) == 1
         assert time.monotonic() - started < 30

@@ -71,7 +71,7 @@ VALUE = bytes(10_000)
 
 def test_a_full_buffer_blocks_up_to_its_deadline_and_goes_on_later(broker, log, name):
     with log.producer(buffer_memory=1 << 20, max_block_ms=1500, linger_ms=0) as producer:
-        producer.send(name, VALUE).result(30)
+        producer.send(name, VALUE).result(60)
         broker.halt()
         sent = []
         started = time.monotonic()
@@ -126,7 +126,7 @@ def test_an_event_loop_is_not_stopped_by_a_full_buffer(broker, log, name):
 
 def test_a_record_fails_after_its_delivery_timeout(broker, log, name):
     with log.producer(delivery_timeout_ms=2000, request_timeout_ms=1000, linger_ms=0) as producer:
-        producer.send(name, b"x").result(30)
+        producer.send(name, b"x").result(60)
         broker.halt()
         started = time.monotonic()
         with pytest.raises(errors.Timeout):
@@ -189,5 +189,5 @@ def test_unknown_topics_and_records_too_large(log, name):
     assert caught.value.limit == 5000
     log.alter_topic(name, config={"max.message.bytes": 2000})
     with log.producer() as producer, pytest.raises(errors.RecordTooLarge) as caught:
-        producer.send(name, os.urandom(10_000)).result(30)
+        producer.send(name, os.urandom(10_000)).result(60)
     assert "max.message.bytes" in str(caught.value)

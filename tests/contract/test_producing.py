@@ -20,7 +20,7 @@ def test_a_delivery_tells_where_the_record_went(log, name):
         acks="all", linger_ms=5, batch_size=65536, compression_type="lz4"
     ) as producer:
         delivery = producer.send(name, b"value", key=b"k", headers=[("h", b"v"), ("n", None)])
-        metadata = delivery.result(timeout=30)
+        metadata = delivery.result(timeout=60)
     assert isinstance(metadata, RecordMetadata)
     assert (metadata.topic, metadata.offset) == (name, 0)
     assert before <= metadata.timestamp <= time.time_ns() // 1_000_000
@@ -39,7 +39,7 @@ def test_every_level_of_acks_brings_the_records_there(log, name, acks):
         deliveries = [producer.send(name, b"%d" % i) for i in range(100)]
         producer.flush()
         assert all(d.done() for d in deliveries)
-        assert [d.result(10).offset for d in deliveries] == (
+        assert [d.result(60).offset for d in deliveries] == (
             [-1] * 100 if acks == 0 else list(range(100))
         )
     with log.consumer(name, auto_offset_reset="earliest") as consumer:
@@ -62,7 +62,7 @@ def test_keys_go_where_kafkas_murmur2_puts_them(log, name):
     wanted = [(murmur2(key) & 0x7FFFFFFF) % 7 for key in keys]
     with log.producer() as producer:
         sent = [producer.send(name, b"v", key=key) for key in keys]
-        assert [d.result(30).partition for d in sent] == wanted
+        assert [d.result(60).partition for d in sent] == wanted
         producer.send_many(name, keys, keys=keys)
     with log.consumer(name, auto_offset_reset="earliest") as consumer:
         for record in drain(consumer, 2 * len(keys)):
@@ -102,7 +102,7 @@ def test_timestamps_and_headers_of_many(log, name):
     times = [1_700_000_000_000 + i for i in range(5)]
     headers = [[("n", b"%d" % i)] if i % 2 else None for i in range(5)]
     with log.producer() as producer:
-        producer.send(name, b"first", timestamp=times[0]).result(30)
+        producer.send(name, b"first", timestamp=times[0]).result(60)
         producer.send_many(name, [b"v"] * 5, timestamps=times, headers=headers)
         producer.send_many(name, np.arange(5), timestamps=np.array(times))
     batch = log.partition(name, 0).read_batch(0)
@@ -141,7 +141,7 @@ def test_a_large_call_is_spread_and_whole(log, name):
 def test_other_partitioners(log, name, partitioner):
     log.create_topic(name, partitions=3)
     with log.producer(partitioner=partitioner, linger_ms=0) as producer:
-        placed = [producer.send(name, b"v", key=b"k").result(30).partition for _ in range(6)]
+        placed = [producer.send(name, b"v", key=b"k").result(60).partition for _ in range(6)]
     if partitioner == "round_robin":
         assert placed[:3] == placed[3:]
         assert sorted(placed[:3]) == [0, 1, 2]
@@ -180,8 +180,8 @@ def test_what_the_topic_refuses_comes_out_of_the_delivery(log, name):
     log.create_topic(name, partitions=1, config={"message.timestamp.before.max.ms": 3_600_000})
     with log.producer(linger_ms=0) as producer:
         with pytest.raises(errors.InvalidTimestamp):
-            producer.send(name, b"old", timestamp=1_000).result(30)
-        assert producer.send(name, b"new").result(30).offset == 0
+            producer.send(name, b"old", timestamp=1_000).result(60)
+        assert producer.send(name, b"new").result(60).offset == 0
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_callbacks_are_called(log, name):
     with log.producer() as producer:
         delivery = producer.send(name, b"v")
         delivery.add_done_callback(lambda d: called.set())
-        delivery.result(30)
+        delivery.result(60)
         assert called.wait(30)
         late = threading.Event()
         delivery.add_done_callback(lambda d: late.set())

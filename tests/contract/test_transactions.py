@@ -35,7 +35,7 @@ def test_what_is_committed_is_seen_and_what_is_aborted_is_not(log, name):
     with committed(log, name) as consumer:
         seen = drain(consumer, 4)
         assert sorted(r.value for r in seen) == [b"a", b"b", b"c", b"d"]
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while any(consumer.lag().values()):  # markers are behind the last records
             assert consumer.poll(0.3) == []
             assert time.monotonic() < deadline
@@ -45,8 +45,8 @@ def test_an_open_transaction_holds_committed_readers_up(log, name):
     log.create_topic(name)
     with log.producer(transactional_id=f"id-{name}") as producer, log.producer() as plain:
         transaction = producer.transaction()
-        producer.send(name, b"open").result(30)
-        plain.send(name, b"plain").result(30)
+        producer.send(name, b"open").result(60)
+        plain.send(name, b"plain").result(60)
         with committed(log, name) as consumer:
             assert consumer.poll(0.5) == []
             transaction.commit()
@@ -92,7 +92,7 @@ def test_a_second_producer_fences_the_first(log, name):
     log.create_topic(name)
     first = log.producer(transactional_id=f"id-{name}")
     transaction = first.transaction()
-    first.send(name, b"of the first").result(30)
+    first.send(name, b"of the first").result(60)
     with log.producer(transactional_id=f"id-{name}") as second:
         with second.transaction():
             second.send(name, b"of the second")

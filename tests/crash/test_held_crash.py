@@ -48,7 +48,7 @@ def run(directory: str, step: str, nth: int) -> None:
     old, young, third = (log.producer(transactional_id=name) for name in ("old", "young", "third"))
 
     def send(producer: Any, topic: str, partition: int, value: str) -> None:
-        producer.send(topic, value.encode(), partition=partition).result(10)
+        producer.send(topic, value.encode(), partition=partition).result(60)
 
     for number in range(ROUNDS):
         first = old.transaction()
@@ -174,7 +174,7 @@ def test_after_a_power_loss_no_reader_sees_a_part(seed: int, tmp_path: Path) -> 
         number = 0
         for number in range(rng.randrange(1, 4)):
             old.transaction()
-            old.send("a", b"old %d" % number, partition=0).result(10)
+            old.send("a", b"old %d" % number, partition=0).result(60)
             with young.transaction():
                 for topic, partition in (("a", 0), ("a", 1), ("b", 0)):
                     young.send(topic, b"young %d" % number, partition=partition)
@@ -187,7 +187,7 @@ def test_after_a_power_loss_no_reader_sees_a_part(seed: int, tmp_path: Path) -> 
         else:
             number += 1
             old.transaction()
-            old.send("a", b"old %d" % number, partition=0).result(10)
+            old.send("a", b"old %d" % number, partition=0).result(60)
             with young.transaction():
                 for topic, partition in (("a", 0), ("a", 1), ("b", 0)):
                     young.send(topic, b"young %d" % number, partition=partition)

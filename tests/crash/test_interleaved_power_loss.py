@@ -43,7 +43,7 @@ class Overlap:
         elif dice < 0.55:
             self.number += 1
             partition, value = rng.randrange(PARTITIONS), b"%d:%d" % (n, self.number)
-            placed = self.producers[n].send("a", value, partition=partition).result(10)
+            placed = self.producers[n].send("a", value, partition=partition).result(60)
             self.sent[n].append((partition, placed.offset, value))
         elif dice < 0.65:
             self.log["a"][rng.randrange(PARTITIONS)].sync()
@@ -91,10 +91,10 @@ def test_who_committed_first_does_not_take_the_place_of_who_wrote_first(tmp_path
         log.create_topic("b")
         one, two = log.producer(transactional_id="one"), log.producer(transactional_id="two")
         first = one.transaction()
-        one.send("b", b"one").result(10)
+        one.send("b", b"one").result(60)
         with two.transaction():
             two.send("b", b"two")
-        one.send("b", b"one again").result(10)
+        one.send("b", b"one again").result(60)
         first.commit()
         rng = random.Random(SEED)
         rng.choice = lambda options: options[0]  # type: ignore[method-assign]

@@ -168,7 +168,7 @@ def test_an_aborted_transaction_does_not_come_back_with_the_next_one(tmp_path: P
         log.create_topic("b")
         producer = log.producer(transactional_id="x")
         transaction = producer.transaction()
-        producer.send("b", b"no").result(10)
+        producer.send("b", b"no").result(60)
         log["b"][0].sync()
         transaction.abort()
         with producer.transaction():

@@ -37,7 +37,7 @@ def test_producer(log):
     delivery = producer.send(
         "t", b"value", key=b"k", headers=[("h", b"v")], partition=None, timestamp=None
     )
-    metadata = delivery.result(timeout=10)
+    metadata = delivery.result(timeout=60)
     assert (metadata.topic, metadata.offset) == ("t", 0)
     assert 0 <= metadata.partition < 4
     assert metadata.timestamp > 1_700_000_000_000
@@ -103,10 +103,10 @@ def test_iteration_blocks_and_ends_at_close_from_another_thread(log):
     thread.start()
     with log.producer() as producer:
         producer.send("t", b"1")
-        producer.send("t", b"2").result(timeout=10)
-        assert got_two.wait(10)
+        producer.send("t", b"2").result(timeout=60)
+        assert got_two.wait(60)
         consumer.close()
-    thread.join(10)
+    thread.join(60)
     assert not thread.is_alive()
     assert seen == [b"1", b"2"]
 

@@ -159,7 +159,7 @@ def _take(step: tuple[Any, ...], value: bytes, twin: Twin, engine: Engine) -> No
         engine.reopen()
     elif what == "plain":
         topic, partition = PLACES[args[0]]
-        engine.plain.send(topic, value, partition=partition).result(10)
+        engine.plain.send(topic, value, partition=partition).result(60)
         twin.rows[topic, partition].append((None, value))
     elif what == "send":
         writer, place = args[0], PLACES[args[1]]
@@ -167,7 +167,7 @@ def _take(step: tuple[Any, ...], value: bytes, twin: Twin, engine: Engine) -> No
             engine.open[writer] = engine.writers[writer].transaction()
             twin.open[writer] = len(twin.state)
             twin.state.append("open")
-        engine.writers[writer].send(place[0], value, partition=place[1]).result(10)
+        engine.writers[writer].send(place[0], value, partition=place[1]).result(60)
         twin.rows[place].append((twin.open[writer], value))
     elif args[0] in twin.open:
         txn = twin.open.pop(args[0])

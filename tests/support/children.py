@@ -58,7 +58,7 @@ class Child:
         self.lines += [line.decode().split() for line in whole]
         return len(whole)
 
-    def wait_for(self, word: str, seconds: float = 20.0) -> None:
+    def wait_for(self, word: str, seconds: float = 60.0) -> None:
         """Until a line begins with `word`; fails the test when none does in time."""
         deadline = time.monotonic() + seconds
         while not any(line and line[0] == word for line in self.lines):
@@ -73,7 +73,7 @@ class Child:
     def kill(self) -> None:
         """kill -9; then everything that it reported before is in `lines`."""
         self.process.kill()
-        self.process.wait(20)
+        self.process.wait(60)
         self.drain()
 
     def finish(self, seconds: float = 60.0) -> int:
@@ -96,7 +96,7 @@ class Child:
         """Whatever happened, nothing of it is left."""
         if self.process.poll() is None:
             self.process.kill()
-            self.process.wait(20)
+            self.process.wait(60)
         for pipe in (self.process.stdout, self.process.stderr):
             if pipe is not None:
                 pipe.close()

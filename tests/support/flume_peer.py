@@ -64,10 +64,10 @@ def agent(configuration: Path, name: str = "a1", *ports: int, java: str = "") ->
     finally:
         process.terminate()
         try:
-            process.wait(30)
+            process.wait(60)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait(10)
+            process.wait(60)
 
 
 def _is_up(log: Path, ports: tuple[int, ...]) -> bool:

@@ -28,7 +28,7 @@ def librdkafka(where: str, **config: Any) -> dict[str, Any]:
     return {"bootstrap.servers": where, "log_level": 0, **config}
 
 
-def delivered(config: dict[str, Any], *, within: float = 20.0) -> confluent_kafka.KafkaError | None:
+def delivered(config: dict[str, Any], *, within: float = 60.0) -> confluent_kafka.KafkaError | None:
     """The error of a client that writes a record, None when it could."""
     errors: list[Any] = []
     client = confluent_kafka.Producer({**config, "error_cb": errors.append})

@@ -174,7 +174,7 @@ class KafkaSide(Side):
         from confluent_kafka.admin import NewTopic
 
         made = NewTopic(topic, partitions, 1, config=dict(config))
-        self._admin.create_topics([made])[topic].result(30)
+        self._admin.create_topics([made])[topic].result(60)
 
     def _producer(self, name: str, **config: Any) -> Any:
         from confluent_kafka import Producer
@@ -205,7 +205,7 @@ class KafkaSide(Side):
                 timestamp=row.timestamp,
                 on_delivery=delivered,
             )
-        assert producer.flush(30) == 0
+        assert producer.flush(60) == 0
         assert not failures, failures
 
     def begin(self, name: str) -> None:
@@ -230,7 +230,7 @@ class KafkaSide(Side):
         ends = {place: self._ends(place, "read_uncommitted")[1] for place in self._touched[name]}
         (producer.commit_transaction if commit else producer.abort_transaction)(30)
         # Kafka answers when the end is decided; the markers come a moment later.
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         for place in self._touched.pop(name):
             while self._ends(place, "read_uncommitted")[1] == ends[place]:
                 assert time.monotonic() < deadline, f"no marker in {place}"
@@ -238,7 +238,7 @@ class KafkaSide(Side):
 
     def delete_records(self, place: Place, before: int) -> None:
         for future in self._admin.delete_records(self._with_offsets({place: before})).values():
-            future.result(30)
+            future.result(60)
 
     def commit(self, group: str, offsets: Mapping[Place, int]) -> None:
         consumer = self._consumer(group, "read_uncommitted")

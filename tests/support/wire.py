@@ -20,7 +20,7 @@ class Wire:
 
     def __init__(self, bootstrap: str, client_id: str = "wire") -> None:
         host, port = bootstrap.rsplit(":", 1)
-        self._socket = socket.create_connection((host, int(port)), timeout=10)
+        self._socket = socket.create_connection((host, int(port)), timeout=60)
         self._client_id = client_id.encode()
         self._numbers = count(1)
 

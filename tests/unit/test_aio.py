@@ -98,8 +98,8 @@ def test_a_partition(path, run):
             began = time.monotonic()
             assert await partition.wait(2)
             assert not await partition.wait(3, timeout=0.05)
-            assert time.monotonic() - began < 5
-            waits = asyncio.gather(*[partition.wait(3, timeout=20) for _ in range(5)])
+            assert time.monotonic() - began < 30
+            waits = asyncio.gather(*[partition.wait(3, timeout=60) for _ in range(5)])
             await asyncio.sleep(0.02)
             await log["t"][0].append(b"d")
             assert await waits == [True] * 5

@@ -105,7 +105,7 @@ def test_listeners_are_called_in_the_loop(path, run, kind):
         async with logflume.aio.open(path) as log:
             consumer = log.consumer(**EARLIEST)
             await consumer.subscribe("t", on_assigned=note("assigned"), on_revoked=note("revoked"))
-            assert await consumer.poll(timeout=5)
+            assert await consumer.poll(timeout=60)
             assert told == [("assigned", [0, 1, 2, 3])]
             await consumer.close()
             assert told[1:] == [("revoked", [0, 1, 2, 3])]
@@ -157,8 +157,8 @@ def test_a_listener_that_fails_comes_out_of_the_poll(path, run):
 
             await consumer.subscribe("t", on_assigned=fail)
             with pytest.raises(ZeroDivisionError):
-                await consumer.poll(timeout=5)
-            assert await consumer.poll(timeout=5)
+                await consumer.poll(timeout=60)
+            assert await consumer.poll(timeout=60)
 
     run(main())
 
@@ -177,7 +177,7 @@ def test_a_listeners_own_tasks_wait_for_their_turn(path, run):
                 return await consumer.position("t", 0)
 
             await consumer.subscribe("t", on_assigned=on_assigned)
-            assert await consumer.poll(timeout=5, max_records=1)
+            assert await consumer.poll(timeout=60, max_records=1)
             assert await started[0] in (0, 1)
 
     run(main())
@@ -191,7 +191,7 @@ def test_cancelling_polls_while_partitions_move_loses_nothing(path, run):
 
             async def read(consumer):
                 while True:
-                    records = await consumer.poll(timeout=5, max_records=3)
+                    records = await consumer.poll(timeout=60, max_records=3)
                     seen.extend((record.partition, record.offset) for record in records)
 
             for _ in range(12):

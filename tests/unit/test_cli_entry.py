@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -128,7 +127,7 @@ def test_a_reader_that_goes_away_is_no_error(run: Runner) -> None:
     assert process.stderr is not None
     process.stdout.read(10)
     process.stdout.close()
-    assert process.wait(30) == 141
+    assert process.wait(60) == 141
     assert process.stderr.read() == b""
     process.stderr.close()
 
@@ -183,7 +182,7 @@ def on_terminal(run: Runner, *words: str, typed: str = "", columns: int = 120) -
             break
         seen += part
     os.close(ours)
-    return process.wait(30), seen.decode().replace("\r\n", "\n")
+    return process.wait(60), seen.decode().replace("\r\n", "\n")
 
 
 def test_on_a_terminal_tables_have_colours_and_in_pipes_none(run: Runner) -> None:
@@ -215,11 +214,10 @@ def test_a_bar_on_a_terminal_for_what_takes_time(run: Runner, tmp_path: Path) ->
     run("topic", "create", "t")
     file = tmp_path / "lines"
     file.write_bytes(b'{"id": "a somewhat longer line"}\n' * 600_000)
-    began = time.monotonic()
     code, seen = on_terminal(run, "put", "t", str(file), "--key-field", "id")
     assert code == 0
-    assert "put 600,000 records" in seen
-    if time.monotonic() - began > 1.5:
+    said = re.search(r"put 600,000 records .* ([0-9.]+) M/s", seen)
+    if said is None or 0.6 / float(said[1]) > 1.0:  # seconds that it took, its start apart
         assert "━" in seen
         assert "k/s" in seen or "M/s" in seen
 

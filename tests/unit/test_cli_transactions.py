@@ -76,4 +76,4 @@ def test_abort_refuses_the_producers_commit(run: Runner, producer: Any) -> None:
     assert done == {"transactional_id": "mover", "aborted": False}
     # The producer goes on with its next transaction.
     with producer.transaction():
-        producer.send("t", b"y", partition=0).result(10)
+        producer.send("t", b"y", partition=0).result(60)

@@ -41,7 +41,7 @@ def run(request):
 def test_what_a_delivery_says(log, producer):
     delivery = producer.send("one", b"x")
     assert (delivery.done(), delivery.offset, repr(delivery)) == (False, -1, "<Delivery pending>")
-    place = delivery.result(timeout=10)
+    place = delivery.result(timeout=60)
     assert isinstance(place, logflume.RecordMetadata)
     assert (place.topic, place.partition, place.offset) == ("one", 0, 0)
     assert (delivery.done(), delivery.offset) == (True, 0)
@@ -59,7 +59,7 @@ def test_asking_for_one_settles_its_whole_batch(log, producer):
 def test_many_threads_ask_for_the_same_delivery(log, producer):
     delivery = producer.send("one", b"x")
     found = []
-    threads = [threading.Thread(target=lambda: found.append(delivery.result(10))) for _ in range(8)]
+    threads = [threading.Thread(target=lambda: found.append(delivery.result(60))) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -53,7 +53,7 @@ def test_deliveries_that_come_during_a_sync_share_the_next(log: logflume.Log) ->
     arm_failpoints(TWO_SYNCS)
     places = []
     failures = in_threads(
-        THREADS, lambda n: places.append(producer.send("t", b"%d" % n).result(30))
+        THREADS, lambda n: places.append(producer.send("t", b"%d" % n).result(60))
     )
     arm_failpoints("")
     assert not failures
@@ -76,7 +76,7 @@ def test_appends_that_come_during_a_sync_share_the_next(log: logflume.Log) -> No
 def test_all_who_share_a_sync_that_fails_are_told(log: logflume.Log) -> None:
     producer = log.producer(acks="all", linger_ms=60_000)
     arm_failpoints("sync.before:1:sleep=0.5,sync.fdatasync:2:raise")
-    failures = in_threads(THREADS, lambda n: producer.send("t", b"%d" % n).result(30))
+    failures = in_threads(THREADS, lambda n: producer.send("t", b"%d" % n).result(60))
     arm_failpoints("")
     # The first sync went well: who led it, and who sent before it began, has its record on the disk.
     assert THREADS > len(failures) >= THREADS // 2
@@ -84,7 +84,7 @@ def test_all_who_share_a_sync_that_fails_are_told(log: logflume.Log) -> None:
     durable = log.partition("t", 0).durable_offset
     assert durable == THREADS + 1 - len(failures)
     with pytest.raises(logflume.errors.SyncFailed):
-        producer.send("t", b"more").result(30)
+        producer.send("t", b"more").result(60)
 
 
 def test_all_whose_records_a_failed_sync_left_out_are_told_why(log: logflume.Log) -> None:
@@ -117,7 +117,7 @@ def test_waiting_flushing_and_calling_back_at_once_settles_everything(log: logfl
             elif number % 4 == 1:
                 delivery.add_done_callback(lambda done: called.append(done.offset))
             else:
-                places.append(delivery.result(30).offset)
+                places.append(delivery.result(60).offset)
 
     assert not in_threads(THREADS, work)
     producer.flush()

@@ -50,14 +50,14 @@ def test_waiting_for_the_other_thread_to_leave() -> None:
     def hold() -> None:
         with guard:
             inside.set()
-            leave.wait(10)
+            leave.wait(60)
 
     thread = threading.Thread(target=hold)
     thread.start()
-    inside.wait(10)
+    inside.wait(60)
     assert not guard.wait(0.01)
     leave.set()
-    assert guard.wait(10)
+    assert guard.wait(60)
     guard.release()
     thread.join()
 

@@ -54,7 +54,7 @@ def test_sequences_go_on_over_all_ways_of_sending(log, codec) -> None:
             producer.send("one", b"x" * 30, key=str(n).encode())
         producer.send_many("one", [b"y" * 100] * 50)
         producer.flush()
-        producer.send("one", b"z").result(10)
+        producer.send("one", b"z").result(60)
     marks = marks_of(log)
     assert_without_gaps(marks)
     assert sum(mark[3] for mark in marks) == 101
@@ -101,12 +101,12 @@ def test_threads_of_one_producer_make_one_order(log) -> None:
 
 def test_the_order_goes_on_when_a_topic_is_looked_up_anew(log) -> None:
     with log.producer() as producer:
-        producer.send("one", b"a").result(10)
+        producer.send("one", b"a").result(60)
         producer._core.forget("one")
-        producer.send("one", b"b").result(10)
+        producer.send("one", b"b").result(60)
         log.alter_topic("one", config={"retention.ms": 1000})
         producer._refresh()
-        producer.send("one", b"c").result(10)
+        producer.send("one", b"c").result(60)
     assert_without_gaps(marks_of(log))
 
 
@@ -114,14 +114,14 @@ def test_a_failed_append_takes_no_number(log) -> None:
     from logflume._native.partition_log import arm_failpoints
 
     with log.producer() as producer:
-        producer.send("one", b"a").result(10)
+        producer.send("one", b"a").result(60)
         arm_failpoints("append.before_write:1:raise")
         try:
             with pytest.raises(errors.StorageError, match="failpoint"):
-                producer.send("one", b"lost").result(10)
+                producer.send("one", b"lost").result(60)
         finally:
             arm_failpoints("")
-        producer.send("one", b"b").result(10)
+        producer.send("one", b"b").result(60)
     marks = marks_of(log)
     assert_without_gaps(marks)
     assert len(marks) == 2
@@ -155,15 +155,15 @@ def test_batches_that_went_in_before_a_failure_keep_their_numbers(log) -> None:
 
 def test_a_forked_child_writes_as_another(log) -> None:
     with log.producer() as producer:
-        producer.send("one", b"mine").result(10)
+        producer.send("one", b"mine").result(60)
         child = os.fork()
         if child == 0:
             try:
-                producer.send("one", b"the child's").result(10)
+                producer.send("one", b"the child's").result(60)
             finally:
                 os._exit(0)
         os.waitpid(child, 0)
-        producer.send("one", b"mine again").result(10)
+        producer.send("one", b"mine again").result(60)
     marks = marks_of(log)
     assert_without_gaps(marks)
     assert [mark[0] for mark in marks[::2]] == [marks[0][0]] * 2

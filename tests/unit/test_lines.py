@@ -113,7 +113,7 @@ def test_a_producer_takes_shared_headers(tmp_path: Path, keyed: bool) -> None:
         with log.consumer("t", auto_offset_reset="earliest") as consumer:
             got = []
             while len(got) < len(values):
-                got += consumer.poll(timeout=10, max_records=10_000)
+                got += consumer.poll(timeout=60, max_records=10_000)
         assert sorted(r.value for r in got) == sorted(values)
         assert all(r.headers == [("h", b"1")] for r in got)
         assert all(r.key == (r.value if keyed else None) for r in got)

@@ -32,7 +32,7 @@ def test_a_record_comes_out_as_it_went_in(log):
         now = time.time_ns() // 1_000_000
         place = producer.send(
             "one", b"value", key=b"key", headers=[("h", b"x"), ("h", None)], timestamp=now - 5
-        ).result(timeout=10)
+        ).result(timeout=60)
     assert place == logflume.RecordMetadata("one", 0, 0, now - 5)
     record = log.partition("one", 0).read(0)
     assert (record.value, record.key, record.timestamp) == (b"value", b"key", now - 5)
@@ -194,7 +194,7 @@ def test_acks_1_publishes(log):
     producer = log.producer(acks=1, linger_ms=LONG_MS)
     delivery = producer.send("one", b"x")
     assert not delivery.done()
-    assert delivery.result(timeout=5).offset == 0
+    assert delivery.result(timeout=60).offset == 0
     assert log.partition("one", 0).end_offset == 1
 
 
@@ -215,7 +215,7 @@ def test_a_batch_closes_when_it_has_lingered(log):
     producer = log.producer(acks=1, linger_ms=20)
     delivery = producer.send("one", b"x")
     assert not delivery.done()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not delivery.done() and time.monotonic() < deadline:
         time.sleep(0.005)
     assert delivery.offset == 0
@@ -242,8 +242,8 @@ def test_a_sleeping_reader_ends_linger(log):
     consumer = log.consumer("one", auto_offset_reset="earliest")
     threading.Timer(0.05, lambda: producer.send("one", b"x")).start()
     began = time.monotonic()
-    assert [record.value for record in consumer.poll(timeout=20)] == [b"x"]
-    assert time.monotonic() - began < 10
+    assert [record.value for record in consumer.poll(timeout=60)] == [b"x"]
+    assert time.monotonic() - began < 30
 
 
 def test_publish_appends_without_waiting_for_the_disk(log):
@@ -309,7 +309,7 @@ def test_threads_share_a_producer(log, acks):
         mine = []
         for i in range(50):
             value = b"%d %d" % (name, i)
-            mine.append((producer.send("t", value, partition=i % 2).result(timeout=30), value))
+            mine.append((producer.send("t", value, partition=i % 2).result(timeout=60), value))
         places[name] = mine
 
     with log.producer(acks=acks) as producer:
@@ -423,13 +423,13 @@ def test_a_forked_child_sends_its_own_and_not_its_parents(tmp_path):
         mine = producer.send("one", b"parent")
         if os.fork() == 0:
             try:
-                mine.result(timeout=5)
+                mine.result(timeout=60)
             except logflume.errors.Closed:
-                producer.send("one", b"child").result(timeout=5)
+                producer.send("one", b"child").result(timeout=60)
             log.close()
             os._exit(0)
         assert os.wait()[1] == 0
-        mine.result(timeout=5)
+        mine.result(timeout=60)
         log.close()
     """
     run(code, tmp_path / "data")

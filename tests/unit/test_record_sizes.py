@@ -51,7 +51,7 @@ def records_of(log: logflume.Log, count: int) -> list[logflume.Record]:
     with log.consumer("t", auto_offset_reset="earliest") as consumer:
         found: list[logflume.Record] = []
         while len(found) < count:
-            more = consumer.poll(timeout=5, max_records=1000)
+            more = consumer.poll(timeout=60, max_records=1000)
             assert more
             found += more
         return found

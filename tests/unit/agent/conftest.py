@@ -52,7 +52,7 @@ class Flow:
         self._thread.start()
         return self
 
-    def until(self, count: int, seconds: float = 20.0) -> list[bytes]:
+    def until(self, count: int, seconds: float = 60.0) -> list[bytes]:
         """Wait for so many events; the bodies."""
         end = time.monotonic() + seconds
         while len(self.events) < count and time.monotonic() < end:
@@ -62,7 +62,7 @@ class Flow:
     def stop(self) -> None:
         self.context.draining.set()
         if self._thread is not None:
-            self._thread.join(20)
+            self._thread.join(60)
             assert not self._thread.is_alive()
         self.source.close()
 

@@ -136,8 +136,8 @@ class Pipe:
 
     def __init__(self, level: int | None = None, bytes_max: int = 1000) -> None:
         self.left, self.right = socket.socketpair()
-        self.left.settimeout(10)
-        self.right.settimeout(10)
+        self.left.settimeout(60)
+        self.right.settimeout(60)
         self.frames = Frames(self.right, "peer", bytes_max, level)
 
     def __enter__(self) -> Pipe:

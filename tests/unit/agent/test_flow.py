@@ -80,7 +80,7 @@ def channel(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     return {"type": "file", "dataDirs": str(tmp_path / "channel")}
 
 
-def until(done: Callable[[], bool], seconds: float = 30.0) -> None:
+def until(done: Callable[[], bool], seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not done() and time.monotonic() < end:
         time.sleep(0.01)
@@ -131,7 +131,7 @@ def test_headers_pass(start: Start, channel: dict[str, str]) -> None:
 
 def test_a_clean_stop_empties_memory_channels(start: Start) -> None:
     agent = start({"type": "memory", "capacity": "5000"})
-    agent.wait(20)
+    agent.wait(60)
     agent.stop()
     assert sink_of(agent).got == EXPECTED
 
@@ -175,7 +175,7 @@ def test_failover(start: Start, channel: dict[str, str]) -> None:
 def test_a_file_channel_outlives_the_agent(start: Start, tmp_path: Path) -> None:
     channel = {"type": "file", "dataDirs": str(tmp_path / "channel")}
     first = start(channel, {"a.sinks": ""})
-    assert first.wait(20)
+    assert first.wait(60)
     first.stop()
     second = start(channel, {"a.sources.r.totalEvents": "1005"})
     until(lambda: len(sink_of(second).got) >= 1005)
@@ -248,12 +248,12 @@ def test_counters_are_shown(start: Start) -> None:
     monitor = monitor_agent(agent.counters, 0)
     try:
         base = f"http://127.0.0.1:{monitor.port}"
-        with urllib.request.urlopen(f"{base}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"{base}/metrics", timeout=60) as answer:
             shown = json.load(answer)
         assert shown["SOURCE.r"]["EventAcceptedCount"] == "1000"
         assert shown["CHANNEL.c"]["Type"] == "CHANNEL"
         assert set(shown) == {"SOURCE.r", "CHANNEL.c", "SINK.k"}
-        with urllib.request.urlopen(f"{base}/healthz", timeout=10) as answer:
+        with urllib.request.urlopen(f"{base}/healthz", timeout=60) as answer:
             assert answer.read() == b"ok\n"
     finally:
         monitor.close()

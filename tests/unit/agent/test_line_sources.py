@@ -15,7 +15,7 @@ from .conftest import Flow, Make
 
 def connected(one: Flow) -> socket.socket:
     assert isinstance(one.source, NetcatSource)
-    return socket.create_connection(("127.0.0.1", one.source.port), timeout=10)
+    return socket.create_connection(("127.0.0.1", one.source.port), timeout=60)
 
 
 def answer(to: socket.socket, size: int) -> bytes:
@@ -90,7 +90,7 @@ def test_exec_hands_on_after_the_timeout(flow: Make) -> None:
     assert one.until(1) == [b"a"]
     start = time.monotonic()
     one.stop()  # ends the command, children included
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 40
 
 
 def test_exec_restarts(flow: Make) -> None:

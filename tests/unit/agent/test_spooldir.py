@@ -15,7 +15,7 @@ from .conftest import Make
 
 
 def wait_for(path: Path) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not path.exists() and time.monotonic() < end:
         time.sleep(0.01)
     assert path.exists()

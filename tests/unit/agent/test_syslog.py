@@ -91,7 +91,7 @@ def test_a_priority_alone() -> None:
 
 def tcp(one: Flow, data: bytes) -> None:
     source: Any = one.source
-    with socket.create_connection(("127.0.0.1", source.ports[0]), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", source.ports[0]), timeout=60) as client:
         client.sendall(data)
 
 
@@ -116,7 +116,7 @@ def test_several_ports(flow: Make) -> None:
     one = flow("multiport_syslogtcp", host="127.0.0.1", ports="0 0", portHeader="port").start()
     source: Any = one.source
     for port in source.ports:
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
             client.sendall(b"<13>1 - h m\n")
     one.until(2)
     assert {row["port"] for row, _ in one.events} == {str(port) for port in source.ports}
@@ -148,7 +148,7 @@ def post(one: Flow, data: bytes) -> int:
     source: Any = one.source
     request = urllib.request.Request(f"http://127.0.0.1:{source.port}/", data, {"X-Name": "v"})
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code

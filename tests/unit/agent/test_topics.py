@@ -150,7 +150,7 @@ def test_from_topic_to_topic(place: Place, tmp_path: Path, kind: str) -> None:
     assert sorted(place.values(place.out, 1000)) == sorted(sent)
     with running(flow) as agent:  # goes on behind what it has done
         with logflume.open(place.address) as log, log.producer() as producer:
-            producer.send(place.into, b"more").result(30)
+            producer.send(place.into, b"more").result(60)
         until(lambda: agent.sinks["k"].counters["EventDrainSuccessCount"] == 1)
     assert sorted(place.values(place.out, 1001)) == sorted([*sent, b"more"])
 
@@ -199,7 +199,7 @@ def test_a_source_passes_over_what_its_channel_has(place: Place, flow: Make) -> 
     assert one.stored == {key: "100"}
     again = flow(place.source, **given, batchSize="7").start()
     with logflume.open(place.address) as log, log.producer() as producer:
-        producer.send(place.into, b"new").result(30)
+        producer.send(place.into, b"new").result(60)
     assert again.until(1) == [b"new"]  # the group's own offset
 
 

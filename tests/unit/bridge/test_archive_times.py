@@ -67,7 +67,7 @@ def test_transactions_are_restored_whole(source, target, store):
             (record,) = consumer.poll(5)
             if i % 7 == 3:
                 transaction = producer.transaction()
-                producer.send("out", b"never").result(5)
+                producer.send("out", b"never").result(60)
                 transaction.abort()
             with producer.transaction():
                 producer.send("out", record.value)
@@ -168,7 +168,7 @@ def test_producers_of_the_copy_are_others(source, target, store):
     (old,) = target.partition("t", 0).producers()
     assert old == source.partition("t", 0).producers()[0]
     with target.producer() as producer:
-        assert [producer.send("t", b"b").result(5).offset for _ in range(3)] == [10, 11, 12]
+        assert [producer.send("t", b"b").result(60).offset for _ in range(3)] == [10, 11, 12]
     assert {p.producer_id for p in target.partition("t", 0).producers()} > {old.producer_id}
 
 
@@ -178,7 +178,7 @@ def test_a_mirrored_directory_takes_new_producers_too(source, target):
         producer.send_many("t", [b"a"] * 10)
     bridge.mirror(source, target)
     with target.producer() as producer:
-        assert [producer.send("t", b"b").result(5).offset for _ in range(3)] == [10, 11, 12]
+        assert [producer.send("t", b"b").result(60).offset for _ in range(3)] == [10, 11, 12]
 
 
 def test_holes_that_compaction_left_stay_holes(source, target):

@@ -6,7 +6,6 @@ import contextlib
 import math
 import struct
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -106,16 +105,15 @@ def test_closing_wakes_every_sleeper(tmp_path: Path) -> None:
             def sleep(log: Partition = log) -> None:
                 with contextlib.suppress(errors.Closed):
                     while True:
-                        log.wait(0, 20.0)
+                        log.wait(0, 200.0)
 
             sleepers = [threading.Thread(target=sleep) for _ in range(3)]
             for thread in sleepers:
                 thread.start()
-            began = time.monotonic()
             log.close()
             for thread in sleepers:
-                thread.join(5)
-            assert time.monotonic() - began < 5
+                thread.join(60)
+                assert not thread.is_alive()
 
 
 def test_the_first_sync_after_opening_syncs_the_directory(tmp_path: Path) -> None:

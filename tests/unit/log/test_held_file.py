@@ -59,7 +59,7 @@ def test_a_table_that_is_none_is_named(tmp_path: Path) -> None:
         log.create_topic("t")
         with log.producer(transactional_id="x") as producer:
             transaction = producer.transaction()
-            producer.send("t", b"v").result(10)
+            producer.send("t", b"v").result(60)
             log.engine.coordinator.room.open().held = True
             write_held(str(tmp_path), 9, b"{no table")
             with pytest.raises(CorruptRecord, match=r"transactions\.held"):

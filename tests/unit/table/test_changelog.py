@@ -84,14 +84,14 @@ def test_a_crash_loses_nothing_that_was_published(log):
 
 def test_a_forked_child_goes_on_with_its_copy(log):
     with log.table("state", follow="background") as table:
-        table.put(b"k", b"parent").result(10)
+        table.put(b"k", b"parent").result(60)
         assert table[b"k"] == b"parent"
         pid = os.fork()
         if not pid:
             status = 1
             try:
                 assert table[b"k"] == b"parent"
-                place = table.put(b"child", b"v").result(10)
+                place = table.put(b"child", b"v").result(60)
                 table.wait_until(place, 10)
                 assert table[b"child"] == b"v"
                 status = 0

@@ -23,7 +23,7 @@ def log(tmp_path):
 def send(log, topic, *rows):
     with log.producer(acks=1, linger_ms=0) as producer:
         for key, value in rows:
-            producer.send(topic, value, key=key).result(10)
+            producer.send(topic, value, key=key).result(60)
 
 
 def compact(log, topic):

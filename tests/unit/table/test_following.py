@@ -111,16 +111,16 @@ def test_a_callback_may_read_and_write_the_table(log):
 
 def test_wait_until(log):
     with log.table("t", follow="manual") as table, log.producer() as producer:
-        place = producer.send("t", b"v", key=b"k").result(10)
-        table.wait_until(place, 10)
+        place = producer.send("t", b"v", key=b"k").result(60)
+        table.wait_until(place, 60)
         assert table[b"k"] == b"v"
-        table.wait_until(producer.send("t", b"w", key=b"k"), 10)
+        table.wait_until(producer.send("t", b"w", key=b"k"), 60)
         assert table[b"k"] == b"w"
         table.wait_until({place.partition: place.offset + 1}, 0)
         began = time.monotonic()
         with pytest.raises(errors.Timeout, match=f"offset 2 of t-{place.partition}"):
             table.wait_until({place.partition: 2}, 0.1)
-        assert 0.09 < time.monotonic() - began < 5
+        assert 0.09 < time.monotonic() - began < 30
         with pytest.raises(ValueError, match="which partition"):
             table.wait_until(1)
         with pytest.raises(ValueError, match="is of t, the table of one"):
@@ -148,8 +148,8 @@ def test_a_background_table_follows_by_itself(log):
             names.append(threading.current_thread().name)
             heard.set()
 
-        producer.send("t", b"v", key=b"k").result(10)
-        assert heard.wait(10)
+        producer.send("t", b"v", key=b"k").result(60)
+        assert heard.wait(60)
         assert names == ["logflume-table"]
         assert table[b"k"] == b"v"
     assert not [t for t in threading.enumerate() if t.name == "logflume-table"]
@@ -166,9 +166,9 @@ def test_a_failure_in_the_background_is_kept_and_does_not_end_the_thread(log, ca
         heard.set()
 
     with log.producer() as producer:
-        producer.send("one", b"v", key=b"bad").result(10)
-        producer.send("one", b"v", key=b"good").result(10)
-    assert heard.wait(10)
+        producer.send("one", b"v", key=b"bad").result(60)
+        producer.send("one", b"v", key=b"good").result(60)
+    assert heard.wait(60)
     with pytest.raises(RuntimeError, match="bad"):
         table.refresh()
     table.close()
@@ -177,7 +177,7 @@ def test_a_failure_in_the_background_is_kept_and_does_not_end_the_thread(log, ca
 
 def test_a_forgotten_background_table_ends_its_thread(log):
     log.table("one", follow="background")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while [t for t in threading.enumerate() if t.name == "logflume-table"]:
         assert time.monotonic() < deadline
         time.sleep(0.05)

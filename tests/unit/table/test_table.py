@@ -143,7 +143,7 @@ def test_own_writes_show_before_they_are_published(log):
 
 def test_a_manual_table_changes_only_when_told(log):
     with log.table("one", follow="manual") as table, log.producer() as producer:
-        producer.send("one", b"v", key=b"k").result(10)
+        producer.send("one", b"v", key=b"k").result(60)
         assert b"k" not in table
         assert table.refresh() == 1
         assert table[b"k"] == b"v"
@@ -204,7 +204,7 @@ def test_a_subset_of_the_partitions(log):
         held = {b"%d" % i for i in range(100) if home(b"%d" % i) in (1, 3)}
         assert set(part) == held
         assert part.positions.keys() == {1, 3}
-        part.put(key_of(3), b"new").result(10)
+        part.put(key_of(3), b"new").result(60)
         assert whole[key_of(3)] == b"new"
         with pytest.raises(errors.InvalidRecord, match=r"partition 0 of t.*holds 1, 3"):
             part.put(key_of(0), b"v")
@@ -215,7 +215,7 @@ def test_a_subset_of_the_partitions(log):
 def test_a_key_outside_its_home_is_found_and_home_comes_first(log):
     with log.table("t") as table, log.producer() as producer:
         key = key_of(2)
-        producer.send("t", b"elsewhere", key=key, partition=0).result(10)
+        producer.send("t", b"elsewhere", key=key, partition=0).result(60)
         assert table[key] == b"elsewhere"
         table.put(key, b"home")
         assert table[key] == b"home"
@@ -231,8 +231,8 @@ def test_xxh3_places_keys_as_the_producer_does(log):
         table.flush()
         with log.producer(partitioner="xxh3") as producer:
             for key, delivery in deliveries.items():
-                theirs = producer.send("t", b"w", key=key).result(10)
-                assert theirs.partition == delivery.result(10).partition
+                theirs = producer.send("t", b"w", key=key).result(60)
+                assert theirs.partition == delivery.result(60).partition
         assert set(table.values()) == {b"w"}
 
 
@@ -242,7 +242,7 @@ def test_partitions_that_are_added_are_taken_in(log):
         table.refresh()
         log.alter_topic("one", partitions=3)
         with log.producer() as producer:
-            producer.send("one", b"2", key=b"b", partition=2).result(10)
+            producer.send("one", b"2", key=b"b", partition=2).result(60)
         table.refresh()
         subset.refresh()
         assert dict(table) == {b"a": b"1", b"b": b"2"}

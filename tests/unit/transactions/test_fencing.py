@@ -29,7 +29,7 @@ def test_a_newer_producer_fences_the_one_before(log) -> None:
     with old.transaction():
         old.send("b", b"1")
     transaction = old.transaction()
-    old.send("b", b"no").result(10)
+    old.send("b", b"no").result(60)
     new = log.producer(transactional_id="x")
     with pytest.raises(errors.ProducerFenced, match=r"'x'.*came after it"):
         transaction.commit()
@@ -49,10 +49,10 @@ def test_what_a_fenced_producer_still_writes_is_never_seen(log) -> None:
     """It lives, and goes on sending before and after its successor, to partitions that both use."""
     old = log.producer(transactional_id="x", linger_ms=0)
     stale = old.transaction()
-    old.send("a", b"no", partition=0).result(10)
+    old.send("a", b"no", partition=0).result(60)
     new = log.producer(transactional_id="x")
-    old.send("a", b"no", partition=1).result(10)
-    old.send("b", b"no").result(10)
+    old.send("a", b"no", partition=1).result(60)
+    old.send("b", b"no").result(60)
     with new.transaction():
         new.send("a", b"yes", partition=0)
         new.send("a", b"yes", partition=1)
@@ -94,7 +94,7 @@ def test_epochs_run_out(log) -> None:
 def test_a_late_commit_is_refused_and_the_producer_goes_on(log, clock) -> None:
     with log.producer(transactional_id="x", transaction_timeout_ms=1000) as producer:
         transaction = producer.transaction()
-        producer.send("b", b"no").result(10)
+        producer.send("b", b"no").result(60)
         clock.now += 1001
         with pytest.raises(errors.TransactionTimedOut, match=r"'x'.*\(1000\)"):
             transaction.commit()
@@ -111,14 +111,14 @@ def test_others_abort_what_is_late(log, clock, tmp_path) -> None:
     ):
         other.engine.coordinator.room.now_ms = clock
         transaction = producer.transaction()
-        producer.send("b", b"no").result(10)
+        producer.send("b", b"no").result(60)
         assert other.transactions.settle() == 0
         assert undecided(other) == {("b", 0): 1}
         clock.now += 1001
         assert other.transactions.settle() == 1
         assert undecided(other) == {}
         with pytest.raises(errors.InvalidProducerEpoch):
-            producer.send("b", b"late").result(10)
+            producer.send("b", b"late").result(60)
         with pytest.raises(errors.TransactionTimedOut):
             transaction.commit()
         with producer.transaction():
@@ -136,7 +136,7 @@ def test_abort_from_outside(log, tmp_path) -> None:
             other.transactions.abort("y")
         assert not other.transactions.abort("x")
         transaction = producer.transaction()
-        producer.send("a", b"no", partition=1).result(10)
+        producer.send("a", b"no", partition=1).result(60)
         found = other.transactions.describe("x")
         assert (found.state, found.alive, found.open_partitions) == (
             "Ongoing",

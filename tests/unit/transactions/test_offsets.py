@@ -94,7 +94,7 @@ def test_another_member_starts_behind_what_is_being_committed(log, tmp_path) -> 
             thread.join(0.3)
             assert thread.is_alive()
             transaction.commit()
-            thread.join(20)
+            thread.join(60)
             assert seen == [b"3"]
 
 

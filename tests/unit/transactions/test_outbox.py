@@ -61,7 +61,7 @@ def test_neither_is_there_after_an_exception(log: logflume.Log, rows: sqlite3.Co
     def fails() -> None:
         with log.transaction(sqlite=rows) as txn:
             rows.execute("INSERT INTO rows VALUES ('x')")
-            txn.send("t", b"x").result(10)
+            txn.send("t", b"x").result(60)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

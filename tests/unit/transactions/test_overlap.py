@@ -13,7 +13,7 @@ from support.committed import committed, undecided
 
 
 def send(producer: Any, topic: str, value: bytes, partition: int = 0) -> None:
-    producer.send(topic, value, partition=partition).result(10)
+    producer.send(topic, value, partition=partition).result(60)
 
 
 def test_one_behind_anothers_open_one_is_hidden_everywhere(log: Any) -> None:
@@ -164,7 +164,7 @@ def test_groups_that_share_a_partition_of_offsets_do_not_wait_for_each_other(
         log.create_topic("in")
         log.create_topic("a")
         with log.producer() as plain:
-            plain.send("in", b"1").result(10)
+            plain.send("in", b"1").result(60)
         slow, quick = (log.producer(transactional_id=name) for name in ("slow", "quick"))
         with (
             log.consumer("in", group="1", **options) as one,

@@ -36,7 +36,7 @@ def test_an_exception_takes_all_back(log) -> None:
     with log.producer(transactional_id="x", linger_ms=60_000) as producer:
         with pytest.raises(ZeroDivisionError), producer.transaction():  # noqa: PT012
             appended = producer.send("a", b"no", partition=0)
-            assert appended.result(10).offset == 0
+            assert appended.result(60).offset == 0
             waiting = producer.send("a", b"no", partition=1)
             raise ZeroDivisionError
         assert isinstance(waiting.exception(), errors.TransactionAborted)
@@ -72,8 +72,8 @@ def test_many_transactions_of_all_outcomes(log) -> None:
 def test_plain_records_wait_for_the_transaction_before_them(log) -> None:
     with log.producer(transactional_id="x") as producer, log.producer() as plain:
         transaction = producer.transaction()
-        producer.send("b", b"first").result(10)
-        plain.send("b", b"second").result(10)
+        producer.send("b", b"first").result(60)
+        plain.send("b", b"second").result(60)
         assert values(log, "b") == []
         assert [r.value for r in log["b"][0].read_batch(0).records()] == [b"first", b"second"]
         transaction.commit()
@@ -183,12 +183,12 @@ def test_sends_that_race_with_the_end_are_in_or_refused(log) -> None:
 def test_a_failed_append_fails_the_commit(log) -> None:
     with log.producer(transactional_id="x") as producer:
         transaction = producer.transaction()
-        producer.send("a", b"no", partition=0).result(10)
+        producer.send("a", b"no", partition=0).result(60)
         arm_failpoints("append.before_write:1:raise")
         try:
             lost = producer.send("a", b"lost", partition=1)
             with pytest.raises(errors.StorageError, match="failpoint"):
-                lost.result(10)
+                lost.result(60)
         finally:
             arm_failpoints("")
         with pytest.raises(errors.StorageError, match="failpoint"):
@@ -201,8 +201,8 @@ def test_a_failed_append_fails_the_commit(log) -> None:
 def test_a_topic_deleted_meanwhile_refuses_the_commit(log) -> None:
     with log.producer(transactional_id="x") as producer:
         transaction = producer.transaction()
-        producer.send("a", b"no", partition=0).result(10)
-        producer.send("b", b"no").result(10)
+        producer.send("a", b"no", partition=0).result(60)
+        producer.send("b", b"no").result(60)
         log.delete_topic("b")
         with pytest.raises(errors.UnknownTopicOrPartition, match="'b'"):
             transaction.commit()
@@ -216,7 +216,7 @@ def test_a_topic_deleted_meanwhile_refuses_the_commit(log) -> None:
 def test_a_topic_made_anew_meanwhile_is_another(log) -> None:
     with log.producer(transactional_id="x") as producer:
         transaction = producer.transaction()
-        producer.send("b", b"no").result(10)
+        producer.send("b", b"no").result(60)
         log.delete_topic("b")
         log.create_topic("b")
         with pytest.raises(errors.UnknownTopicOrPartition):
@@ -250,7 +250,7 @@ def test_more_bytes_than_a_commit_carries(tmp_path) -> None:
 
 def test_a_topic_that_grows_in_a_transaction(log) -> None:
     with log.producer(transactional_id="x") as producer, producer.transaction():
-        producer.send("b", b"1", partition=0).result(10)
+        producer.send("b", b"1", partition=0).result(60)
         log.alter_topic("b", partitions=3)
         producer._refresh()
         producer.send("b", b"2", partition=2)
@@ -262,7 +262,7 @@ def test_a_topic_that_grows_in_a_transaction(log) -> None:
 def test_a_forked_child_needs_a_producer_of_its_own(log) -> None:
     with log.producer(transactional_id="x") as producer:
         transaction = producer.transaction()
-        producer.send("b", b"mine").result(10)
+        producer.send("b", b"mine").result(60)
         child = os.fork()
         if child == 0:
             try:
@@ -282,5 +282,5 @@ def test_a_forked_child_needs_a_producer_of_its_own(log) -> None:
 def test_without_the_transaction_nothing_of_it_is_on_disk(tmp_path) -> None:
     with logflume.open(tmp_path) as log:
         log.create_topic("a")
-        log.producer().send("a", b"v").result(10)
+        log.producer().send("a", b"v").result(60)
     assert not [path.name for path in tmp_path.iterdir() if "transaction" in path.name]
