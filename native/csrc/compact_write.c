@@ -29,21 +29,9 @@ int lf_output_begin(lf_cleaner *c, int64_t base_offset) {
     return o->fd < 0 ? fail_file(c, LF_E_IO, errno, ".log.cleaned", "create") : LF_OK;
 }
 
-static int write_all(int fd, const uint8_t *p, size_t n, int64_t at) {
-    while (n) {
-        ssize_t done = pwrite(fd, p, n, at);
-        if (done < 0 && errno == EINTR) continue;
-        if (done <= 0) return done < 0 ? errno : ENOSPC;
-        p += done;
-        at += done;
-        n -= (size_t)done;
-    }
-    return 0;
-}
-
 static int flush(lf_cleaner *c) {
     lf_output *o = &c->out;
-    int err = LF_FAILPOINT("compact.write") == LF_FP_RAISE ? ENOSPC : write_all(o->fd, o->buf, o->len, o->position);
+    int err = LF_FAILPOINT("compact.write") == LF_FP_RAISE ? ENOSPC : lf_write_all(o->fd, o->buf, o->len, o->position);
     if (err) return fail_file(c, LF_E_IO, err, ".log.cleaned", "write");
     o->position += (int64_t)o->len;
     o->len = 0;
@@ -105,7 +93,7 @@ static int write_transactions(lf_cleaner *c) {
     int fd = lf_open_file(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC), rc = LF_OK;
     if (fd < 0) rc = fail_file(c, LF_E_IO, errno, ".txnindex.cleaned", "create");
     else {
-        int err = write_all(fd, data, n, 0);
+        int err = lf_write_all(fd, data, n, 0);
         rc = err ? fail_file(c, LF_E_IO, err, ".txnindex.cleaned", "write") : sync_file(c, fd, ".txnindex.cleaned");
         close(fd);
     }

@@ -9,22 +9,8 @@
 #include "append_impl.h"
 #include "lf/clock.h"
 #include "lf/crc32c.h"
+#include "lf/lost_pages.h"
 #include "lf/varint.h"
-
-static int write_all(int fd, const uint8_t *p, size_t n, int64_t at) {
-    while (n) {
-        ssize_t done = pwrite(fd, p, n, at);
-        if (done < 0) {
-            if (errno == EINTR) continue;
-            return errno;
-        }
-        if (!done) return ENOSPC;
-        p += done;
-        at += done;
-        n -= (size_t)done;
-    }
-    return 0;
-}
 
 int lf_log_lock(lf_log *log, lf_error *e) { return lf_log_lock_within(log, log->config.lock_timeout_s, e); }
 
@@ -73,7 +59,7 @@ static int prepare(lf_log *log, lf_segment *s, int64_t at_least, int64_t step_ma
     if (to > log->config.segment_bytes && at_least <= log->config.segment_bytes) to = log->config.segment_bytes;
     for (int64_t at = from; at < to;) {
         size_t n = (size_t)(to - at < LF_PREPARE_BYTES ? to - at : LF_PREPARE_BYTES);
-        int err = LF_FAILPOINT("prepare.write") == LF_FP_RAISE ? ENOSPC : write_all(s->fd, zeroes, n, at);
+        int err = LF_FAILPOINT("prepare.write") == LF_FP_RAISE ? ENOSPC : lf_write_all(s->fd, zeroes, n, at);
         if (err) {
             char path[LF_PATH_MAX];
             cut_tail(log, s);
@@ -182,7 +168,7 @@ int lf_stretch_write(lf_log *log, const lf_stretch *s, bool ahead, lf_error *e) 
     }
     LF_FAILPOINT_RAISE("append.before_write", log, e);
     int torn = LF_FAILPOINT("append.write");
-    int err = torn == LF_FP_RAISE ? EIO : write_all(s->segment->fd, s->batches, torn == LF_FP_TORN ? s->len / 2 : s->len, s->position);
+    int err = torn == LF_FP_RAISE ? EIO : lf_write_all(s->segment->fd, s->batches, torn == LF_FP_TORN ? s->len / 2 : s->len, s->position);
     if (torn == LF_FP_TORN) raise(SIGKILL);
     if (err) {
         cut_tail(log, s->segment);
@@ -265,6 +251,7 @@ int lf_log_append_accepted(lf_log *log, uint8_t *batches, size_t len, lf_append_
 static int map_for_write(lf_log *log, lf_segment *s, lf_error *e) {
     int64_t want = log->config.segment_bytes;
     if (s->write_map && (int64_t)s->write_len >= want) return LF_OK;
+    lf_lost_pages_watch();
     void *map = mmap(NULL, (size_t)want, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd, 0);
     if (map == MAP_FAILED) return lf_fail(e, LF_E_IO, errno, log->dir, -1, "mmap for writing");
     if (s->write_map) munmap(s->write_map, s->write_len); /* the writer lock is held: nobody stores through it */
@@ -296,6 +283,22 @@ static void put_single(uint8_t *p, int32_t size, const uint8_t *key, int32_t key
     if (value_len > 0) memcpy(q, value, (size_t)value_len), q += value_len;
     *q = 0; /* headers */
     lf_put32(p + LF_BATCH_CRC_AT, lf_crc32c(0, p + LF_BATCH_ATTRIBUTES_AT, (size_t)(size - LF_BATCH_ATTRIBUTES_AT)));
+}
+
+/* Pages were lost while a batch was stored. When they were those that it was stored in, nobody else will ever see it. */
+static int stored_nowhere(lf_log *log, lf_segment *s, int64_t at, int64_t size, lf_error *e) {
+    uint8_t buf[4096];
+    char path[LF_PATH_MAX];
+    bool same = true;
+    for (int64_t done = 0; same && done < size;) {
+        ssize_t n = pread(s->fd, buf, size - done < (int64_t)sizeof buf ? (size_t)(size - done) : sizeof buf, at + done);
+        same = n > 0 && !memcmp(buf, s->write_map + at + done, (size_t)n);
+        done += n;
+    }
+    if (same) return LF_OK;
+    atomic_store(&log->state->failed, EIO);
+    lf_segment_path(log, s->base_offset, ".log", path);
+    return lf_fail(e, LF_E_SYNC_FAILED, EIO, path, at, "the file was cut off by somebody else: close and open again to recover");
 }
 
 int lf_log_append_one(lf_log *log, const uint8_t *key, int32_t key_len, const uint8_t *value, int32_t value_len,
@@ -336,7 +339,15 @@ int lf_log_append_one(lf_log *log, const uint8_t *key, int32_t key_len, const ui
         memset(s->write_map + at, 0x55, (size_t)size / 2);
         raise(SIGKILL);
     }
+    uint32_t lost = atomic_load_explicit(&lf_lost_pages, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);  /* the handler runs in this thread, at the store that finds no page */
     put_single(s->write_map + at, (int32_t)size, key, key_len, value, value_len, (int32_t)body, offset, timestamp, &log->config);
+    atomic_signal_fence(memory_order_seq_cst);
+    if (__builtin_expect(atomic_load_explicit(&lf_lost_pages, memory_order_relaxed) != lost, 0) &&
+        (rc = stored_nowhere(log, s, at, size, e))) {
+        lf_log_unlock(log);
+        return rc;
+    }
     LF_FAILPOINT("append_one.before_publish");
     if (st->first_timestamp < 0) st->first_timestamp = timestamp;
     atomic_store_explicit(&st->end_position, at + size, memory_order_release);

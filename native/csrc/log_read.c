@@ -6,6 +6,7 @@
 
 #include "lf/crc32c.h"
 #include "lf/log.h"
+#include "lf/lost_pages.h"
 
 int lf_batch_check(const uint8_t *p, int64_t available, int64_t position, bool check_crc, lf_batch *b, const char **reason) {
     if (available <= LF_BATCH_MAGIC_AT) {
@@ -141,18 +142,29 @@ static int settle(lf_log *log, int64_t *end, lf_segment **s, int64_t offset, lf_
     return lf_fail(e, LF_E_TIMEOUT, 0, log->dir, -1, "the segment list kept changing");
 }
 
+#define CHECKED_CELLS ((size_t)INT32_MAX / LF_CHECKED_CELL + 1)
+
 /* The bits of batches that were checked out of order; NULL when there is no memory for them: they are checked again. */
 static _Atomic(uint64_t) *checked_bits(lf_segment *s) {
     _Atomic(uint64_t) *bits = atomic_load_explicit(&s->checked, memory_order_acquire), *none = NULL;
     if (bits) return bits;
-    size_t cells = (size_t)INT32_MAX / LF_CHECKED_CELL + 1;
-    bits = calloc(cells / 64, sizeof *bits);
+    bits = calloc(CHECKED_CELLS / 64, sizeof *bits);
     if (!bits || atomic_compare_exchange_strong(&s->checked, &none, bits)) return bits;
     free((void *)bits);
     return none;
 }
 
+/* Of what was checked some may be gone since. */
+static void forget_checks(lf_segment *s, uint32_t lost) {
+    _Atomic(uint64_t) *bits = atomic_load_explicit(&s->checked, memory_order_acquire);
+    for (size_t i = 0; bits && i < CHECKED_CELLS / 64; i++) atomic_store_explicit(&bits[i], 0, memory_order_relaxed);
+    atomic_store_explicit(&s->verified, 0, memory_order_relaxed);
+    atomic_store_explicit(&s->checked_at, lost, memory_order_relaxed);
+}
+
 static inline bool is_verified(lf_segment *s, int64_t from, int64_t to) {
+    uint32_t lost = atomic_load_explicit(&lf_lost_pages, memory_order_relaxed);
+    if (atomic_load_explicit(&s->checked_at, memory_order_relaxed) != lost) forget_checks(s, lost);
     uint64_t v = atomic_load_explicit(&s->verified, memory_order_relaxed);
     if (from >= (int64_t)(v >> 32) && to <= (int64_t)(v & 0xffffffffu)) return true;
     _Atomic(uint64_t) *bits = atomic_load_explicit(&s->checked, memory_order_acquire);

@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "lf/log.h"
+#include "lf/lost_pages.h"
 
 #define BATCH_LIKE (128 * 1024)
 #define PAGE 4096 /* the smallest there is: larger ones only make advice coarser */
@@ -27,24 +27,6 @@ int lf_fail(lf_error *e, int status, int err, const char *path, int64_t position
     return status;
 }
 
-int lf_open_file(const char *path, int flags) {
-    int fd = open(path, flags, 0644);
-    if (fd >= 0 || errno != EMFILE) return fd;
-    /* A log of thousands of partitions needs as many descriptors; the soft limit is often 1,024 for the sake of
-     * select(), which nobody uses here. The hard limit stays what the administrator says. */
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == limit.rlim_max) {
-        errno = EMFILE;
-        return -1;
-    }
-    limit.rlim_cur = limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit)) {
-        errno = EMFILE;
-        return -1;
-    }
-    return open(path, flags, 0644);
-}
-
 void lf_segment_path(const lf_log *log, int64_t base_offset, const char *suffix, char out[LF_PATH_MAX]) {
     /* lf_log_open refused directories that leave no room for the name. */
     snprintf(out, LF_PATH_MAX, "%.*s/%020" PRId64 "%s", LF_PATH_MAX - 40, log->dir, base_offset, suffix);
@@ -54,6 +36,7 @@ lf_segment *lf_segment_new(int64_t base_offset) {
     lf_segment *s = calloc(1, sizeof *s);
     if (!s) return NULL;
     atomic_init(&s->refs, 1);
+    atomic_init(&s->checked_at, atomic_load(&lf_lost_pages));
     s->fd = -1;
     s->base_offset = base_offset;
     s->indexed_offset = base_offset;
@@ -128,6 +111,7 @@ int lf_segment_map(lf_log *log, lf_segment *s, size_t at_least, lf_error *e) {
         close(fd);
         return LF_OK;
     }
+    lf_lost_pages_watch();
     void *map = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
     int err = errno;
     if (map == MAP_FAILED && err == ENOMEM && unmap_idle(log, s)) {

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lf/crc32c.h"
+#include "lf/robust_lock.h"
 
 #ifndef SYS_futex_waitv
 #define SYS_futex_waitv 449 /* the same number on all architectures; kernel 5.16 */
@@ -79,15 +80,7 @@ int lf_state_reset(lf_state *st) {
 }
 
 int lf_state_lock(lf_state *st, double timeout_s) {
-    int rc = pthread_mutex_trylock(&st->writer);
-    if (rc == EBUSY) {
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec += (time_t)timeout_s;
-        until.tv_nsec += (long)((timeout_s - (double)(time_t)timeout_s) * 1e9);
-        if (until.tv_nsec >= 1000000000) until.tv_sec++, until.tv_nsec -= 1000000000;
-        rc = pthread_mutex_timedlock(&st->writer, &until);
-    }
+    int rc = lf_robust_lock(&st->writer, timeout_s);
     if (rc == 0) return atomic_load_explicit(&st->unrepaired, memory_order_relaxed) ? LF_E_OWNER_DIED : LF_OK;
     if (rc == EOWNERDEAD) {
         /* The caller repairs what the dead owner left half done; the lock itself is whole again. */

@@ -45,18 +45,6 @@ static int open_index(const lf_log *log, int64_t base, int flags) {
     return lf_open_file(path, flags | O_CLOEXEC);
 }
 
-static int write_all(int fd, const uint8_t *p, size_t n, off_t at) {
-    while (n) {
-        ssize_t done = pwrite(fd, p, n, at);
-        if (done < 0 && errno == EINTR) continue;
-        if (done <= 0) return done < 0 ? errno : ENOSPC;
-        p += done;
-        at += done;
-        n -= (size_t)done;
-    }
-    return 0;
-}
-
 /* Where whole entries with markers below `end` end; the markers rise. -1 with errno. */
 static off_t end_below(int fd, int64_t end) {
     struct stat info;
@@ -90,7 +78,7 @@ int lf_txn_index_append(lf_log *log, int64_t base, const lf_aborted *list, int32
     for (int32_t i = 0; data && i < n; i++) lf_txn_entry_put(data + (size_t)i * LF_TXN_ENTRY_BYTES, &list[i]);
     if (!err && LF_FAILPOINT("txnindex.write") == LF_FP_RAISE) err = ENOSPC;
     if (!err && ftruncate(fd, at)) err = errno;
-    if (!err) err = write_all(fd, data, len, at);
+    if (!err) err = lf_write_all(fd, data, len, at);
     if (!err) LF_FAILPOINT("txnindex.after_write");
     if (err && at >= 0 && ftruncate(fd, at)) atomic_store(&log->state->unrepaired, 1); /* the next owner cuts it */
     free(data);
@@ -166,7 +154,7 @@ static int write_index(lf_log *log, int64_t base, const lf_aborted *list, int32_
     uint8_t entry[LF_TXN_ENTRY_BYTES];
     for (int32_t i = 0; !err && i < n; i++) {
         lf_txn_entry_put(entry, &list[i]);
-        err = write_all(fd, entry, sizeof entry, (off_t)i * LF_TXN_ENTRY_BYTES);
+        err = lf_write_all(fd, entry, sizeof entry, (off_t)i * LF_TXN_ENTRY_BYTES);
     }
     if (!err && fdatasync(fd)) err = errno;
     if (fd >= 0) close(fd);

@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lf/robust_lock.h"
+
 #define LOOKS 200           /* at a sequence that is odd or changes, before the caller is told to come again */
 
 static int map_page(const char *path, lf_txn_page **out, lf_error *e) {
@@ -90,15 +92,7 @@ void lf_txn_page_close(lf_txn_page *page, int lock_fd) {
 void lf_txn_page_abandon(lf_txn_page *page) { munmap(page, LF_TXN_PAGE_BYTES); }
 
 int lf_txn_page_lock(lf_txn_page *page, double timeout_s) {
-    int rc = pthread_mutex_trylock(&page->coordinator);
-    if (rc == EBUSY) {
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec += (time_t)timeout_s;
-        until.tv_nsec += (long)((timeout_s - (double)(time_t)timeout_s) * 1e9);
-        if (until.tv_nsec >= 1000000000) until.tv_sec++, until.tv_nsec -= 1000000000;
-        rc = pthread_mutex_timedlock(&page->coordinator, &until);
-    }
+    int rc = lf_robust_lock(&page->coordinator, timeout_s);
     if (rc == EOWNERDEAD) {
         atomic_store(&page->unsettled, 1);
         pthread_mutex_consistent(&page->coordinator);

@@ -77,6 +77,7 @@ typedef struct lf_segment {
     int32_t n_times, cap_times;
     bool txn_checked;               /* its .txnindex has been compared with the log in this process */
     _Atomic uint64_t verified;      /* from << 32 | to: bytes whose CRCs this process has checked */
+    _Atomic uint32_t checked_at;    /* lf_lost_pages, when that was so */
     _Atomic(uint64_t) *_Atomic checked; /* a bit for each LF_CHECKED_CELL: so has been the batch that begins in it */
 } lf_segment;
 
@@ -152,8 +153,11 @@ int lf_log_take_over(lf_log *log, lf_error *e);
 enum { LF_LOCK_OPENING = 0, LF_LOCK_PRESENT = 1, LF_LOCK_CLEANING = 2, LF_LOCK_BYTES = 4 };
 int lf_lock_byte(int fd, int64_t byte, short type, double wait_s);
 
+/* ---- files (files.c) ---- */
 /* open(2) with mode 0644; raises the process's soft limit of descriptors when that is what is missing. */
 int lf_open_file(const char *path, int flags);
+/* All of it, from byte `at` on. 0 or an errno. */
+int lf_write_all(int fd, const uint8_t *p, size_t n, int64_t at);
 
 /* ---- segments (segment.c); log->mu held unless said ---- */
 void lf_segment_path(const lf_log *log, int64_t base_offset, const char *suffix, char out[LF_PATH_MAX]);
