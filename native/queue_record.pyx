@@ -6,7 +6,7 @@ cimport cython
 
 from logflume._native.columns cimport Record, RecordBatch
 
-__all__ = ["QueueRecord", "offset_runs", "queue_records"]
+__all__ = ["QueueRecord", "offset_runs", "queue_records", "record_spans"]
 
 
 @cython.final
@@ -107,4 +107,26 @@ def offset_runs(RecordBatch batch not None, int64_t last):
             begin = batch.c.offsets[i]
         offset = batch.c.offsets[i]
     out.append((begin, offset))
+    return out
+
+
+def record_spans(list records not None):
+    """list[tuple[str, int, int, int]]: (topic, partition, first, last) of each run of offsets in a list of QueueRecords."""
+    cdef list out = []
+    cdef QueueRecord record
+    cdef object topic = None
+    cdef int32_t partition = -1
+    cdef int64_t first = 0, offset = -2
+    for item in records:
+        record = <QueueRecord?>item
+        if (record.record.batch.c.offsets[record.record.row] != offset + 1 or record.record.part.partition != partition
+                or record.record.batch.topics[record.record.part.topic] is not topic):
+            if topic is not None:
+                out.append((topic, partition, first, offset))
+            topic = record.record.batch.topics[record.record.part.topic]
+            partition = record.record.part.partition
+            first = record.record.batch.c.offsets[record.record.row]
+        offset = record.record.batch.c.offsets[record.record.row]
+    if topic is not None:
+        out.append((topic, partition, first, offset))
     return out

@@ -47,7 +47,7 @@ LOG = {
     "path": lambda log, t: log.path,
     "producer": lambda log, t: log.producer().close(),
     "publish_open_batches": lambda log, t: log.publish_open_batches(),
-    "queue": INNER,
+    "queue": on_directory_only(lambda log, t: log.queue(t, group=f"q-{t}").close()),
     "recovery": lambda log, t: log.recovery(),
     "start_maintenance": on_directory_only(lambda log, t: log.start_maintenance(60).stop()),
     "table": on_directory_only(lambda log, t: log.table(t).close()),
@@ -182,6 +182,30 @@ CONSUMER = {
     "wakeup": lambda c, t: c.wakeup(),
 }
 
+QUEUE = {
+    "abandon": INNER,
+    "accept": lambda q, t: q.accept(delivered(q)),
+    "begin_poll": INNER,
+    "close": lambda q, t: None,  # last of all
+    "closed": lambda q, t: q.closed,
+    "commit": lambda q, t: q.commit(),
+    "config": lambda q, t: q.config,
+    "group": lambda q, t: q.group,
+    "handed_out": INNER,
+    "poll": lambda q, t: q.poll(0.1, max_records=1),
+    "readers": INNER,
+    "reject": lambda q, t: q.reject(delivered(q)),
+    "release": lambda q, t: q.release(delivered(q)),
+    "renew": lambda q, t: q.renew(delivered(q)),
+    "round": INNER,
+    "topics": lambda q, t: q.topics(),
+    "wakeup": lambda q, t: q.wakeup(),
+}
+
+
+def delivered(queue: logflume.Queue) -> logflume.QueueRecord:
+    return queue.poll(30.0, max_records=1)[0]
+
 
 def print_nothing(_: object) -> None:
     """A callback."""
@@ -218,6 +242,7 @@ def try_all(table: dict[str, Any], remote: bool, *arguments: Any) -> None:
         (logflume.Producer, PRODUCER),
         (Delivery, DELIVERY),
         (logflume.Consumer, CONSUMER),
+        (logflume.Queue, QUEUE),
     ],
 )
 def test_every_public_name_is_in_its_table(kind, table):
@@ -265,6 +290,16 @@ def test_producer_and_consumer(log, name):
             consumer.assign([(name, 0), (name, 1)])
             consumer.pause((name, 1))
             try_all(dict([entry]), remote, consumer, name)
+
+
+def test_queue(log, name):
+    log.create_topic(name)
+    if log.engine.is_remote:
+        return  # LOG says what it raises
+    log.partition(name, 0).append_many([b"x"] * len(QUEUE))
+    for entry in QUEUE.items():
+        with log.queue(name, group=f"q-{name}", share_auto_offset_reset="earliest") as queue:
+            try_all(dict([entry]), False, queue, name)
 
 
 def test_transaction(log, name):

@@ -2,7 +2,7 @@ from typing import final
 
 from logflume._native.columns import Record, RecordBatch
 
-__all__ = ["QueueRecord", "offset_runs", "queue_records"]
+__all__ = ["QueueRecord", "offset_runs", "queue_records", "record_spans"]
 
 @final
 class QueueRecord:
@@ -30,4 +30,5 @@ class QueueRecord:
 def queue_records(
     batch: RecordBatch, spans: list[tuple[int, int, int]], out: list[QueueRecord]
 ) -> None: ...
+def record_spans(records: list[QueueRecord]) -> list[tuple[str, int, int, int]]: ...
 def offset_runs(batch: RecordBatch, last: int) -> list[tuple[int, int]]: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from logflume.config import parse
-from logflume.config.names import INTERNAL_TOPICS, OFFSETS_TOPIC
+from logflume.config.names import INTERNAL_TOPICS, OFFSETS_TOPIC, SHARE_STATE_TOPIC
 from logflume.coordinator.transactions.directory import TransactionalDirectory
 from logflume.errors import InvalidTopicName, Timeout, UnsupportedByEngine
 from logflume.log.bulk_sync import sync_together
@@ -75,7 +75,15 @@ class DirectoryEngine(TransactionalDirectory):
 
     def delete_topic(self, name: str) -> None:
         """Delete a topic with its records, and what groups committed for it."""
+        shared = None
+        if SHARE_STATE_TOPIC in self.topics(internal=True):
+            from logflume.coordinator.share.share_groups import ShareGroups
+            from logflume.coordinator.share.state_topic import topic_id_of
+
+            shared = topic_id_of(self, name)
         super().delete_topic(name)
+        if shared is not None:
+            ShareGroups(self).delete_topic(shared)
         if OFFSETS_TOPIC in self.topics(internal=True):
             from logflume.coordinator.offset_store import OffsetStore
 
@@ -180,7 +188,9 @@ class DirectoryEngine(TransactionalDirectory):
 
     def queue_core(self, config: QueueConfig, topics: list[str]) -> QueueCore:
         """A member of a share group."""
-        raise UnsupportedByEngine(what="queue()", instead="a consumer in a group")
+        from logflume.client.queue.member import QueueMember
+
+        return QueueMember(self, config, topics)
 
 
 class _TopicOpener:

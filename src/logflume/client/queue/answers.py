@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from logflume._native.queue_record import record_spans
 from logflume.coordinator.share.states import AcknowledgeType, Answer
 from logflume.errors import InvalidRecordState, UnansweredRecords
 from logflume.types import TopicPartition
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from logflume._native.queue_record import QueueRecord
     from logflume.errors import LogflumeError
 
@@ -18,6 +17,55 @@ if TYPE_CHECKING:
     Outcome = dict[TopicPartition, LogflumeError | None]
 
 __all__ = ["OpenAnswers"]
+
+
+class _Open:
+    """What is open of one partition: `spans` of offsets (first, last), and the answers given for some of them."""
+
+    __slots__ = ("answers", "renewed", "spans")
+
+    def __init__(self) -> None:
+        self.spans: list[tuple[int, int]] = []
+        self.answers: dict[int, AcknowledgeType] = {}
+        self.renewed: set[int] = set()
+
+    def has(self, offset: int) -> bool:
+        return any(first <= offset <= last for first, last in self.spans)
+
+    def unanswered(self) -> int:
+        asked = sum(last - first + 1 for first, last in self.spans)
+        return asked - len(self.answers.keys() | self.renewed)
+
+    def collect(self, default: AcknowledgeType | None) -> list[Answer]:
+        """The answers to be handed in; what is left open stays."""
+        if not self.answers and not self.renewed:
+            if default is None:
+                return []
+            spans, self.spans = sorted(self.spans), []
+            return [Answer(first, last, default) for first, last in spans]
+        out: list[Answer] = []
+        kept: list[tuple[int, int]] = []
+        for first, last in sorted(self.spans):
+            for offset in range(first, last + 1):
+                answer = self.answers.get(offset, None if offset in self.renewed else default)
+                if answer is None or answer is AcknowledgeType.RENEW:
+                    if kept and kept[-1][1] == offset - 1:
+                        kept[-1] = kept[-1][0], offset
+                    else:
+                        kept.append((offset, offset))
+                if answer is None:
+                    continue
+                if answer is AcknowledgeType.RENEW:
+                    self.renewed.add(offset)
+                else:
+                    self.renewed.discard(offset)
+                if out and out[-1].last == offset - 1 and out[-1].type is answer:
+                    out[-1] = out[-1]._replace(last=offset)
+                else:
+                    out.append(Answer(offset, offset, answer))
+        self.spans = kept
+        self.answers.clear()
+        return out
 
 
 class OpenAnswers:
@@ -29,44 +77,33 @@ class OpenAnswers:
     def __init__(self, group: str, *, explicit: bool) -> None:
         self._group = group
         self._explicit = explicit
-        # Of each partition, by offset: the answer, None when there is none yet.
-        self._open: dict[TopicPartition, dict[int, AcknowledgeType | None]] = {}
-        self._renewed: dict[TopicPartition, set[int]] = {}
+        self._open: dict[TopicPartition, _Open] = {}
 
-    def add(self, records: Iterable[QueueRecord]) -> None:
+    def add(self, records: list[QueueRecord]) -> None:
         """These were handed out."""
-        topic, number, offsets = "", -1, {}
-        for record in records:
-            if record.partition != number or record.topic != topic:
-                topic, number = record.topic, record.partition
-                offsets = self._open.setdefault(TopicPartition(topic, number), {})
-            offsets[record.offset] = None
+        for topic, number, first, last in record_spans(records):
+            found = self._open.setdefault(TopicPartition(topic, number), _Open())
+            spans = found.spans
+            if spans and spans[-1][1] == first - 1:
+                spans[-1] = spans[-1][0], last
+            else:
+                spans.append((first, last))
 
     def give(self, record: QueueRecord, answer: AcknowledgeType) -> None:
         """Answer one; a later answer takes the place of one that was not handed in. Raises InvalidRecordState."""
-        where = TopicPartition(record.topic, record.partition)
-        offsets = self._open.get(where)
-        if offsets is None or record.offset not in offsets:
+        found = self._open.get(TopicPartition(record.topic, record.partition))
+        if found is None or not found.has(record.offset):
             raise InvalidRecordState(
                 topic=record.topic,
                 partition=record.partition,
                 offset=record.offset,
                 reason="this queue did not hand it out, or its answer was handed in",
             )
-        offsets[record.offset] = answer
-
-    def unanswered(self) -> int:
-        """How many want an answer before the next poll, where answers are explicit."""
-        return sum(
-            1
-            for where, offsets in self._open.items()
-            for offset, answer in offsets.items()
-            if answer is None and offset not in self._renewed.get(where, ())
-        )
+        found.answers[record.offset] = answer
 
     def check(self) -> None:
         """Before a poll. Raises UnansweredRecords."""
-        if self._explicit and (count := self.unanswered()):
+        if self._explicit and (count := sum(o.unanswered() for o in self._open.values())):
             raise UnansweredRecords(group=self._group, count=count)
 
     def take(self) -> Answers:
@@ -78,30 +115,6 @@ class OpenAnswers:
         return self._collect(None)
 
     def _collect(self, default: AcknowledgeType | None) -> Answers:
-        out: Answers = {}
-        for where, offsets in list(self._open.items()):
-            renewed = self._renewed.get(where, set())
-            kept: dict[int, AcknowledgeType | None] = {}
-            spans: list[Answer] = []
-            for offset in sorted(offsets):
-                answer = offsets[offset]
-                if answer is None:
-                    answer = None if offset in renewed else default
-                if answer is None or answer is AcknowledgeType.RENEW:
-                    kept[offset] = None
-                if answer is None:
-                    continue
-                if answer is AcknowledgeType.RENEW:
-                    renewed.add(offset)
-                last = spans[-1] if spans else None
-                if last is not None and last.last == offset - 1 and last.type is answer:
-                    spans[-1] = Answer(last.first, offset, answer)
-                else:
-                    spans.append(Answer(offset, offset, answer))
-            self._renewed[where] = renewed & kept.keys()
-            self._open[where] = kept
-            if not kept:
-                del self._open[where], self._renewed[where]
-            if spans:
-                out[where] = spans
-        return out
+        collected = {where: found.collect(default) for where, found in self._open.items()}
+        self._open = {where: found for where, found in self._open.items() if found.spans}
+        return {where: answers for where, answers in collected.items() if answers}

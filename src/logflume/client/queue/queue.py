@@ -115,7 +115,7 @@ class Queue:
                         self._ahead.extend(self._poll(_FOREVER, self.config.max_poll_records))
                     if self._ahead:
                         record = self._ahead.popleft()
-                        self._open.add((record,))
+                        self._open.add([record])
                         return record
             except Closed:
                 raise StopIteration from None
