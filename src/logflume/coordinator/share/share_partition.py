@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     Read = Callable[[int, int | None, int], tuple[list[tuple[int, int]], int]]
     """(first offset, last or None, most records) -> (runs of offsets that exist, offset behind what was seen)."""
 
-__all__ = ["SharePartition", "SharePartitionInfo"]
+__all__ = ["SharePartition", "SharePartitionInfo", "describe"]
 
 _READS_MAX = 64  # of one acquire: more are for the next
 _logger = get_logger(__name__)
