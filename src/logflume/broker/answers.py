@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 
 from logflume.broker.api_keys import ApiKey, is_flexible
 from logflume.broker.call import Call
@@ -74,7 +74,10 @@ def begin(connection: Connection, handler: Handler, frame: Frame) -> Parts | asy
     if isinstance(answer, asyncio.Future) and handler.raw:
         return answer
     if isinstance(answer, Awaitable):
-        return asyncio.ensure_future(_finish(call, request, answer))
+        job = asyncio.ensure_future(_finish(call, request, answer))
+        # A client that is gone at once cancels the job before it has come to the answer.
+        job.add_done_callback(lambda _: _let_go(answer))
+        return job
     return _encode(call, answer)
 
 
@@ -84,6 +87,13 @@ async def _finish(call: Call, request: Any, answer: Awaitable[Any]) -> Parts:
     except LogflumeError as error:
         return _failed(call, request, error)
     return _encode(call, fields)
+
+
+def _let_go(answer: Awaitable[Any]) -> None:
+    if isinstance(answer, asyncio.Future):
+        answer.cancel()
+    elif isinstance(answer, Coroutine):
+        answer.close()
 
 
 def _failed(call: Call, request: Any, error: LogflumeError) -> Parts:

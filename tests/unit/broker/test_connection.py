@@ -1,0 +1,42 @@
+"""A connection without a socket: what only happens between two turns of the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import struct
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+
+import logflume
+from logflume.broker.api_keys import ApiKey
+from logflume.broker.connection import Connection
+from logflume.broker.server import Broker
+from support.any_requests import frame
+
+PART = struct.pack(">iqi", 0, 0, 1 << 20)
+FETCH = struct.pack(">iiiibih", -1, 500, 1, 1 << 20, 0, 1, 1) + b"t" + struct.pack(">i", 1) + PART
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_request_of_a_client_that_is_gone_at_once_is_let_go(tmp_path: Path, times: int) -> None:
+    """Its coroutine had not begun yet: Python says so on standard error when nobody closes it."""
+
+    async def come_and_go(server: Broker) -> None:
+        assert not server.may_connect("/127.0.0.1", 0)
+        client = Connection(server, server.listeners[0], "/127.0.0.1")
+        client.connection_made(Mock(asyncio.Transport, get_extra_info=lambda *_: None))
+        data = frame(ApiKey.FETCH, 4, FETCH) * times
+        memoryview(client.get_buffer(-1))[: len(data)] = data
+        client.buffer_updated(len(data))
+        assert client._slots
+        client.connection_lost(None)
+        await asyncio.sleep(0)
+        assert not client.busy
+        assert server.connections == 0
+
+    with logflume.serve(tmp_path / "data") as broker:
+        asyncio.run_coroutine_threadsafe(come_and_go(broker.broker), broker._loop).result(60)
+    gc.collect()
