@@ -7,7 +7,7 @@ they lie. A view keeps its segment's map alive until it is sent.
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint8_t
 from libc.stdlib cimport free, malloc
-from libc.string cimport memset
+from libc.string cimport memcmp, memset
 
 cimport cython
 
@@ -18,6 +18,7 @@ from logflume._native.core cimport (
     lf_fetch_read,
     lf_fetch_release,
     lf_fetch_slice,
+    lf_get32,
     lf_log,
     lf_log_aborted,
     lf_segment_ref,
@@ -42,6 +43,9 @@ cdef int RACK_FROM = 11
 cdef int FLEXIBLE_FROM = 12
 cdef int TOPIC_ID_FROM = 13
 cdef int REPLICA_UNTIL = 14
+
+# A larger request is parsed each time, also when it repeats the one before.
+cdef Py_ssize_t REPEATED_MAX = 4096
 
 # Kafka's error codes that no class of logflume.errors has.
 cdef int FENCED_LEADER_EPOCH = 74
@@ -259,11 +263,29 @@ cdef class FetchRequest:
         w.end = frame.data + frame.size
         w.flexible = frame.version >= FLEXIBLE_FROM
         w.bad = False
-        self._parse(&w)
+        self._parse(&w, frame)
         if w.bad:       # bytes behind it are left alone, as Kafka does
             raise FrameFault("not a fetch request")
+        if self.epoch_at and frame.size <= REPEATED_MAX:
+            self.raw = PyBytes_FromStringAndSize(<const char *>frame.data, frame.size)
 
-    cdef int _parse(self, lf_wire *w) except -1:
+    def repeat(self, Frame frame):
+        """Whether a frame asks for the same, so that this is its request from now on; of a session with its next epoch."""
+        cdef const char *mine
+        cdef const char *other = <const char *>frame.data
+        cdef Py_ssize_t behind = self.epoch_at + 4
+        if self.raw is None or frame.size != len(self.raw):
+            return False
+        mine = <const char *>self.raw
+        # All but the number of the request and the epoch: also the version, and the client's name.
+        if (memcmp(mine, other, 4) or memcmp(mine + 8, other + 8, self.epoch_at - 8)
+                or memcmp(mine + behind, other + behind, frame.size - behind)):
+            return False
+        self.correlation_id = frame.correlation_id
+        self.session_epoch = <int32_t>lf_get32(frame.data + self.epoch_at)
+        return True
+
+    cdef int _parse(self, lf_wire *w, Frame frame) except -1:
         cdef int32_t _i, _j, count, rack = 0
         self.replica_id = lf_wire_i32(w) if self.version <= REPLICA_UNTIL else -1
         self.max_wait_ms = lf_wire_i32(w)
@@ -273,6 +295,7 @@ cdef class FetchRequest:
         self.session_epoch = -1
         if self.version >= SESSION_FROM:
             self.session_id = lf_wire_i32(w)
+            self.epoch_at = w.p - frame.data
             self.session_epoch = lf_wire_i32(w)
         for _i in range(lf_wire_count(w, 2)):
             topic = self._topic(w)

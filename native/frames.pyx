@@ -191,6 +191,10 @@ cdef class FrameReader:
         self.memory = memory
         self.frame_bytes_max = frame_bytes_max
 
+    def wait(self, told):
+        """Have `told()` called, once, when a frame of its budget was freed."""
+        self.memory.wait(told)
+
     cdef Py_ssize_t room(self) noexcept:
         if self.partial is not None and self.partial.size - self.filled >= IN_PLACE_FROM:
             return self.partial.size - self.filled

@@ -12,6 +12,7 @@ from logflume._native.fetch import FetchRequest
 from logflume._native.frames import Frame, FrameFault, FrameMemory, FrameReader
 from logflume._native.produce import ProduceRequest
 from logflume.broker import connection as connections
+from logflume.broker import pipeline as pipelines
 from logflume.broker.api_keys import ApiKey, is_flexible
 from logflume.broker.connection import Connection
 from logflume.broker.dispatch import table
@@ -155,11 +156,6 @@ class _Log:
         self._faults.append((event, fields))
 
 
-def _works(client: Connection) -> bool:
-    """Whether something of it is still carried through."""
-    return any(slot.task is not None and not slot.cancellable for slot in client._slots)
-
-
 class Served:
     """Every request carried out by a broker of its own: no fault of ours, whatever comes."""
 
@@ -183,7 +179,8 @@ class Served:
         self._faults: list[Any] = []
         self._waiting: list[bytes] = []
         self._clients: list[tuple[Connection, bytes]] = []
-        connections._log = _Log(self._faults)  # type: ignore[assignment]
+        for module in (connections, pipelines):
+            module._log = _Log(self._faults)  # type: ignore[assignment]
 
     def __call__(self) -> None:
         self._waiting.append(bytes(self._corpus.damaged()))
@@ -218,10 +215,10 @@ class Served:
         for client, _ in self._clients:
             client.connection_lost(None)
         for _ in range(2000):
-            if not any(_works(client) for client, _ in self._clients):
+            if not any(client.busy for client, _ in self._clients):
                 return
             await asyncio.sleep(0.005)
-        raise AssertionError(f"never ends: {[data for c, data in self._clients if _works(c)]!r}")
+        raise AssertionError(f"never ends: {[data for c, data in self._clients if c.busy]!r}")
 
     def close(self) -> None:
         self._loop.run_until_complete(self._broker.stop())

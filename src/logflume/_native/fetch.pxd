@@ -3,6 +3,7 @@
 from libc.stdint cimport int16_t, int32_t, int64_t, int8_t
 
 from logflume._native.core cimport lf_aborted, lf_error, lf_fetch_place, lf_fetch_slice, lf_segment
+from logflume._native.frames cimport Frame
 from logflume._native.partition_log cimport PartitionLog
 from logflume._native.wire cimport lf_wire
 
@@ -50,7 +51,9 @@ cdef class FetchRequest:
     cdef readonly int8_t isolation_level
     cdef readonly list parts
     cdef readonly list forgotten
+    cdef bytes raw                      # the frame; None where a repetition is not looked for
+    cdef Py_ssize_t epoch_at            # in it; 0: the version has no sessions
 
-    cdef int _parse(self, lf_wire *w) except -1
+    cdef int _parse(self, lf_wire *w, Frame frame) except -1
     cdef object _topic(self, lf_wire *w)
     cdef int _part(self, lf_wire *w, topic) except -1

@@ -1,8 +1,8 @@
 """The Kafka protocol over a log directory, for clients that are not logflume's.
 
-What lives here: the server (`server.py`: life, what all connections share), a connection (`connection.py`: frames
-in, answers out, in order), the table of handlers (`dispatch.py`), protocol messages (`messages.py`, over the
-library kio), and one file for each API in `handlers/`. Produce and Fetch are parsed and written by native code.
+What lives here: the server (`server.py`: life, what all connections share), a connection (`connection.py`: frames in;
+`pipeline.py`: served in order, answers out), the table of handlers (`dispatch.py`), protocol messages (`messages.py`,
+over the library kio), and one file for each API in `handlers/`. Produce and Fetch are parsed and written natively.
 Enters: bytes of strangers; a LogDirectory, which other processes may use meanwhile. Leaves: Kafka's answers.
 It does not know: the embedded client (`logflume.client`); the two share `log` and `coordinator`.
 """

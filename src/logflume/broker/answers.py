@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Coroutine
 
 from logflume.broker.api_keys import ApiKey, is_flexible
 from logflume.broker.call import Call
+from logflume.broker.dispatch import Later
 from logflume.broker.messages import MalformedRequest, decode_request, encode_response
 from logflume.errors import LogflumeError
 
@@ -52,8 +53,10 @@ def unsupported(connection: Connection, frame: Frame) -> Parts:
     raise Unanswerable("not served")
 
 
-def begin(connection: Connection, handler: Handler, frame: Frame) -> Parts | asyncio.Future[Parts]:
-    """Start serving; the answer, or a future of it. Raises FrameFault, Unanswerable."""
+def begin(
+    connection: Connection, handler: Handler, frame: Frame
+) -> Parts | asyncio.Future[Parts] | Later:
+    """Start serving; the answer, or what will have it. Raises FrameFault, Unanswerable."""
     if not handler.before_login and not connection.is_known:
         raise Unanswerable("not authenticated")
     flexible = is_flexible(frame.api_key, frame.version)
@@ -71,7 +74,7 @@ def begin(connection: Connection, handler: Handler, frame: Frame) -> Parts | asy
         answer = handler.function(call, request)
     except LogflumeError as error:
         return _failed(call, request, error)
-    if isinstance(answer, asyncio.Future) and handler.raw:
+    if isinstance(answer, (asyncio.Future, Later)) and handler.raw:
         return answer
     if isinstance(answer, Awaitable):
         job = asyncio.ensure_future(_finish(call, request, answer))

@@ -1,8 +1,6 @@
-"""One client's connection: frames in, answers out in the order of the requests.
+"""One client's connection: frames in, and who it is; what it asks is served by its pipeline.
 
-A connection serves one request after the other, as Kafka does; only handlers that say so (produce) let the next one
-begin while their answer is awaited. While the client does not take its answers, or its frames hold too much
-memory, nothing more is read from it.
+While the client does not take its answers, or its frames hold too much memory, nothing more is read from it.
 """
 
 from __future__ import annotations
@@ -12,22 +10,16 @@ from collections import deque
 from typing import cast
 
 from logflume._native.frames import FrameFault, FrameReader
-from logflume.broker.answers import Unanswerable, begin, unsupported
-from logflume.broker.dispatch import Pipelined
+from logflume.broker.pipeline import OPEN_MAX, Pipeline
 from logflume.broker.security.login import ANONYMOUS
 from logflume.broker.security.tls import principal_of
 from logflume.observe import get_logger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import Any
 
-    from typing_extensions import Buffer
-
     from logflume._native.frames import Frame
-    from logflume.broker.dispatch import Handler
-    from logflume.broker.faults import Fault
     from logflume.broker.listener import Address, Listener
     from logflume.broker.security.login import Login
     from logflume.broker.server import Broker
@@ -36,37 +28,9 @@ __all__ = ["Connection"]
 
 _log = get_logger(__name__)
 
-# Requests whose answers one connection may have open; further ones wait in the socket.
-_OPEN_MAX = 128
 # So many are begun in one go, so that a client who sends many small ones does not keep the others waiting.
 _TURN_MAX = 32
 _WRITE_HIGH = 1 << 20
-_SIZE_BYTES = 4  # in front of a frame
-
-
-class _Slot:
-    """A request whose answer is not written yet. Answers leave in the order of the slots."""
-
-    __slots__ = (
-        "api_key",
-        "began",
-        "cancellable",
-        "parts",
-        "pipelined",
-        "ready",
-        "task",
-        "version",
-    )
-
-    def __init__(self, api_key: int, version: int, began: float, *, cancellable: bool) -> None:
-        self.api_key = api_key  # -1: none that is served
-        self.version = version
-        self.began = began
-        self.cancellable = cancellable
-        self.parts: Sequence[Buffer] | None = None
-        self.ready = False
-        self.pipelined = False  # others are begun while this one is awaited
-        self.task: asyncio.Future[Sequence[Buffer] | None] | None = None
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -90,8 +54,7 @@ class Connection(asyncio.BufferedProtocol):
         else:
             self._reader = FrameReader(broker.login_memory, broker.login_frame_bytes_max)
         self._frames: deque[Frame] = deque()
-        self._slots: deque[_Slot] = deque()
-        self._blocked = False  # the last request begun has to be answered before the next is begun
+        self._pipeline = Pipeline(self)
         self._writable = True
         self._reading = True
         self._scheduled = False
@@ -144,7 +107,7 @@ class Connection(asyncio.BufferedProtocol):
     def _unmute(self) -> None:
         self._muted = None
         self.last_used = self.broker.loop.time()  # it was silent because it had to
-        self._work()
+        self.work()
 
     def close_after_answer(self) -> None:
         """Serve nothing more; close when what is being answered was written."""
@@ -156,18 +119,10 @@ class Connection(asyncio.BufferedProtocol):
         self.closed = True
         self._cancel_timers()
         self._frames = deque(frame for frame in self._frames if not self._is_cancellable(frame))
-        self._abandon()
+        self._pipeline.abandon()
         self._writable = True
-        self._work()
+        self.work()
         self.broker.forget(self)
-
-    def _abandon(self) -> None:
-        """Stop what only waits."""
-        for slot in self._slots:
-            if slot.cancellable and slot.task is not None:
-                slot.task.cancel()
-        if self._slots and self._slots[-1].cancellable:
-            self._blocked = False  # by nobody but the last that was begun
 
     def get_buffer(self, sizehint: int) -> Any:
         """The reader itself, which has the buffer protocol; asyncio's TLS wants to slice it."""
@@ -194,7 +149,7 @@ class Connection(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         """It caught up."""
         self._writable = True
-        self._work()
+        self.work()
 
     # ---- requests
 
@@ -209,8 +164,8 @@ class Connection(asyncio.BufferedProtocol):
                 self.broker.frame_timeout_s, self._too_slow
             )
         if self._reader.stalled:
-            self.broker.frame_memory.wait(self._memory_came)
-        self._work()
+            self._reader.wait(self._memory_came)
+        self.work()
 
     def _memory_came(self) -> None:
         # Called where a frame is freed, which may be anywhere.
@@ -243,7 +198,7 @@ class Connection(asyncio.BufferedProtocol):
                 timer.cancel()
         self._login_timer = self._muted = None
 
-    def _work(self) -> None:
+    def work(self) -> None:
         """Begin as many requests as may be begun now."""
         turn = 0
         while self._frames and self._may_begin():
@@ -253,121 +208,33 @@ class Connection(asyncio.BufferedProtocol):
                     self.broker.loop.call_soon(self._next_turn)
                 break
             turn += 1
-            self._begin(self._frames.popleft())
+            self._pipeline.begin(self._frames.popleft())
         self._regulate()
 
     def _next_turn(self) -> None:
         self._scheduled = False
-        self._work()
+        self.work()
 
     def _may_begin(self) -> bool:
         return (
             not self._leaving
             and self._muted is None
             and self._writable
-            and not self._blocked
-            and len(self._slots) < _OPEN_MAX
+            and self._pipeline.may_begin
         )
 
     def _is_cancellable(self, frame: Frame) -> bool:
         handler = self.broker.handlers.get(frame.api_key)
         return handler is None or handler.cancellable
 
-    def _begin(self, frame: Frame) -> None:
-        handler = self.broker.handlers.get(frame.api_key)
-        self.broker.meters.bytes_in += len(frame) + _SIZE_BYTES
-        slot = _Slot(
-            -1 if handler is None else frame.api_key,
-            frame.version,
-            self.broker.loop.time(),
-            cancellable=handler is not None and handler.cancellable,
-        )
-        self._slots.append(slot)
-        try:
-            answer: Any
-            fault = self.broker.faults.take(frame.api_key)
-            if fault is not None:
-                answer = asyncio.ensure_future(self._faulty(fault, handler, frame))
-            elif handler is None or not handler.lowest <= frame.version <= handler.highest:
-                answer = unsupported(self, frame)
-            else:
-                answer = begin(self, handler, frame)
-        except (Unanswerable, FrameFault) as fault:
-            self.close("bad_request", api_key=frame.api_key, version=frame.version, reason=fault)
-            return
-        except (
-            Exception
-        ) as error:  # a fault of ours: this client loses its connection, the others nothing
-            _log.error("handler_failed", error=error, api_key=frame.api_key, version=frame.version)
-            self.close("handler_failed")
-            return
-        self._answered(slot, answer)
-
-    async def _faulty(self, fault: Fault, handler: Handler | None, frame: Frame) -> Any:
-        """A request that a test wants to go wrong."""
-        await asyncio.sleep(fault.delay_s)
-        answer: Any = None
-        if handler is not None and not fault.unserved:
-            answer = begin(self, handler, frame)
-            if isinstance(answer, asyncio.Future):
-                answer = await answer
-        if fault.drop:
-            self.close("fault", api_key=frame.api_key)
-        return answer
-
-    def _answered(self, slot: _Slot, answer: Any) -> None:
-        """With the answer's bytes, or with a future of them."""
-        if isinstance(answer, Pipelined):
-            answer = answer.answer
-            slot.pipelined = True
-        elif isinstance(answer, asyncio.Future):
-            self._blocked = True
-        else:
-            slot.parts, slot.ready = answer, True
-            self._flush()
-            return
-        slot.task = answer
-        answer.add_done_callback(lambda done: self._done(slot))
-
-    def _done(self, slot: _Slot) -> None:
-        task, slot.task = slot.task, None
-        if task is None or task.cancelled():
-            return
-        error = task.exception()
-        if error is not None:
-            if isinstance(error, Unanswerable):
-                self.close("bad_request", api_key=slot.api_key, version=slot.version, reason=error)
-            else:
-                _log.error(
-                    "handler_failed", error=error, api_key=slot.api_key, version=slot.version
-                )
-                self.close("handler_failed")
-            return
-        answer: Any = task.result()
-        if not slot.pipelined:
-            self._blocked = False
-        self._answered(slot, answer)
-        self._work()
-
-    def _flush(self) -> None:
-        """Write the answers whose turn it is."""
-        slots = self._slots
-        out: list[Any] = []  # any buffers: what typeshed asks for is narrower than what is taken
-        now = self.broker.loop.time()
-        meters = self.broker.meters
-        while slots and slots[0].ready:
-            slot = slots.popleft()
-            if slot.api_key >= 0:
-                meters.seconds[slot.api_key].observe(now - slot.began)
-            if slot.parts is not None:
-                out.extend(slot.parts)
-        if out and self.transport is not None and not self.closed:
-            self.last_used = now
-            meters.bytes_out += sum(map(len, out))
-            self.transport.writelines(out)
-            if self._leaving and not slots:
-                self.closed = True
-                self.transport.close()
+    def write(self, parts: list[Any], now: float) -> None:
+        """Answers whose turn it is."""
+        assert self.transport is not None
+        self.last_used = now
+        self.transport.writelines(parts)
+        if self._leaving and not self._pipeline:
+            self.closed = True
+            self.transport.close()
 
     def _regulate(self) -> None:
         """Read only while what is read can be begun soon."""
@@ -378,7 +245,7 @@ class Connection(asyncio.BufferedProtocol):
             self._writable
             and self._muted is None
             and not self._reader.stalled
-            and len(self._frames) < _OPEN_MAX
+            and len(self._frames) < OPEN_MAX
         )
         if wanted != self._reading:
             self._reading = wanted
@@ -398,7 +265,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def drain(self) -> None:
         """The broker stops: take nothing more, let go of what only waits."""
-        self._abandon()
+        self._pipeline.abandon()
         self._frames.clear()
         if self.transport is not None and not self.closed:
             self._reading = False
@@ -414,9 +281,9 @@ class Connection(asyncio.BufferedProtocol):
         """Nothing of it is being served; or it takes none of its answers, which is no work of ours."""
         if self._muted is not None:
             return False
-        return not self._writable or (not self._slots and not self._frames)
+        return not self._writable or (not self._pipeline and not self._frames)
 
     @property
     def busy(self) -> bool:
         """Something is that will be carried through."""
-        return any(not slot.cancellable for slot in self._slots)
+        return self._pipeline.busy

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
+    from logflume._native.frames import Frame
     from logflume.broker.api_keys import ApiKey
     from logflume.broker.call import Call
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     Failed: TypeAlias = Callable[[Call, Any, int], Answer]
     F = TypeVar("F", bound=Callable[..., Any])
 
-__all__ = ["Handler", "Pipelined", "handles", "table"]
+__all__ = ["Handler", "Later", "Pipelined", "handles", "table"]
 
 
 class Handler(NamedTuple):
@@ -55,6 +56,35 @@ class Pipelined(NamedTuple):
     answer: asyncio.Future[Parts]
 
 
+class Later:
+    """What a raw handler returns when the response comes later, without a future: whoever has it calls `taker`.
+
+    No turn of the event loop lies between the response and its writing, and none of them costs a task or a callback.
+    """
+
+    taker: Callable[[Parts], object]
+
+    def cancel(self) -> object:
+        """Nobody wants the response any more."""
+        raise NotImplementedError
+
+    def again(self, frame: Frame) -> Parts | Later:
+        """Serve a frame that asks for the same once more; None when it does not, or when anything else is otherwise."""
+        raise NotImplementedError
+
+    def as_future(self, loop: asyncio.AbstractEventLoop) -> asyncio.Future[Parts]:
+        """For who awaits the response; to cancel it is to cancel this."""
+        future: asyncio.Future[Parts] = loop.create_future()
+
+        def take(parts: Parts) -> None:
+            if not future.done():
+                future.set_result(parts)
+
+        self.taker = take
+        future.add_done_callback(lambda done: self.cancel() if done.cancelled() else None)
+        return future
+
+
 _table: dict[int, Handler] = {}
 
 
@@ -71,7 +101,7 @@ def handles(
     """Enter the decorated function into the table.
 
     Parameters: `versions`, "first-last", all of them served. `raw`: the function gets the frame instead of a
-    decoded request, and returns the response's bytes (or Pipelined). `advertised_from`: a lower version for
+    decoded request, and returns the response's bytes (or Pipelined, or Later). `advertised_from`: a lower version for
     ApiVersions than is served. `before_login`: served to clients that have not authenticated. `cancellable`:
     nobody wants the answer when the client is gone, so its coroutine or future is cancelled; others are carried
     through. `failed(call, request, code)`: the response for an error of the whole request; without it a

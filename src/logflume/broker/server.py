@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from logflume._native.frames import FrameMemory
 from logflume.broker.clock import SystemClock
+from logflume.broker.deadlines import Deadlines
 from logflume.broker.descriptors import Descriptors
 from logflume.broker.dispatch import table
 from logflume.broker.doors import Door
@@ -103,6 +104,7 @@ class Broker:
         self.login_timeout_s: float = self.config.connection_login_timeout_ms / 1000
         self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="logflume-broker")
         self.loop: asyncio.AbstractEventLoop
+        self.deadlines: Deadlines
         self._services: dict[type[Any], Any] = {}
         self._connections: set[Connection] = set()
         self._caps = ConnectionCaps(self.config, self.clock)
@@ -214,6 +216,7 @@ class Broker:
     async def start(self) -> None:
         """Listen. Raises OSError when the address cannot be had, CorruptRecord for a damaged list of users and ACLs."""
         self.loop = asyncio.get_running_loop()
+        self.deadlines = Deadlines(self.loop)
         users = self.security.current().users
         if not users and any(listener.uses_sasl for listener in self.listeners):
             _log.warning("no_users", hint="logflume user set NAME")

@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from logflume._native.fetch import FetchPart, FetchRequest
     from logflume.broker.server import Broker
 
-__all__ = ["Session", "Sessions"]
+__all__ = ["SESSIONLESS", "Session", "Sessions"]
 
 SESSION_NOT_FOUND = 70
 INVALID_SESSION_EPOCH = 71
 _NEW = 0
-_SESSIONLESS = -1
+SESSIONLESS = -1
 _INT_MAX = (1 << 31) - 1
 
 _Key = tuple["str | bytes", int]
@@ -55,10 +55,10 @@ class Sessions:
 
     def take(self, request: FetchRequest) -> tuple[int, Session | None, bool]:
         """(error code, session or None, whether the answer names only what changed) for a request."""
-        if request.session_epoch in (_NEW, _SESSIONLESS):
+        if request.session_epoch in (_NEW, SESSIONLESS):
             if request.session_id:
                 self._sessions.pop(request.session_id, None)
-            if request.session_epoch == _SESSIONLESS:
+            if request.session_epoch == SESSIONLESS:
                 return 0, None, False
             return 0, self._begin(request), False
         session = self._sessions.get(request.session_id)
@@ -67,11 +67,21 @@ class Sessions:
             return SESSION_NOT_FOUND, None, False
         if session.epoch != request.session_epoch:
             return INVALID_SESSION_EPOCH, None, False
+        self._next(session)
+        self._update(session, request)
+        return 0, session, True
+
+    def go_on(self, session: Session, request: FetchRequest) -> bool:
+        """Take a request that repeats the session's last one; False: it is not its turn."""
+        if session.epoch != request.session_epoch or self._sessions.get(session.id) is not session:
+            return False
+        self._next(session)
+        return True
+
+    def _next(self, session: Session) -> None:
         session.epoch = 1 if session.epoch == _INT_MAX else session.epoch + 1
         session.last_used = self._broker.clock.monotonic()
         self._sessions.move_to_end(session.id)
-        self._update(session, request)
-        return 0, session, True
 
     def _begin(self, request: FetchRequest) -> Session | None:
         """A new session; None when all are in use, and the client has to name everything each time."""

@@ -8,16 +8,15 @@ replica is served as a consumer.
 
 from __future__ import annotations
 
-import asyncio
-
 from logflume._native.fetch import FetchRequest, fetch_response, read_parts
 from logflume.broker.api_keys import ApiKey
-from logflume.broker.dispatch import handles
+from logflume.broker.dispatch import Later, handles
 from logflume.broker.news import Wait
 from logflume.broker.partitions import Served
 from logflume.broker.refusals import TopicForbidden
 from logflume.broker.security.acl import Operation
 from logflume.broker.security.quotas import CONSUMER
+from logflume.broker.sessions import SESSIONLESS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ _PUBLISHING_S = 0.002  # for a commit to be published in all its partitions
 
 
 @handles(ApiKey.FETCH, versions="4-18", raw=True, cancellable=True)
-def fetch(call: Call, frame: Frame) -> Parts | Awaitable[Parts]:
+def fetch(call: Call, frame: Frame) -> Parts | Later | Awaitable[Parts]:
     """Answer with what there is, or wait for more."""
     request = FetchRequest(frame)
     error, session, incremental = call.broker.sessions.take(request)
@@ -48,8 +47,11 @@ def fetch(call: Call, frame: Frame) -> Parts | Awaitable[Parts]:
     return under_way.open_then_start()
 
 
-class _Fetch:
-    """One request until its answer."""
+class _Fetch(Later):
+    """One request until its answer; and the next ones, as long as they ask for the same and there is nothing new.
+
+    A consumer at the end of its partitions sends the same bytes again and again, twice a second by default.
+    """
 
     def __init__(
         self,
@@ -72,9 +74,10 @@ class _Fetch:
         quota = call.broker.quotas.bucket(CONSUMER, call.connection.principal, call.client_id)
         if quota is not None:  # no more at a time than may be saved up
             self._limit = min(self._limit, int(quota.size) + 1)
-        self._future: asyncio.Future[Parts] | None = None
-        self._wait: Wait | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._plain = quota is None and call.broker.authorizer is None
+        self._wait = Wait(self._news)
+        self._waiting = False
+        self._ends = 0  # when the waiting does, for `Deadlines`
 
     # ---- partitions
 
@@ -120,22 +123,36 @@ class _Fetch:
                 else:
                     part.error = served
         answer = self.start()
-        return await answer if isinstance(answer, asyncio.Future) else answer
+        return await self.as_future(self._broker.loop) if isinstance(answer, Later) else answer
+
+    # ---- the next one
+
+    def again(self, frame: Frame) -> Parts | Later:
+        """Serve a frame that asks for the same; None: it does not, or there is more to look at than offsets."""
+        broker, session = self._broker, self._session
+        if self._waiting or not self._plain or not self._request.repeat(frame):
+            return None
+        if broker.quotas.any or not self._call.connection.is_known:
+            return None
+        if session is None:
+            if self._request.session_epoch != SESSIONLESS:
+                return None
+        elif not self._incremental or not broker.sessions.go_on(session, self._request):
+            return None
+        else:
+            self._parts = list(session.parts.values())
+        return self.start() if self.all_found() and self.sees_commits_whole() else None
 
     # ---- reading
 
-    def start(self) -> Parts | asyncio.Future[Parts]:
-        """The answer, or a future of it."""
+    def start(self) -> Parts | Later:
+        """The answer, or this, which will have it."""
         if self._enough() or self._request.max_wait_ms <= 0 or not self._parts:
             return self._answer()
-        loop = self._broker.loop
-        self._future = loop.create_future()
-        # The client may go away meanwhile, which cancels the future.
-        self._future.add_done_callback(self._ended)
-        self._timer = loop.call_later(self._request.max_wait_ms / 1000, self._finish)
-        self._wait = Wait(self._news)
+        self._waiting = True
+        self._ends = self._broker.deadlines.add(self._request.max_wait_ms, self)
         self._listen()
-        return self._future
+        return self
 
     def _enough(self) -> bool:
         turn = self._session.turn if self._session is not None else 0
@@ -146,7 +163,6 @@ class _Fetch:
         return failed or size >= self._request.min_bytes
 
     def _listen(self) -> None:
-        assert self._wait is not None
         logs = [
             (part.log, part.end_offset, part.stable_offset)
             for part in self._parts
@@ -158,23 +174,26 @@ class _Fetch:
             self._broker.loop.call_later(_PUBLISHING_S, self._news)
 
     def _news(self) -> None:
-        if self._future is None or self._future.done() or self._wait is None:
+        if not self._waiting:
             return
         if self._enough():
-            self._finish()
+            self.time_over()
         else:
             self._broker.news.remove(self._wait)
             self._listen()
 
-    def _finish(self) -> None:
-        if self._future is not None and not self._future.done():
-            self._future.set_result(self._answer())
+    def time_over(self) -> None:
+        """Answer with what there is."""
+        if self._waiting:
+            self.cancel()
+            self.taker(self._answer())
 
-    def _ended(self, _future: asyncio.Future[Parts]) -> None:
-        if self._wait is not None:
+    def cancel(self) -> None:
+        """The client may go away meanwhile."""
+        if self._waiting:
+            self._waiting = False
             self._broker.news.remove(self._wait)
-        if self._timer is not None:
-            self._timer.cancel()
+            self._broker.deadlines.remove(self._ends, self)
 
     def _answer(self) -> Parts:
         session = self._session

@@ -46,6 +46,11 @@ class Quotas:
                 return self._of(key, of, rate, rate * self._saved_s)
         return None
 
+    @property
+    def any(self) -> bool:
+        """Whether there are quotas at all."""
+        return bool(self._look().quotas)
+
     def wait_s(self, bucket: Bucket | None, amount: float) -> float:
         """Take; the seconds that the client has to wait."""
         return 0.0 if bucket is None or not amount else bucket.take(amount, self._clock.monotonic())
