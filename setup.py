@@ -86,6 +86,7 @@ CORE_SOURCES: list[str] = [  # native/csrc/
     "rdkafka_settle.c",
     "records.c",
     "segment.c",
+    "stamp.c",
     "state.c",
     "txn_complete.c",
     "txn_index.c",

@@ -22,7 +22,10 @@ cdef int64_t CACHE_ROWS_MAX = 2_000_000
 cdef int32_t GLANCE_FROM = 32
 
 cdef enum:
-    MET_BITS = 14   # more batches than the cache has room for, or none would be met again in a random order
+    # More batches than the cache has room for, or none would be met again in a random order; and some to a place, or those
+    # that share one would displace each other for ever.
+    MET_BITS = 12
+    MET_WAYS = 4
 
 
 @cython.final
@@ -40,14 +43,19 @@ cdef class LookupCache:
 
     cdef bint meets_again(self, int64_t base_offset) except -1:
         """Whether that batch was asked about before, as far as is remembered."""
-        cdef size_t slot = (<uint64_t>base_offset * <uint64_t>0x9E3779B97F4A7C15) >> (64 - MET_BITS)
+        cdef size_t place = (<uint64_t>base_offset * <uint64_t>0x9E3779B97F4A7C15) >> (64 - MET_BITS)
+        cdef int64_t *row
+        cdef int i
         if self.met == NULL:
-            self.met = <int64_t *>calloc(1 << MET_BITS, sizeof(int64_t))
+            self.met = <int64_t *>calloc(<size_t>MET_WAYS << MET_BITS, sizeof(int64_t))
             if self.met == NULL:
                 raise MemoryError
-        if self.met[slot] == base_offset + 1:
-            return True
-        self.met[slot] = base_offset + 1
+        row = self.met + place * MET_WAYS
+        for i in range(MET_WAYS):
+            if row[i] == base_offset + 1:
+                return True
+        memmove(row + 1, row, (MET_WAYS - 1) * sizeof(int64_t))
+        row[0] = base_offset + 1
         return False
 
     cdef int32_t place(self, int64_t offset) noexcept nogil:
@@ -141,6 +149,9 @@ cdef class Partition(PartitionTransactions):
                 while i < batch.c.n and batch.c.offsets[i] < offset:
                     i += 1
                 row[0] = i
+                if i == batch.c.n:
+                    batch = self._first_from(offset)
+                    row[0] = 0
             if row[0] < batch.c.n:
                 return batch
         raise errors.OffsetOutOfRange(topic=self.topic, partition=self.partition, offset=offset,
@@ -154,8 +165,9 @@ cdef class Partition(PartitionTransactions):
         if reader is None:
             reader = PartitionReader(self, offset)
         reader.seek_batch(offset)
-        if reader.heap == NULL and reader.batch.count > GLANCE_FROM and not self.cache.meets_again(reader.batch.base_offset):
-            batch = self._glance(reader, offset)
+        # Most look-ups that come once come never again.
+        if reader.batch.count > GLANCE_FROM and not self.cache.meets_again(reader.batch.base_offset):
+            reader.glance_into(batch, offset)
             if batch.c.n:
                 self.spare_reader = reader
                 return batch
@@ -166,25 +178,15 @@ cdef class Partition(PartitionTransactions):
         self.spare_reader = reader
         return batch
 
-    cdef RecordBatch _glance(self, PartitionReader reader, int64_t offset):
-        """The one record at `offset`, or behind it, of the batch before which `reader` stands: others are passed over
-        by their lengths. Most look-ups that come once come never again."""
-        cdef RecordBatch out = RecordBatch.__new__(RecordBatch)
-        cdef lf_batch *b = &reader.batch
-        cdef const char *reason = b""
-        cdef int rc = LF_OK
-        # Without gaps a record's index is its offset's distance.
-        if b.last_offset - b.base_offset == b.count - 1:
-            rc = lf_records_skip(&reader.records, <int32_t>(offset - b.base_offset), &reason)
-        if not rc:
-            out.add_part(self.topic, self.partition, reader.cursor.map, b.position + b.size, reader.cursor.segment, NULL)
-            rc = lf_records_decode(&reader.records, offset, 1, &out.c, &reason)
-        if rc == LF_E_NOMEM:
-            raise MemoryError
-        if rc:
-            reader._corrupt(rc, reason)
-        reader._forget()
-        return out
+    cdef RecordBatch _first_from(self, int64_t offset):
+        """The next record alone, where compaction took all up to the end of the batch of `offset`; empty at the end."""
+        cdef PartitionReader reader = PartitionReader(self, offset)
+        cdef RecordBatch batch = RecordBatch.__new__(RecordBatch)
+        cdef int64_t before = -1
+        while not batch.c.n and reader.next != before:
+            before = reader.next
+            reader.read_into(batch, 1, 1)
+        return batch
 
     def close(self):
         """Close; see PartitionLog.close."""

@@ -1,7 +1,8 @@
 """A place in a partition from which records are read in order."""
 
 from libc.stdint cimport INT32_MAX, INT64_MAX, int32_t, int64_t, uint8_t
-from libc.stdlib cimport free
+from libc.stdlib cimport free, malloc, realloc
+from libc.string cimport memcpy
 
 cimport cython
 
@@ -14,9 +15,16 @@ from logflume._native.partition_log cimport PartitionLog
 
 __all__ = ["PartitionReader"]
 
+cdef enum:
+    SCRATCH_BYTES_MAX = 1 << 20     # what is kept for the next glance
+
 cdef extern from "lf/outcome.h" nogil:
     int lf_outcome_of(lf_log *log, lf_outcomes *o, const lf_batch *b, uint8_t *aborted, lf_error *e) noexcept
     void lf_outcomes_free(lf_outcomes *o) noexcept
+
+cdef extern from "lf/unpack_front.h" nogil:
+    int lf_decompress_front(lf_codec_ctx *ctx, int codec, double share, const uint8_t *src, size_t n, uint8_t **buf,
+                            size_t *cap, size_t max_size, size_t *out) noexcept
 
 cdef extern from "lf/marker.h" nogil:
     enum:
@@ -46,6 +54,7 @@ cdef class PartitionReader:
         lf_cursor_release(&self.cursor)
         lf_outcomes_free(&self.outcomes)
         lf_codec_ctx_free(self.codecs)
+        free(self.scratch)
 
     cdef void _forget(self) noexcept:
         """Drops the batch that is partly handed out."""
@@ -79,15 +88,13 @@ cdef class PartitionReader:
         cdef lf_log *log = self.log.enter()
         try:
             self._move(offset)
-            if self._begin(log) and self.batch.base_offset < self.next:
+            if self._meet(log) and self.batch.base_offset < self.next:
                 self.next = max(self.batch.base_offset, <int64_t>log.state.start_offset)
         finally:
             self.log.leave()
 
-    cdef int _decompress(self) except -1:
-        """The current batch's records into a buffer of their own."""
-        cdef uint8_t *out = NULL
-        cdef size_t cap = 0, n = 0
+    cdef int _unpack(self, double share, uint8_t **out, size_t *cap, size_t *n) except -1:
+        """The current batch's records, or a `share` of them from the front, into a buffer that is the caller's."""
         cdef int rc
         cdef const uint8_t *source = self.batch.at + LF_BATCH_RECORDS_AT
         cdef size_t size = self.batch.size - LF_BATCH_RECORDS_AT
@@ -96,17 +103,97 @@ cdef class PartitionReader:
             if self.codecs == NULL:
                 raise MemoryError
         with nogil:
-            rc = lf_decompress(self.codecs, self.batch.attributes & LF_ATTR_CODEC, source, size, &out, &cap,
-                               self.log.max_decompressed_bytes, &n)
-        if rc == LF_OK and n > INT32_MAX:
+            rc = lf_decompress_front(self.codecs, self.batch.attributes & LF_ATTR_CODEC, share, source, size, out, cap,
+                                     self.log.max_decompressed_bytes, n)
+        if rc == LF_OK and n[0] > INT32_MAX:
             rc = LF_E_BOMB
-        if rc:
+        return self._corrupt(rc, b"the compressed records do not decompress") if rc else 0
+
+    cdef int _decompress(self) except -1:
+        """The current batch's records into memory of their own."""
+        cdef uint8_t *out = NULL
+        cdef uint8_t *smaller
+        cdef size_t cap = 0, n = 0
+        try:
+            self._unpack(1, &out, &cap, &n)
+        except BaseException:
             free(out)
-            return self._corrupt(rc, b"the compressed records do not decompress")
+            raise
+        if cap - n > n // 8:
+            # Taken for the most that its blocks could hold: of a small batch 64 KiB.
+            smaller = <uint8_t *>realloc(out, n + 1)
+            out = smaller if smaller != NULL else out
         self.heap = lf_heap_new(out)
         if self.heap == NULL:
             raise MemoryError
         self.heap_len = n
+        return 0
+
+    cdef int glance_into(self, RecordBatch out, int64_t offset) except -1:
+        """The one record at `offset`, or behind it, of the batch that seek_batch() found: others are passed over by their
+        lengths. `out` stays empty when there is none."""
+        cdef lf_batch *b = &self.batch
+        cdef const char *reason = b""
+        cdef int rc
+        # Without gaps a record's index is its offset's distance.
+        cdef bint dense = b.last_offset - b.base_offset == b.count - 1
+        cdef int32_t index = <int32_t>(offset - b.base_offset) if dense else 0
+        if b.attributes & LF_ATTR_CODEC:
+            return self._glance_packed(out, offset, index, dense)
+        lf_records_begin(&self.records, b, self.cursor.map, <uint32_t>(b.position + LF_BATCH_RECORDS_AT),
+                         <uint32_t>(b.position + b.size))
+        rc = lf_records_skip(&self.records, index, &reason)
+        if not rc:
+            out.add_part(self.log.topic, self.log.partition, self.cursor.map, b.position + b.size, self.cursor.segment, NULL)
+            rc = lf_records_decode(&self.records, offset, 1, &out.c, &reason)
+        return self._corrupt(rc, reason) if rc else 0
+
+    cdef int _glance_packed(self, RecordBatch out, int64_t offset, int32_t index, bint dense) except -1:
+        """As glance_into. Unpacks as far as the record should reach, were all of one size, and keeps a copy of it alone."""
+        cdef lf_records *r = &self.records
+        cdef const char *reason = b""
+        cdef double share = (index + 2) * 1.0625 / self.batch.count if dense else 1.0
+        cdef size_t n = 0
+        cdef int rc
+        while True:
+            self._unpack(share, &self.scratch, &self.scratch_cap, &n)
+            lf_records_begin(r, &self.batch, self.scratch, 0, <uint32_t>n)
+            if share < 1:
+                r.count = index + 2     # those behind may be missing
+            rc = lf_records_skip(r, index, &reason)
+            if not rc:
+                rc = lf_records_decode(r, offset, 1, &out.c, &reason)
+            if not rc or share >= 1:
+                break
+            share = 1
+        if rc:
+            return self._corrupt(rc, reason)
+        if out.c.n:
+            self._keep_first(out, r.at)
+        if self.scratch_cap > SCRATCH_BYTES_MAX:
+            free(self.scratch)
+            self.scratch = NULL
+            self.scratch_cap = 0
+        return 0
+
+    cdef int _keep_first(self, RecordBatch out, uint32_t end) except -1:
+        """A copy of the one record of `out`, which lies in the scratch buffer up to `end`, for it to point into."""
+        cdef uint32_t first = out.c.key_at[0]
+        cdef uint8_t *copy = <uint8_t *>malloc(end - first)
+        cdef lf_heap *heap = NULL
+        if copy != NULL:
+            memcpy(copy, self.scratch + first, end - first)
+            heap = lf_heap_new(copy)
+        if heap == NULL:
+            raise MemoryError
+        out.c.key_at[0] = 0
+        out.c.value_at[0] -= first
+        out.c.n = 0
+        try:
+            out.add_part(self.log.topic, self.log.partition, heap.bytes, end - first, NULL, heap)
+        finally:
+            lf_heap_unref(heap)
+        out.c.n = 1
         return 0
 
     cdef int _corrupt(self, int status, const char *reason) except -1:
@@ -137,11 +224,10 @@ cdef class PartitionReader:
             self.log.raise_error(&e)
         return aborted
 
-    cdef int _begin(self, lf_log *log) except -1:
-        """Makes the next batch current; 0 at the end of the log, else 1."""
+    cdef int _meet(self, lf_log *log) except -1:
+        """Makes the next batch with records for this reader current; 0 at the end of the log, else 1."""
         cdef lf_error e
         cdef int rc
-        cdef const uint8_t *base
         while True:
             if self.cursor.next_offset >= self.limit and not self.log.is_gone():
                 return 0
@@ -160,7 +246,13 @@ cdef class PartitionReader:
                 lf_cursor_advance(&self.cursor, &self.batch)
                 self.next = self.cursor.next_offset
                 continue
-            break
+            return 1
+
+    cdef int _begin(self, lf_log *log) except -1:
+        """As _meet, and unpacks its records."""
+        cdef const uint8_t *base
+        if not self._meet(log):
+            return 0
         if self.batch.attributes & LF_ATTR_CODEC:
             self._decompress()
             lf_records_begin(&self.records, &self.batch, self.heap.bytes, 0, <uint32_t>self.heap_len)

@@ -30,6 +30,13 @@ __all__ = ["ProducerCore"]
 cdef extern from *:
     void __builtin_prefetch(const void *at) noexcept
 
+cdef extern from "lf/stamp.h" nogil:
+    ctypedef struct lf_stamp:
+        pass
+    int64_t lf_stamp_ms(lf_stamp *s) noexcept
+
+cdef lf_stamp clock         # the GIL guards it
+
 cdef enum:
     ROUND_ROBIN = 2     # of PARTITIONERS
     STICKY = 3
@@ -197,6 +204,7 @@ cdef class ProducerCore(Upkeep):
             for a in list(self.busy):
                 a.close_batch()
 
+    @cython.binding(False)      # a plain builtin: the interpreter calls it without a method object
     def send(self, topic, value, key=None, headers=None, partition=None, timestamp=None):
         """Put one record on its way; returns its Delivery. See Producer.send."""
         cdef TopicSlot s
@@ -204,6 +212,7 @@ cdef class ProducerCore(Upkeep):
         cdef Stage stage
         cdef Delivery out
         cdef int64_t when, n = -1, kn = -1, payload, headers_len = 0
+        cdef const uint8_t *v = NULL
         cdef const uint8_t *k = NULL
         cdef tuple taken = None
         cdef int rc
@@ -211,29 +220,31 @@ cdef class ProducerCore(Upkeep):
         # First what may run other code: from the choice of a batch on, no other thread gets a turn until the
         # record is in.
         if PyBytes_CheckExact(value):
+            v = <const uint8_t *>PyBytes_AS_STRING(value)
+            n = payload = PyBytes_GET_SIZE(value)
             # The object's first line is here with its type; asked for now, the next two are here when they are copied.
             __builtin_prefetch(<char *><void *>value + 64)
             __builtin_prefetch(<char *><void *>value + 128)
-        elif value is not None:
-            value = _plain_bytes("value", value)
+        elif value is None:
+            payload = 0
+        else:
+            return self.send(topic, _plain_bytes("value", value), key, headers, partition, timestamp)
         if key is not None:
             if not PyBytes_CheckExact(key):
-                key = _plain_bytes("key", key)
+                return self.send(topic, value, _plain_bytes("key", key), headers, partition, timestamp)
             k = <const uint8_t *>PyBytes_AS_STRING(key)
             kn = PyBytes_GET_SIZE(key)
-        if headers:
+            payload += kn
+        if headers is not None and headers:
             taken = take_headers(headers, &headers_len)
-        when = lf_now_ms() if timestamp is None else stamp_of(timestamp)
+            payload += headers_len
+        when = lf_stamp_ms(&clock) if timestamp is None else stamp_of(timestamp)
         if topic is self.last_name and topic is not None:
             s = self.last_slot
         else:
             s = self.slot(topic)
         if timestamp is not None:
             s.check_timestamp(when)
-        if value is not None:
-            n = PyBytes_GET_SIZE(value)
-        payload = (n if n > 0 else 0) + (kn if kn > 0 else 0)
-        payload += headers_len
         if payload + RECORD_OVERHEAD > self.max_request_size:
             raise errors.RecordTooLarge(size=payload, limit=self.max_request_size,
                                         property="max.request.size")
@@ -242,7 +253,9 @@ cdef class ProducerCore(Upkeep):
             a = self._explicit(s, partition)
         elif self.partitioner != ROUND_ROBIN and (kn < 0 or self.partitioner == STICKY):
             sticky = True
-            a = s.keyless()
+            a = <Accumulator>s.accumulators[s.sticky]
+            if a.pending is None:
+                a = s.keyless()
         else:
             a = s.choose(k, kn, self.partitioner)
         if kn < 0 and a.log.keys_required:
@@ -265,9 +278,8 @@ cdef class ProducerCore(Upkeep):
             except BaseException:
                 self._drop_empty(a)
                 raise
-        rc = lf_builder_put(&stage.b, when, k, <int32_t>kn,
-                            <const uint8_t *>PyBytes_AS_STRING(value) if n >= 0 else NULL, <int32_t>n,
-                            headers_len, <int32_t>len(taken) if taken is not None else 0)
+        rc = lf_builder_put(&stage.b, when, k, <int32_t>kn, v, <int32_t>n, headers_len,
+                            <int32_t>len(taken) if taken is not None else 0)
         if rc:
             self._drop_empty(a)
             raise_status(rc, payload, self.max_request_size)

@@ -54,6 +54,8 @@ size_t lf_lz4_bound(size_t n);
 int lf_lz4_check_level(int level);
 int lf_lz4_compress(lf_lz4 **ctx, int level, const uint8_t *src, size_t n, uint8_t *dst, size_t cap, size_t *out);
 int lf_lz4_decompress(lf_lz4 **ctx, const uint8_t *src, size_t n, lf_out *o);
+/* About `share` of what is packed. Any status but LF_OK: not to be had this way. */
+int lf_lz4_front(const uint8_t *src, size_t n, double share, lf_out *o);
 
 void lf_zstd_free(lf_zstd *ctx);
 size_t lf_zstd_bound(size_t n);

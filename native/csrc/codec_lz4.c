@@ -5,12 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <lz4.h>
 #include <lz4frame.h>
 #include <lz4hc.h>
 
 #define FRAME_MAGIC 0x184D2204u
 #define FLAG_CONTENT_CHECKSUM 0x04
 #define FLAG_CONTENT_SIZE 0x08
+#define FLAGS_PLAIN 0x60 /* version 1, independent blocks; neither a dictionary nor anything unknown */
+#define FLAGS_PLAIN_MASK 0xe3
 #define FLAG_BLOCK_CHECKSUM 0x10
 #define BLOCK_STORED 0x80000000u
 
@@ -131,4 +134,36 @@ int lf_lz4_decompress(lf_lz4 **ctx, const uint8_t *src, size_t n, lf_out *o) {
         /* All input is in and there was room left: what is missing is input. */
         if (at == n && produced < (room ? room : sizeof spill)) return LF_E_TRUNCATED;
     }
+}
+
+/* Blocks one by one, the last of them in part: the library's frames give out whole blocks only. Sums are not looked at,
+ * as the batch has its own. */
+int lf_lz4_front(const uint8_t *src, size_t n, double share, lf_out *o) {
+    size_t hint = size_hint(src, n), wanted = (size_t)((double)hint * share) + 1;
+    if (!hint || (src[4] & FLAGS_PLAIN_MASK) != FLAGS_PLAIN) return LF_E_CODEC;
+    size_t block_max = (size_t)1 << (8 + 2 * (src[5] >> 4 & 7)), extra = src[4] & FLAG_BLOCK_CHECKSUM ? 4 : 0;
+    size_t at = src[4] & FLAG_CONTENT_SIZE ? 15 : 7;
+    int status = lf_out_reserve(o, wanted);
+    if (status) return status;
+    while (o->used < wanted) {
+        if (at > n || n - at < 4) return LF_E_TRUNCATED;
+        uint32_t word = little32(src + at);
+        size_t packed = word & ~BLOCK_STORED, room = wanted - o->used < block_max ? wanted - o->used : block_max;
+        if (!word) return LF_OK; /* the end mark */
+        at += 4;
+        if (packed > n - at || packed > block_max) return LF_E_CORRUPT;
+        if (room > lf_out_room(o)) return LF_E_BOMB;
+        uint8_t *to = *o->buf + o->used;
+        if (word & BLOCK_STORED) {
+            if (room > packed) room = packed;
+            memcpy(to, src + at, room);
+            o->used += room;
+        } else {
+            int got = LZ4_decompress_safe_partial((const char *)src + at, (char *)to, (int)packed, (int)room, (int)room);
+            if (got < 0) return LF_E_CORRUPT;
+            o->used += (size_t)got;
+        }
+        at += packed + extra;
+    }
+    return LF_OK;
 }

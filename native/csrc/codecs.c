@@ -1,5 +1,6 @@
 /* The five codecs behind one call; each has its own codec_*.c. */
 #include "codec_impl.h"
+#include <lf/unpack_front.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -83,6 +84,16 @@ int lf_decompress(lf_codec_ctx *ctx, int codec, const uint8_t *src, size_t n, ui
     }
     if (status == LF_OK) *out = o.used;
     return status;
+}
+
+int lf_decompress_front(lf_codec_ctx *ctx, int codec, double share, const uint8_t *src, size_t n, uint8_t **buf, size_t *cap,
+                        size_t max_size, size_t *out) {
+    lf_out o = {buf, cap, 0, max_size};
+    if (codec == LF_CODEC_LZ4 && share < 1 && n <= LF_CODEC_INPUT_MAX && lf_lz4_front(src, n, share, &o) == LF_OK) {
+        *out = o.used;
+        return LF_OK;
+    }
+    return lf_decompress(ctx, codec, src, n, buf, cap, max_size, out);
 }
 
 int lf_out_reserve(lf_out *o, size_t total) {

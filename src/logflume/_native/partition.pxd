@@ -28,4 +28,4 @@ cdef class Partition(PartitionTransactions):
 
     cdef RecordBatch locate(self, int64_t offset, int32_t *row)
     cdef RecordBatch _decode_near(self, int64_t offset)
-    cdef RecordBatch _glance(self, PartitionReader reader, int64_t offset)
+    cdef RecordBatch _first_from(self, int64_t offset)

@@ -1,6 +1,6 @@
 """A place in a partition from which records are read in order."""
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 
 from logflume._native.columns cimport RecordBatch
 from logflume._native.core cimport lf_batch, lf_codec_ctx, lf_cursor, lf_heap, lf_log, lf_records
@@ -20,6 +20,8 @@ cdef class PartitionReader:
     cdef lf_heap *heap              # its records, when they were compressed
     cdef size_t heap_len
     cdef lf_codec_ctx *codecs
+    cdef uint8_t *scratch           # for glances at compressed batches
+    cdef size_t scratch_cap
     cdef int64_t next               # offset of the next record to hand out
     cdef int generation
     cdef readonly bint read_committed
@@ -34,7 +36,12 @@ cdef class PartitionReader:
     cdef int _begin(self, lf_log *log) except -1
     cdef bint _is_aborted(self, lf_log *log) except -1
     cdef int32_t _read(self, lf_log *log, RecordBatch out, int32_t max_records, int64_t max_bytes) except -1
+    cdef int _meet(self, lf_log *log) except -1
+    cdef int _unpack(self, double share, uint8_t **out, size_t *cap, size_t *n) except -1
     cdef int _decompress(self) except -1
+    cdef int glance_into(self, RecordBatch out, int64_t offset) except -1
+    cdef int _glance_packed(self, RecordBatch out, int64_t offset, int32_t index, bint dense) except -1
+    cdef int _keep_first(self, RecordBatch out, uint32_t end) except -1
     cdef int _corrupt(self, int status, const char *reason) except -1
     cdef void _forget(self) noexcept
     cdef void _move(self, int64_t offset) noexcept
