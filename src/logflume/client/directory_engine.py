@@ -75,20 +75,24 @@ class DirectoryEngine(TransactionalDirectory):
 
     def delete_topic(self, name: str) -> None:
         """Delete a topic with its records, and what groups committed for it."""
-        shared = None
-        if SHARE_STATE_TOPIC in self.topics(internal=True):
-            from logflume.coordinator.share.share_groups import ShareGroups
-            from logflume.coordinator.share.state_topic import topic_id_of
-
-            shared = topic_id_of(self, name)
+        forget_shared = self._forgetting_shared(name)
         super().delete_topic(name)
-        if shared is not None:
-            ShareGroups(self).delete_topic(shared)
+        forget_shared()
         if OFFSETS_TOPIC in self.topics(internal=True):
             from logflume.coordinator.offset_store import OffsetStore
 
             for partition in self.partitions(OFFSETS_TOPIC):
                 OffsetStore(partition).delete_topic(name)
+
+    def _forgetting_shared(self, name: str) -> Callable[[], None]:
+        """What takes back the share groups' states of a topic, once it is deleted: they are kept by its id."""
+        if SHARE_STATE_TOPIC not in self.topics(internal=True):
+            return lambda: None
+        from logflume.coordinator.share.share_groups import ShareGroups
+        from logflume.coordinator.share.state_topic import topic_id_of
+
+        topic_id = topic_id_of(self, name)
+        return lambda: ShareGroups(self).delete_topic(topic_id)
 
     def committed_by_groups(self) -> dict[str, dict[TopicPartition, OffsetAndMetadata]]:
         """All that each group has committed."""

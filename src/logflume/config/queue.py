@@ -28,21 +28,23 @@ class QueueConfig(Config, table="queue"):
         " or (`explicit`) the poll is refused.",
         also=("acknowledgement",),
     )
-    share_auto_offset_reset: str = option(
-        "latest",
+    share_auto_offset_reset: str | None = option(
+        None,
         OffsetReset(),
-        doc="Where a share group begins with a partition that it never read. On a cluster: the group's own setting.",
+        doc="Where the group begins with a partition that it never read; default: the group's own setting, which is"
+        " `latest` where nobody set it.",
     )
-    share_isolation_level: str = option(
-        "read_uncommitted",
+    share_isolation_level: str | None = option(
+        None,
         Choice("read_uncommitted", "read_committed"),
-        doc="Whether records of open and aborted transactions are delivered. On a cluster: the group's own setting.",
+        doc="Whether records of open and aborted transactions are delivered; default: the group's own setting, which"
+        " is `read_uncommitted` where nobody set it.",
     )
     share_record_lock_duration_ms: int | None = option(
         None,
         Duration(min=1000, max=3_600_000),
-        doc="How long a delivered record may stay unanswered before it is delivered again; default: the directory's"
-        " group.share.record.lock.duration.ms. On a cluster: the group's own setting.",
+        doc="How long a delivered record may stay unanswered before it is delivered again; default: the group's"
+        " own setting, or the directory's group.share.record.lock.duration.ms.",
     )
 
     foreign = CLIENT

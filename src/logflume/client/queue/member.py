@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from uuid import uuid4
 
 from logflume._native.consumer_core import Fetcher
 from logflume._native.partition_reader import PartitionReader
 from logflume._native.queue_record import offset_runs, queue_records
+from logflume.coordinator.group_configs import GroupConfigs
 from logflume.coordinator.share.settings import ShareSettings
 from logflume.coordinator.share.share_holder import ShareHolder
 from logflume.errors import LogflumeError, UnknownTopicOrPartition
@@ -33,6 +35,20 @@ _OTHERS_S = (
     0.05  # how soon the death of a member that holds records is noticed by one who waits for them
 )
 _UNBLOCK_S = 0.02  # how soon a dead producer's open transaction is noticed
+
+
+def _settings(engine: DirectoryEngine, config: QueueConfig) -> ShareSettings:
+    """What the queue was told, and the group's settings for the rest."""
+    own = GroupConfigs(engine.path).of(config.group_id)
+    settings = ShareSettings.of(own, engine.config)
+    told: dict[str, Any] = {}
+    if config.share_record_lock_duration_ms is not None:
+        told["lock_duration_ms"] = config.share_record_lock_duration_ms
+    if config.share_auto_offset_reset is not None:
+        told["auto_offset_reset"] = config.share_auto_offset_reset
+    if config.share_isolation_level is not None:
+        told["read_committed"] = config.share_isolation_level == "read_committed"
+    return replace(settings, **told)
 
 
 class _Source:
@@ -76,19 +92,11 @@ class QueueMember:
     def __init__(self, engine: DirectoryEngine, config: QueueConfig, topics: list[str]) -> None:
         for topic in topics:
             engine.topic(topic)
-        directory = engine.config
         self._engine = engine
         self._check_crcs = config.check_crcs
         self._topics = topics
         self._member_id = str(uuid4())
-        self._settings = ShareSettings(
-            lock_duration_ms=config.share_record_lock_duration_ms
-            or directory.group_share_record_lock_duration_ms,
-            delivery_count_limit=directory.group_share_delivery_count_limit,
-            max_record_locks=directory.group_share_partition_max_record_locks,
-            auto_offset_reset=config.share_auto_offset_reset,
-            read_committed=config.share_isolation_level == "read_committed",
-        )
+        self._settings = _settings(engine, config)
         self._holder = ShareHolder(
             engine, config.group_id, self._settings, client_id=config.client_id or ""
         )

@@ -10,6 +10,8 @@ from logflume.config import by_duration_ms
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from logflume._native.partition import Partition
+    from logflume.config import DirectoryConfig
+    from logflume.config.group import GroupConfig
 
 __all__ = ["ShareSettings"]
 
@@ -23,6 +25,23 @@ class ShareSettings:
     max_record_locks: int = 2000
     auto_offset_reset: str = "latest"
     read_committed: bool = False
+    renew: bool = True
+    """Whether a member may ask for more time (share.renew.acknowledge.enable)."""
+
+    @classmethod
+    def of(cls, group: GroupConfig, directory: DirectoryConfig) -> ShareSettings:
+        """What a group is set to, and the directory where it is not."""
+        return cls(
+            lock_duration_ms=group.share_record_lock_duration_ms
+            or directory.group_share_record_lock_duration_ms,
+            delivery_count_limit=group.share_delivery_count_limit
+            or directory.group_share_delivery_count_limit,
+            max_record_locks=group.share_partition_max_record_locks
+            or directory.group_share_partition_max_record_locks,
+            auto_offset_reset=group.share_auto_offset_reset,
+            read_committed=group.share_isolation_level == "read_committed",
+            renew=group.share_renew_acknowledge_enable,
+        )
 
     def first_offset(self, log: Partition) -> int:
         """Where a group begins with a partition that it never read."""

@@ -10,13 +10,14 @@ from uuid import UUID
 
 from logflume.config.names import OFFSETS_TOPIC, SHARE_STATE_TOPIC
 from logflume.coordinator.group_file import GroupFile
+from logflume.coordinator.group_records import decode_group_key
 from logflume.coordinator.offset_store import OffsetStore
+from logflume.coordinator.share_records import SHARE_GROUP
 from logflume.errors import GroupNotEmpty, GroupNotFound, UnknownTopicOrPartition
 from logflume.log.boot import boot_id
 from logflume.types import TopicPartition
 
 from .group_record import GroupRecord
-from .group_schema import SHARE_GROUP, decode_share_group_key
 from .share_partition import SharePartitionInfo, describe
 from .state_log import DurableState, ShareStateLog
 from .state_schema import ShareKey, state_partition_for
@@ -51,9 +52,9 @@ class ShareGroups:
         found: dict[str, bool] = {}
 
         def take(key: bytes, value: bytes | None) -> None:
-            kind = decode_share_group_key(key)
-            if kind is not None and kind[0] == SHARE_GROUP:
-                found[kind[1]] = value is not None
+            decoded = decode_group_key(key)
+            if decoded is not None and decoded.version == SHARE_GROUP:
+                found[decoded.group] = value is not None
 
         if OFFSETS_TOPIC in self._directory.topics(internal=True):
             for partition in self._directory.partitions(OFFSETS_TOPIC):

@@ -22,8 +22,9 @@ __all__ = ["ShareHolder"]
 class ShareHolder:
     """Its share partitions, by topic and number. Not thread-safe. Close it; its death does the same.
 
-    `lock_timeout_s`: how long a step may wait for another process's (default: the directory's lock.timeout.ms). Raises
-    InvalidGroup for a group of consumers, ReadOnlyDirectory.
+    `announce`: write to `__consumer_offsets` that there is this group, and which topics have a state; a broker's
+    coordinator does that itself. `lock_timeout_s`: how long a step may wait for another process's (default: the
+    directory's lock.timeout.ms). Raises InvalidGroup for a group of consumers, ReadOnlyDirectory.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class ShareHolder:
         *,
         client_id: str = "",
         lock_timeout_s: float | None = None,
+        announce: bool = True,
     ) -> None:
         if directory.read_only:
             raise ReadOnlyDirectory(
@@ -47,7 +49,7 @@ class ShareHolder:
         self._lock_timeout_s = configured_s if lock_timeout_s is None else lock_timeout_s
         self._state_logs: dict[int, ShareStateLog] = {}
         self._partitions: dict[tuple[str, int], SharePartition] = {}
-        self._record = GroupRecord(directory, group)
+        self._record = GroupRecord(directory, group) if announce else None
 
     def partition(self, topic: str, number: int) -> SharePartition:
         """What the group does with a partition. Opens it at the first call, and may wait for the disk then."""
@@ -80,7 +82,8 @@ class ShareHolder:
         """Be a member for these partitions of a topic; the group is known by it from now on."""
         for number in numbers:
             self.partition(topic, number).join(member_id)
-        self._record.add(topic_id_of(self._directory, topic), topic, numbers)
+        if self._record is not None:
+            self._record.add(topic_id_of(self._directory, topic), topic, numbers)
 
     def close(self) -> None:
         """Release all that is held. Idempotent."""

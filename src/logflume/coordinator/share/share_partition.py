@@ -330,6 +330,7 @@ class SharePartition:
                     self._known(member_id),
                     count_limit=self.settings.delivery_count_limit,
                     deadline_ms=now + self.settings.lock_duration_ms,
+                    renew=self.settings.renew,
                 )
         except AnswerRefused as error:
             raise InvalidRecordState(

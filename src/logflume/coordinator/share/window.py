@@ -210,11 +210,16 @@ class Window:
         *,
         count_limit: int,
         deadline_ms: int,
+        renew: bool = True,
     ) -> None:
         """Do what a holder says of its records, all of it or nothing. Answers for what lies below the window are
         let pass: the log's start has moved over it. Raises AnswerRefused."""
         for answer in answers:
             self._check(answer, holder)
+            if answer.type is AcknowledgeType.RENEW and not renew:
+                raise AnswerRefused(
+                    answer.first, "the group does not renew (share.renew.acknowledge.enable)"
+                )
         for answered, last, kind in answers:
             first = max(answered, self.start)
             if first > last:
