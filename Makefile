@@ -5,6 +5,7 @@
 #   make bench, bench-quick    benchmarks                       make wheel        wheel, repaired and tried
 #   make sanitize              tests under ASan and UBSan       make clean        build products, not .venv
 #   make fuzz [SECONDS=60]     any bytes as batches, codecs' data, directories, requests
+#   make races [SECONDS=20]    the core's threads under ThreadSanitizer
 #   make soak [SECONDS=600]    random histories of transactions, with kills, until one is wrong
 #   make soak-broker [SECONDS=600]      a broker under load, with kills of it and its clients (bench/README.md)
 #   make tidy                  format, imports, MANIFEST.in
@@ -13,7 +14,7 @@ PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
 ARGS ?=
 
-.PHONY: demo test check bench bench-quick bench-agent bench-broker wheel test-peers test-engines sanitize fuzz soak soak-broker setup tidy clean distclean
+.PHONY: demo test check bench bench-quick bench-agent bench-broker wheel test-peers test-engines sanitize races fuzz soak soak-broker setup tidy clean distclean
 
 demo:
 	@tools/setup cli $(if $(FILE),,demo)
@@ -70,6 +71,11 @@ wheel:
 sanitize:
 	@tools/setup test
 	tools/sanitize $(ARGS)
+
+# All kinds of threads on one partition, under ThreadSanitizer (native/races).
+races:
+	@tools/setup test
+	tools/races $(or $(SECONDS),20)
 
 # Each target that many seconds, under ASan and UBSan; libFuzzer where clang has it (native/fuzz). Then damaged
 # requests of every API and version (tests/fuzz).

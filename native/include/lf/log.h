@@ -73,8 +73,8 @@ typedef struct lf_segment {
     int64_t max_timestamp_offset;
     lf_index_entry *entries;
     lf_time_entry *times;
-    int32_t n_entries, cap_entries;
-    int32_t n_times, cap_times;
+    _Atomic int32_t n_entries, n_times;     /* changed under log->mu; appenders read them without it */
+    int32_t cap_entries, cap_times;
     bool txn_checked;               /* its .txnindex has been compared with the log in this process */
     _Atomic uint64_t verified;      /* from << 32 | to: bytes whose CRCs this process has checked */
     _Atomic uint32_t checked_at;    /* lf_lost_pages, when that was so */
