@@ -57,11 +57,11 @@ bench-broker:
 	$(PYTEST) bench/test_broker.py --broker --benchmark-only --benchmark-quiet --scale=full --timeout=900 --benchmark-json=build/bench-broker.json $(ARGS)
 	$(PY) -m bench.report build/bench-broker.json --page broker
 
-# The agent beside a real Flume (../shared/peers/flume, Java): some ten minutes, tables on the terminal.
+# The agent beside a real Flume (../shared/peers/flume, Java), some ten minutes: docs/benchmarks/agent.md.
 bench-agent:
 	@tools/setup test bench
 	$(PYTEST) bench/test_agent.py --agent --benchmark-only --benchmark-quiet --timeout=900 --benchmark-json=build/bench-agent.json $(ARGS)
-	$(PY) -m bench.report build/bench-agent.json --print
+	$(PY) -m bench.report build/bench-agent.json --page agent
 
 wheel:
 	@tools/setup wheel

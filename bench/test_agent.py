@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +12,15 @@ from pathlib import Path
 import pytest
 
 from bench.harness import Amount, Contest, Contestant, Goal, Job, Took
-from bench.peers.agents import LINE, configuration, missing_flume, running
+from bench.peers.agents import (
+    LINE,
+    Agent,
+    configuration,
+    free_port,
+    missing_flume,
+    running,
+    sending,
+)
 
 WARM = 100_000
 CHUNK = 20_000
@@ -29,6 +38,12 @@ def wanted(request: pytest.FixtureRequest) -> None:
         pytest.skip(f"FLUME IS NOT COMPARED WITH: {reason}")
 
 
+def touch_memory() -> None:
+    """What a page of a virtual machine costs must not depend on who ran before: pages are touched, and given back."""
+    block = bytearray(2 << 30)
+    del block
+
+
 def lines(path: Path, first: int, count: int) -> None:
     """Lines `first` and following, into a new file."""
     with path.open("wb") as file:
@@ -44,6 +59,7 @@ def flow(
 
     @contextmanager
     def opened(where: Path) -> Iterator[Job]:
+        touch_memory()
         conf = configuration(where, source, channel, batch)
         lines(where / "more", WARM, count)
         lines(where / "warm", 0, WARM)
@@ -53,9 +69,11 @@ def flow(
             time.sleep(0.5)
 
             def job() -> Took:
+                spent = agent.cpu_seconds()
                 os.rename(where / "more", where / "in" / "1.log")
                 begun = agent.wait(WARM * len(LINE % 0) + 1)
-                return Took(agent.wait((WARM + count) * len(LINE % 0)) - begun)
+                took = agent.wait((WARM + count) * len(LINE % 0)) - begun
+                return Took(took, agent.cpu_seconds() - spent)
 
             yield job
 
@@ -77,7 +95,6 @@ def test_durable_channel(contest: Contest, source: str) -> None:
         about=ABOUT,
         rounds=2,
         warmup=False,
-        cpu=False,
         goals=[
             Goal(
                 "logflume, batches of 1,000",
@@ -99,8 +116,75 @@ def test_memory_channel(contest: Contest) -> None:
         about=ABOUT,
         rounds=2,
         warmup=False,
-        cpu=False,
-        goals=[Goal("logflume", "3 x Flume", beside="Flume", share=3.0)],
+        goals=[Goal("logflume", "10 x Flume", beside="Flume", share=10.0)],
+    )
+
+
+def sent(
+    name: str, count: int, channel: str, batch: int, *, clients: int = 4, flume: bool = False
+) -> Contestant:
+    """Flume's RPC client sends, until the last event is in the sink's files."""
+    size = 100
+
+    @contextmanager
+    def opened(where: Path) -> Iterator[Job]:
+        touch_memory()
+        port = free_port()
+        conf = configuration(where, "avro", channel, max(batch, 1000), port=port)
+        with (
+            running(where, conf, flume=flume) as agent,
+            sending(where, port, clients, batch) as sender,
+        ):
+            sender.send(WARM)
+            agent.wait(WARM * size)
+
+            def job() -> Took:
+                spent, begun = agent.cpu_seconds(), time.perf_counter()
+                sender.send(count)
+                took = agent.wait((WARM + count) * size) - begun
+                return Took(took, agent.cpu_seconds() - spent)
+
+            yield job
+
+    return Contestant(name, "peer" if flume else "logflume", count, opened)
+
+
+def answered(name: str, count: int, batch: int, *, clients: int = 4) -> Contestant:
+    """The same client, and a server that only answers: no agent can be driven faster by it."""
+
+    @contextmanager
+    def opened(where: Path) -> Iterator[Job]:
+        port = free_port()
+        words = [sys.executable, "-m", "bench.peers.avro_answers", str(port)]
+        with Agent(where, words) as server, sending(where, port, clients, batch) as sender:
+            sender.send(WARM)
+
+            def job() -> Took:
+                spent = server.cpu_seconds()
+                return Took(sender.send(count), server.cpu_seconds() - spent)
+
+            yield job
+
+    return Contestant(name, "limit", count, opened)
+
+
+@pytest.mark.parametrize("channel", ["file", "memory"])
+@pytest.mark.parametrize("batch", [100, 1000])
+def test_avro_in(contest: Contest, channel: str, batch: int) -> None:
+    ours = 300_000 if channel == "file" and batch == 100 else 2_000_000
+    theirs = ours // 10 if channel == "file" else ours // 4
+    contest.run(
+        f"Agent: Avro in by Flume's client, batches of {batch:,}, {channel} channel, file roll",
+        [
+            sent("logflume", ours, channel, batch),
+            answered("a server that only answers", ours, batch),
+            sent("Flume", theirs, channel, batch, flume=True),
+        ],
+        about="events of 99 bytes by four of Flume's RPC clients in one JVM, on the same two processors; from the first"
+        " that is sent to the last that is in the sink's files",
+        rounds=2,
+        warmup=False,
+        goals=[Goal("logflume", "10 x Flume", beside="Flume", share=10.0)],
     )
 
 

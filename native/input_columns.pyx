@@ -60,6 +60,21 @@ cdef class Packed:
         self.data = data
         self.offsets = numpy.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
 
+    @staticmethod
+    def joined(parts):
+        """Packed: the values of several, one behind the other; copied."""
+        import numpy
+        datas, ends, size = [], [numpy.zeros(1, dtype=numpy.int64)], 0
+        for part in parts:
+            offsets = part.offsets
+            first, last = int(offsets[0]), int(offsets[-1])
+            if not 0 <= first <= last <= len(part.data):
+                raise errors.InvalidRecord(reason="offsets lead out of the data")
+            datas.append(memoryview(part.data).cast("B")[first:last])
+            ends.append(offsets[1:].astype(numpy.int64) + (size - first))
+            size += last - first
+        return Packed(b"".join(datas), numpy.concatenate(ends))
+
     def __len__(self):
         return len(self.offsets) - 1
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,7 +16,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["LINE", "Agent", "configuration", "missing_flume"]
+__all__ = [
+    "LINE",
+    "Agent",
+    "Sender",
+    "configuration",
+    "free_port",
+    "missing_flume",
+    "running",
+    "sending",
+]
 
 ROOT = Path(__file__).resolve().parents[2]
 FLUME = Path(os.environ.get("LOGFLUME_FLUME_PEER", ROOT.parent / "shared/peers/flume/flume"))
@@ -32,6 +42,7 @@ SOURCES = {
     "taildir": "a.sources.r.type = TAILDIR\na.sources.r.filegroups = f\na.sources.r.filegroups.f = {where}/in/.*log\n"
     "a.sources.r.positionFile = {where}/positions.json\n",
     "spooldir": "a.sources.r.type = spooldir\na.sources.r.spoolDir = {where}/in\na.sources.r.pollDelay = 20\n",
+    "avro": "a.sources.r.type = avro\na.sources.r.bind = 127.0.0.1\na.sources.r.port = {port}\n",
 }
 # A sink that cannot deliver: its agent listens nowhere. Flume and logflume both name it so.
 STUCK = "a.sinks.k.type = avro\na.sinks.k.hostname = 127.0.0.1\na.sinks.k.port = 9\n"
@@ -59,10 +70,16 @@ def missing_flume() -> str | None:
     return None
 
 
+def free_port() -> int:
+    """A port that nobody has just now."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
 def configuration(
-    where: Path, source: str, channel: str, batch: int, *, stuck: bool = False
+    where: Path, source: str, channel: str, batch: int, *, stuck: bool = False, port: int = 0
 ) -> Path:
-    """A file of properties for a flow in `where`: source, channel, file roll."""
+    """A file of properties for a flow in `where`: source (on `port`, when it is a server), channel, file roll."""
     text = REST + SOURCES[source] + CHANNELS[channel]
     text += (
         STUCK + "a.sinks.k.batch-size = {batch}\n"
@@ -70,38 +87,32 @@ def configuration(
         else ROLL + "a.sinks.k.sink.batchSize = {batch}\n"
     )
     path = where / "flume.properties"
-    path.write_text(text.format(where=where, batch=batch))
+    path.write_text(text.format(where=where, batch=batch, port=port))
     for name in ("in", "out"):
         (where / name).mkdir(exist_ok=True)
     return path
 
 
 class Agent:
-    """One running agent. `flume`: the real one."""
+    """A running agent, or another server; killed at the end of its `with`."""
 
-    def __init__(self, where: Path, conf: Path, *, flume: bool) -> None:
+    def __init__(self, where: Path, words: list[str]) -> None:
         self.where = where
-        words = [
-            sys.executable,
-            "-m",
-            "logflume",
-            "agent",
-            "run",
-            "--conf",
-            str(conf),
-            "--name",
-            "a",
-        ]
-        if flume:
-            words = [str(FLUME), "run", str(conf), "a"]
         self._log = (where / "agent.log").open("wb")
         self.process = subprocess.Popen(
             words,
+            cwd=ROOT,
             stdout=self._log,
             stderr=self._log,
             start_new_session=True,
             env=os.environ | {"FLUME_JAVA_OPTS": "-Xms1g -Xmx2g"},
         )
+
+    def __enter__(self) -> Agent:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
 
     def delivered(self) -> int:
         """Bytes in the sink's files."""
@@ -120,6 +131,11 @@ class Agent:
         """The end of what it said."""
         return (self.where / "agent.log").read_bytes()[-3000:].decode(errors="replace")
 
+    def cpu_seconds(self) -> float:
+        """Its processor time so far, all threads."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def rss_mb(self) -> float:
         """Its memory now."""
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
@@ -133,10 +149,64 @@ class Agent:
         self._log.close()
 
 
+def running(where: Path, conf: Path, *, flume: bool) -> Agent:
+    """Flume's agent or ours, started."""
+    if flume:
+        return Agent(where, [str(FLUME), "run", str(conf), "a"])
+    words = [sys.executable, "-m", "logflume", "agent", "run", "--conf", str(conf), "--name", "a"]
+    return Agent(where, words)
+
+
+class Sender:
+    """Flume's own RPC client in a JVM of its own: `clients` connections, batches of `batch` events of 99 bytes."""
+
+    def __init__(self, where: Path, port: int, clients: int, batch: int) -> None:
+        self._errors = (where / "sender.log").open("wb")
+        program = str(Path(__file__).with_name("FlumeSender.java"))
+        self._process = subprocess.Popen(
+            [str(FLUME), "tool", program, str(port), str(clients), str(batch), "99"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            start_new_session=True,
+            env=os.environ | {"FLUME_JAVA_OPTS": "-Xms256m -Xmx512m"},
+        )
+
+    def send(self, count: int) -> float:
+        """Send so many events; the seconds until the last was answered for."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{count}\n")
+        self._process.stdin.flush()
+        for line in self._process.stdout:
+            try:
+                return float(line)
+            except ValueError:  # a word of its logging
+                continue
+        raise RuntimeError(f"the sender ended: {Path(self._errors.name).read_text()[-3000:]}")
+
+    def kill(self) -> None:
+        """kill -9."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.communicate()
+        self._errors.close()
+
+
 @contextmanager
-def running(where: Path, conf: Path, *, flume: bool) -> Iterator[Agent]:
-    """An agent, killed in the end."""
-    made = Agent(where, conf, flume=flume)
+def sending(where: Path, port: int, clients: int, batch: int) -> Iterator[Sender]:
+    """A sender, killed in the end. Waits until somebody listens on the port."""
+    end = time.monotonic() + 60
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            break
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+    made = Sender(where, port, clients, batch)
     try:
         yield made
     finally:

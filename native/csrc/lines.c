@@ -70,6 +70,19 @@ int64_t lf_lines_cut(const int64_t *ends, int64_t n, int64_t at, int64_t most) {
     return stop;
 }
 
+const uint8_t *lf_lines_as_they_lie(const lf_in_bytes *items, const int64_t *ends, int64_t n, const uint8_t *data,
+                                    int64_t *size) {
+    if (!n) return NULL;
+    /* One byte between two can only be a newline: pieces of a line have none, a carriage return makes two. */
+    for (int64_t i = 0; i + 1 < n; i++) {
+        if (items[i].at + items[i].length + 1 != items[i + 1].at) return NULL;
+    }
+    const uint8_t *stop = items[n - 1].at + items[n - 1].length;
+    if (data + ends[n - 1] != stop + 1) return NULL;
+    *size = stop + 1 - items[0].at;
+    return items[0].at;
+}
+
 int64_t lf_joined_size(const lf_in_column *c, int64_t end_len) {
     int64_t total = 0;
     const uint8_t *p;

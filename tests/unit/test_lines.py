@@ -66,6 +66,23 @@ def test_values_are_joined(values: list[bytes], end: bytes) -> None:
     assert joined(Packed(b"".join(values), offsets), end) == expected
 
 
+@given(TEXT, st.booleans(), st.integers(1, 20), st.data())
+def test_lines_are_joined_wherever_they_lie(
+    data: bytes, last: bool, piece: int, chosen: st.DataObject
+) -> None:
+    lines = split_lines(data, last=last, whole_max=1 << 30, piece_max=piece)
+    start = chosen.draw(st.integers(0, len(lines)))
+    stop = chosen.draw(st.integers(start, len(lines)))
+    part = lines[start:stop]
+    assert joined(part) == b"".join(line + b"\n" for line in part.tolist())
+
+
+def test_lines_that_lie_as_they_are_joined_are_not_copied() -> None:
+    data = b"a\nbc\n\r\nd\n"
+    assert joined(split_lines(data)[:2]).obj is data  # type: ignore[union-attr]
+    assert isinstance(joined(split_lines(data)[1:3]), bytes)
+
+
 def test_what_follows_the_last_newline_counts_when_it_is_long() -> None:
     assert split_lines(b"a\nbcd", whole_max=3).tolist() == [b"a", b"bcd"]
     assert split_lines(b"a\nbcd", whole_max=4).tolist() == [b"a"]

@@ -24,6 +24,11 @@ void lf_lines_free(lf_lines *lines);
  * pieces than that is a stretch by itself. */
 int64_t lf_lines_cut(const int64_t *ends, int64_t n, int64_t at, int64_t most);
 
+/* Where `n` lines of `data` lie behind each other, each with one newline behind it, and their bytes with these; NULL
+ * when they do not. */
+const uint8_t *lf_lines_as_they_lie(const lf_in_bytes *items, const int64_t *ends, int64_t n, const uint8_t *data,
+                                    int64_t *size);
+
 /* A column's values, each followed by `end`: how many bytes, and written to `to`, whose end is returned. */
 int64_t lf_joined_size(const lf_in_column *c, int64_t end_len);
 uint8_t *lf_join(uint8_t *to, const lf_in_column *c, const uint8_t *end, int64_t end_len);

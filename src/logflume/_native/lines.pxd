@@ -15,6 +15,8 @@ cdef extern from "lf/lines.h" nogil:
                        int64_t piece_max) noexcept
     void lf_lines_free(lf_lines *lines) noexcept
     int64_t lf_lines_cut(const int64_t *ends, int64_t n, int64_t at, int64_t most) noexcept
+    const uint8_t *lf_lines_as_they_lie(const lf_in_bytes *items, const int64_t *ends, int64_t n, const uint8_t *data,
+                                        int64_t *size) noexcept
     int64_t lf_joined_size(const lf_in_column *c, int64_t end_len) noexcept
     uint8_t *lf_join(uint8_t *to, const lf_in_column *c, const uint8_t *end, int64_t end_len) noexcept
 

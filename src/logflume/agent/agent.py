@@ -167,6 +167,7 @@ class Agent:
         )
         self._intakes[name] = intake
         source.positions = intake.positions or NoPositions()
+        source.put_aside = intake.put_aside
         source.deliver, source.offer, source.flush = intake.deliver, intake.offer, intake.flush
         source.transaction_max = min(one.transaction_capacity for one in channels.values())
         self._open(source)

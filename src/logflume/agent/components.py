@@ -27,6 +27,8 @@ if TYPE_CHECKING:
         def load(self) -> dict[str, str]: ...
 
     Deliver = Callable[[EventBatch, Mapping[str, str] | None], None]
+    PutAside = Callable[[EventBatch, Exception], None]
+    """Puts events that cannot be processed into a dead-letter topic, with the reason."""
 
 __all__ = ["Component", "Context", "Interceptor", "Sink", "Source"]
 
@@ -91,6 +93,8 @@ class Source(Component):
     offer: Deliver
     flush: Callable[[], None]
     positions: Positions
+    put_aside: PutAside | None = None
+    """For what the source itself cannot make an event of; None without a dead-letter topic. Set before `run`."""
     transaction_max: int = 0
     """What the channels' transactions take; set before `run`."""
 
@@ -132,6 +136,8 @@ class Sink(Component):
     """
 
     settle_interval_s: float = 0.0
+    counts_itself: bool = False
+    """True: the sink raises EventDrainSuccessCount, which otherwise counts what `write` was given."""
     channel_is_durable: bool = True
     """False: the channel's events are gone with the process, so that what is settled need not be on disk."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from logflume.agent.options import ComponentConfig, needed
 from logflume.config.kinds import Text
 from logflume.errors import InvalidRecord, RecordTooLarge
+from logflume.observe import get_logger
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from logflume.client.producer import Producer
 
 __all__ = ["POISON", "DeadLetterConfig", "DeadLetters"]
+
+_logger = get_logger(__name__)
 
 POISON = (
     ValueError,
@@ -64,6 +67,7 @@ class DeadLetters:
         self._producer.send_many(
             self._config.topic, batch.body_list(), partition=0, headers=batch.append_headers()
         )
+        _logger.warning("dead_letter", component=self._component, error=error)
 
     def close(self) -> None:
         """Let the topic go."""

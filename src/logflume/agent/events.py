@@ -63,7 +63,7 @@ class EventBatch:
     @classmethod
     def joined(cls, batches: Sequence[EventBatch]) -> EventBatch:
         """Several batches as one."""
-        bodies = [body for batch in batches for body in batch.body_list()]
+        bodies = _joined_bodies([batch.bodies for batch in batches])
         first = batches[0]
         if all(not batch.columns and batch.common == first.common for batch in batches):
             return cls(bodies, first.common)
@@ -218,6 +218,15 @@ class EventBatch:
 
     def __repr__(self) -> str:
         return f"<EventBatch: {len(self)} events, headers {[*self.common, *self._columns]}>"
+
+
+def _joined_bodies(parts: Sequence[Bodies]) -> Bodies:
+    from logflume._native.input_columns import Packed
+
+    packed = [part for part in parts if isinstance(part, Packed)]
+    if len(packed) == len(parts):
+        return Packed.joined(packed)
+    return [body for part in parts for body in EventBatch(part).body_list()]
 
 
 def _decoded(pairs: Iterable[tuple[str, bytes | None]]) -> dict[str, str]:

@@ -15,13 +15,17 @@ __all__ = ["apply_filters"]
 
 _USE = re.compile(r"\$\{(\w+)\[(?:'([^']*)'|\"([^\"]*)\"|([^\]'\"]*))\]\}")
 _COMMAND_S = 30
+_NO_HADOOP = (
+    "Hadoop's credential store is a Java keystore (JCEKS) that only Java reads; use external, with a command that"
+    " prints the secret, or env"
+)
 
 
 def apply_filters(own: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
     """An agent's properties with their secrets filled in: (properties, what is wrong by property).
 
     Filters are `configfilters.NAME.type`: `env` (the key is a variable's name), or `external` (`command` is run
-    with the key as its last argument, and prints the secret). Flume's `hadoop` is not served.
+    with the key as its last argument, and prints the secret). Flume's `hadoop` is refused: only Java reads its store.
     """
     filters: dict[str, Callable[[str], str]] = {}
     wrong: dict[str, str] = {}
@@ -36,6 +40,8 @@ def apply_filters(own: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str
                 filters[name] = _Command(command)
             else:
                 wrong[f"{prefix}command"] = "must be given"
+        elif kind in ("hadoop", "org.apache.flume.configfilter.hadoopcredentialstoreconfigfilter"):
+            wrong[f"{prefix}type"] = _NO_HADOOP
         else:
             wrong[f"{prefix}type"] = f"{kind!r} is not served; env and external are"
     done = {}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from logflume.agent.channels import Channel
-    from logflume.agent.components import Context, Interceptor
+    from logflume.agent.components import Context, Interceptor, PutAside
     from logflume.agent.counters import Counters
     from logflume.agent.dead_letters import DeadLetters
     from logflume.agent.selectors import Route, Selector
@@ -73,6 +73,11 @@ class Intake:
         self.positions = (
             StoredPositions(self._logs[0].store, agent, source, self._logs) if self._logs else None
         )
+
+    @property
+    def put_aside(self) -> PutAside | None:
+        """Into the source's dead-letter topic; None when it has none."""
+        return None if self._dead_letters is None else self._dead_letters.add
 
     def deliver(self, batch: EventBatch, positions: Mapping[str, str] | None = None) -> None:
         """Put a batch into the channels, waiting while they are full. Raises Stopped when the agent stops.
@@ -131,7 +136,6 @@ class Intake:
                 raise
             if len(batch) == 1:
                 self._dead_letters.add(batch, error)
-                _logger.warning("dead_letter", source=self._source, error=error)
                 return EventBatch([])
             half = len(batch) // 2
             return EventBatch.joined(

@@ -10,71 +10,101 @@ from __future__ import annotations
 
 import json
 
+import numpy
+
 from logflume._native.lines import keyed_rows
+from logflume._native.row_picker import pick_rows
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from logflume._native.columns import RecordBatch
     from logflume._native.partition import Partition
     from logflume.agent.channels import LogChannel
     from logflume.agent.stores import Store
 
-__all__ = ["POSITIONS_TOPIC", "Carried", "StoredPositions"]
+__all__ = ["FORGOTTEN", "POSITIONS_TOPIC", "Carried", "StoredPositions"]
+
+FORGOTTEN = ""
+"""A place that says: this key is no more. Dropped when no channel has an older place of the key."""
 
 POSITIONS_TOPIC = "agent.positions"
-"""Compacted: key `agent/source/key` -> the put's number, and where the source stands. One partition."""
+"""Compacted: key `agent/source/key` -> the put's number, and where the source stands; carried over from a channel's
+partition, `agent/source/key by topic-partition`. One partition."""
 
 _READ_ROWS = 50_000
 
 
-class Carried:
-    """The newest positions seen in records' keys: of any source, by their keys in the topic. Not thread-safe."""
+class _Found:
+    """The newest place of each key, `agent/source/key`, among those that were seen, by the numbers of their puts."""
 
     def __init__(self) -> None:
         self.newest: dict[str, tuple[int, str]] = {}
 
-    def see(self, records: RecordBatch) -> None:
-        """Take in what these records' keys say."""
+    def add(self, names: Iterable[str], number: int, places: Iterable[str]) -> None:
+        """What a put of this number says."""
+        for name, place in zip(names, places, strict=True):
+            if self.newest.get(name, (-1, ""))[0] < number:
+                self.newest[name] = number, place
+
+    def add_keys(self, records: RecordBatch) -> None:
+        """What these records' keys say."""
         for _, key in keyed_rows(records):
             said = json.loads(key)
-            self.add(said["source"], said["put"], said["at"].items())
+            source, at = said["source"], said["at"]
+            self.add([f"{source}/{name}" for name in at], said["put"], at.values())
+
+
+class Carried:
+    """What the keys of delivered records say, on its way into the topic. Not thread-safe.
+
+    By partition: in one, later puts have higher numbers, so that under a key of its own (`... by topic-partition`) the
+    newest is the last. Under the sources' keys an older place would come behind a newer one, and hide it.
+    """
+
+    def __init__(self) -> None:
+        self._by_partition: dict[str, _Found] = {}
+
+    def see(self, records: RecordBatch) -> None:
+        """Take in what these records' keys say."""
+        partitions = records.partitions
+        if not len(records):
+            return
+        if (partitions == partitions[0]).all():
+            self._see(records, int(partitions[0]))
+            return
+        for number in numpy.unique(partitions).tolist():
+            self._see(pick_rows([one for one in records if one.partition == number]), number)
+
+    def _see(self, records: RecordBatch, number: int) -> None:
+        self._by_partition.setdefault(f"{records.topic}-{number}", _Found()).add_keys(records)
 
     def see_all(self, partition: Partition, end: int) -> None:
         """Take in what the keys of a partition's records below `end` say."""
-        at = int(partition.start_offset)
-        reader = partition.reader(at, read_committed=True)
-        while at < end:
-            records = reader.read(min(_READ_ROWS, end - at))
-            if not len(records):
-                break
+        for records in _batches(partition, end):
             self.see(records)
-            at = int(records.offsets[-1]) + 1
-
-    def add(self, source: str, number: int, positions: Iterable[tuple[str, str]]) -> None:
-        """A source's positions behind its put of this number."""
-        for name, place in positions:
-            full = f"{source}/{name}"
-            if self.newest.get(full, (-1, ""))[0] < number:
-                self.newest[full] = number, place
 
     def store(self, store: Store) -> None:
         """Into the topic, on disk when it returns; then forget them."""
-        if not self.newest:
-            return
-        store.positions_topic()
-        keys, values = _rows(self.newest)
-        store.log.partition(POSITIONS_TOPIC, 0).append_many(values, keys)
-        store.log.partition(POSITIONS_TOPIC, 0).sync()
-        self.newest = {}
+        keys, values = [], []
+        for place, found in self._by_partition.items():
+            for name, (number, at) in found.newest.items():
+                keys.append(f"{name} by {place}".encode())
+                values.append(json.dumps({"put": number, "at": at, "of": name}).encode())
+        if keys:
+            store.positions_topic()
+            store.log.partition(POSITIONS_TOPIC, 0).append_many(values, keys)
+            store.log.partition(POSITIONS_TOPIC, 0).sync()
+        self._by_partition = {}
 
 
-def _rows(newest: Mapping[str, tuple[int, str]]) -> tuple[list[bytes], list[bytes]]:
-    """Keys and values as the topic has them."""
-    keys = [name.encode() for name in newest]
-    values = [json.dumps({"put": n, "at": place}).encode() for n, place in newest.values()]
-    return keys, values
+def _batches(partition: Partition, end: int) -> Iterator[RecordBatch]:
+    at = int(partition.start_offset)
+    reader = partition.reader(at, read_committed=True)
+    while at < end and len(records := reader.read(min(_READ_ROWS, end - at))):
+        yield records
+        at = int(records.offsets[-1]) + 1
 
 
 class StoredPositions:
@@ -90,19 +120,28 @@ class StoredPositions:
 
     def load(self) -> dict[str, str]:
         """All keys and values; empty before the first put."""
-        found = Carried()
+        found = _Found()
         # First the channels: what a taker deletes meanwhile is in the topic before it is gone.
         for channel in self._channels:
             for number in range(channel.partitions):
                 partition = channel.store.log.partition(channel.topic, number)
-                found.see_all(partition, int(partition.end_offset))
+                for records in _batches(partition, int(partition.end_offset)):
+                    found.add_keys(records)
+        in_channels = set(found.newest)
         self._home.positions_topic()
-        for store in {channel.store.path: channel.store for channel in self._channels}.values():
-            _see_topic(found, store)
+        stores = {channel.store.path: channel.store for channel in self._channels}
+        keys = [pair for store in stores.values() for pair in _see_topic(found, store)]
         prefix = f"{self.source}/"
         mine = {n: v for n, v in found.newest.items() if n.startswith(prefix)}
         self._number = max([self._number, *(number for number, _ in mine.values())])
-        return {name[len(prefix) :]: place for name, (_, place) in mine.items()}
+        forgotten = {name for name, (_, place) in mine.items() if place == FORGOTTEN}
+        self._drop([key for name, key in keys if name in forgotten - in_channels])
+        return {n[len(prefix) :]: place for n, (_, place) in mine.items() if n not in forgotten}
+
+    def _drop(self, keys: list[bytes]) -> None:
+        """Nulls for keys that nothing remembers, so that compaction removes them."""
+        if keys:
+            self._home.log.partition(POSITIONS_TOPIC, 0).append_many([None] * len(keys), keys)
 
     def key(self, positions: Mapping[str, str]) -> bytes:
         """The key of a put's last record."""
@@ -112,7 +151,9 @@ class StoredPositions:
     def rows(self, positions: Mapping[str, str]) -> tuple[list[bytes], list[bytes]]:
         """Keys and values for the topic, of a put that is a transaction."""
         number = self._next()
-        return _rows({f"{self.source}/{n}": (number, place) for n, place in positions.items()})
+        keys = [f"{self.source}/{name}".encode() for name in positions]
+        values = [json.dumps({"put": number, "at": at}).encode() for at in positions.values()]
+        return keys, values
 
     def _next(self) -> int:
         if self._number < 0:
@@ -121,14 +162,18 @@ class StoredPositions:
         return self._number
 
 
-def _see_topic(found: Carried, store: Store) -> None:
+def _see_topic(found: _Found, store: Store) -> list[tuple[str, bytes]]:
+    """Take in what a store's topic has; the positions' keys: what each is of, and the key itself."""
     if POSITIONS_TOPIC not in store.log.topics():
-        return
+        return []
+    keys = []
     with store.log.table(POSITIONS_TOPIC, follow="manual") as table:
         table.refresh()
         for key, value in table.items():
-            source, _, name = bytes(key).decode().rpartition("/")
             said = json.loads(bytes(value))
             if "put" not in said:
                 continue  # a sink's
-            found.add(source, said["put"], [(name, said["at"])])
+            name = said.get("of") or bytes(key).decode()
+            found.add([name], said["put"], [said["at"]])
+            keys.append((name, bytes(key)))
+    return keys

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from logflume.agent.channels import Channel, Taker
     from logflume.agent.components import Source
     from logflume.agent.dead_letters import DeadLetters
+    from logflume.agent.events import EventBatch
     from logflume.agent.processors import Processor
 
 __all__ = ["SinkRunner", "SourceRunner"]
@@ -22,6 +23,7 @@ __all__ = ["SinkRunner", "SourceRunner"]
 _logger = get_logger(__name__)
 
 _TAKE_S = 0.2
+_GATHER_S = 0.005
 _PAUSE_FIRST_S = 1.0  # as Flume's sink runner: a second more each time, five at most
 _PAUSE_MOST_S = 5.0
 
@@ -75,6 +77,8 @@ class SinkRunner:
         self._processor = processor
         self._taker: Taker = channel.taker()
         self._dead_letters = dead_letters
+        if dead_letters is not None:
+            self._taker.put_aside = dead_letters.add
         self._pending = False
         self._since = 0.0
         self._last = 0  # events of the newest take
@@ -167,7 +171,6 @@ class SinkRunner:
             batch = self._taker.take(1, 0.0)
             if batch is not None:
                 self._dead_letters.add(batch, error)
-                _logger.warning("dead_letter", sink=self.name, error=error)
                 self._settle()
         except Exception as failure:  # of the dead-letter topic, or the channel
             _logger.error("dead_letter_failed", sink=self.name, error=failure)
@@ -186,7 +189,7 @@ class SinkRunner:
         """One take; False when the flow has ended, and the channel is empty or not to be emptied."""
         most = self._processor.take_max if self._limit is None else self._limit
         self._last = 0  # what fails now is no event's fault
-        batch = self._taker.take(most, _TAKE_S if not self._pending else 0.0)
+        batch = self._take(most)
         if batch is None:
             if self._pending:
                 self._settle()
@@ -199,13 +202,28 @@ class SinkRunner:
         if not self._pending:
             self._pending, self._since = True, time.monotonic()
         self._last = len(batch)
-        self._processor.write(batch)
+        if len(batch):  # else all of it was put aside
+            self._processor.write(batch)
         # A channel that fills up gets its room back sooner.
-        due = time.monotonic() - self._since >= self._interval_s or self.channel.is_pressed
-        if due or self._limit is not None:
+        pressed = self.channel.is_pressed
+        if pressed or self._limit is not None or self._is_due():
             self._settle()
             self._widen()
+        elif 10 * len(batch) < most:
+            # A take costs as much for one event as for thousands: what trickles in is gathered a little.
+            self._ending.wait(_GATHER_S)
         return not self._stopping.is_set() or self._settle_last()
+
+    def _take(self, most: int) -> EventBatch | None:
+        try:
+            return self._taker.take(most, _TAKE_S if not self._pending else 0.0)
+        except Exception:
+            for one in self._processor.sinks:
+                one.counters.add("ChannelReadFail")
+            raise
+
+    def _is_due(self) -> bool:
+        return time.monotonic() - self._since >= self._interval_s
 
     def _widen(self) -> None:
         """A take went well: the next may be larger again."""

@@ -64,23 +64,21 @@ class Writer:
 
         That is before this returns; with `behind` it may be later, and a failure is raised by a later put, or `flush`.
         """
-        single = len(parts) == 1 and self._fits(parts[0][2])
+        size = _size(parts[0][2]) if len(parts) == 1 else 0
+        single = len(parts) == 1 and size <= CHANNEL_BATCH_BYTES_MAX
         if positions is not None and not single:
             self._put_as_transaction(parts, positions)
         elif positions is None and len(parts) > 1:
             self._put_as_transaction(parts, None)
         else:
-            self._append(parts[0], positions, done, behind=behind)
+            self._append(parts[0], size, positions, done, behind=behind)
             return
         done()
-
-    @staticmethod
-    def _fits(batch: EventBatch) -> bool:
-        return _size(batch) <= CHANNEL_BATCH_BYTES_MAX
 
     def _append(
         self,
         part: Part,
+        size: int,
         positions: Mapping[str, str] | None,
         done: Callable[[], None],
         *,
@@ -101,7 +99,7 @@ class Writer:
                 bodies,
                 keys,
                 headers=batch.append_headers(),
-                batch_bytes=min(_size(batch), CHANNEL_BATCH_BYTES_MAX),
+                batch_bytes=min(size, CHANNEL_BATCH_BYTES_MAX),
                 followed=self._durable,
             )
             if self._durable and behind:

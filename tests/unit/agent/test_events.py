@@ -37,6 +37,16 @@ def test_joining_is_adding(one: Rows, two: Rows) -> None:
     assert unfolded(joined) == one + two
 
 
+def test_packed_bodies_are_joined_as_packed() -> None:
+    """No object for each event: an Avro source's small batches are gathered so."""
+    first = EventBatch(Packed(b"..abc", [2, 3, 5]), {"a": "x"})
+    second = EventBatch(Packed(b"", [0]), {"a": "x"})
+    third = EventBatch(Packed(b"de", [0, 2]), {"a": "x"})
+    batch = EventBatch.joined([first, second, third])
+    assert isinstance(batch.bodies, Packed)
+    assert (batch.body_list(), dict(batch.common)) == ([b"a", b"bc", b"de"], {"a": "x"})
+
+
 @given(rows, st.data())
 def test_parts_are_parts(given_rows: Rows, data: st.DataObject) -> None:
     batch = EventBatch.of_rows(given_rows)

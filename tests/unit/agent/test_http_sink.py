@@ -13,6 +13,7 @@ import pytest
 
 from logflume.agent.events import EventBatch
 from logflume.agent.options import parse_component
+from logflume.agent.processors import Default
 from logflume.agent.sinks.http import HttpSinkConfig
 from logflume.errors import DeliveryFailed, InvalidConfig
 from support.tls_files import Certificates
@@ -106,6 +107,32 @@ def test_rules(
             with pytest.raises(DeliveryFailed, match=f"answered {answers[-1]}"):
                 sink.write(EventBatch([b"x"]))
     assert len(server.got) == requests
+
+
+@pytest.mark.parametrize(
+    ("answer", "rules", "counted"),
+    [
+        (200, {}, 1),
+        (404, {"rollback__404": "false"}, 1),
+        (200, {"incrementMetrics__200": "false"}, 0),
+        (404, {"rollback__404": "false", "incrementMetrics__4XX": "false"}, 0),
+        (200, {"defaultIncrementMetrics": "false"}, 0),
+        (200, {"defaultIncrementMetrics": "false", "incrementMetrics__2XX": "true"}, 1),
+        (503, {"rollback__503": "true", "incrementMetrics__503": "true"}, 10),
+    ],
+)
+def test_what_counts_as_delivered(
+    server: Server, answer: int, rules: dict[str, str], counted: int
+) -> None:
+    server.answers = [answer] * 10
+    with opened("http", endpoint=server.url, defaultBackoff="false", **rules) as sink:
+        processor = Default(parse_component(Default.Config, {}), [sink])
+        if rules.get("rollback__503"):
+            with pytest.raises(DeliveryFailed):
+                processor.attempt(sink, EventBatch([b"x"]))
+        else:
+            processor.attempt(sink, EventBatch([b"x"]))
+        assert sink.counters["EventDrainSuccessCount"] == counted
 
 
 def test_a_server_that_is_slow_or_not_there(server: Server) -> None:

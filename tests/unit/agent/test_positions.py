@@ -11,7 +11,7 @@ from logflume.agent import Agent, EventBatch
 from logflume.agent.channels import FileChannel
 from logflume.agent.components import Context
 from logflume.agent.options import parse_component
-from logflume.agent.positions import POSITIONS_TOPIC, StoredPositions
+from logflume.agent.positions import FORGOTTEN, POSITIONS_TOPIC, Carried, StoredPositions
 from logflume.agent.reading import plan_of
 from logflume.agent.stores import Stores
 from logflume.agent.writer import Writer
@@ -171,3 +171,65 @@ def test_the_channels_size_is_the_number_of_its_events(tmp_path: Path, sinks: in
                 break
             agent.context.draining.wait(0.01)
         assert left == [0] * sinks
+
+
+def test_a_place_that_is_forgotten_leaves_the_topic(channels: list[FileChannel]) -> None:
+    """Not before the channel's records that have an older place are gone: that would come back."""
+    writer, positions = writer_of(channels)
+    log = channels[0].store.log
+
+    def kept() -> set[bytes]:
+        with log.table(POSITIONS_TOPIC, follow="manual") as table:
+            table.refresh()
+            return {bytes(key) for key in table}
+
+    writer.put([("c", 0, EventBatch([b"1"]))], {"f": "1", "g": "1"}, nothing)
+    writer.put([], {"f": FORGOTTEN}, nothing)
+    assert positions.load() == {"g": "1"}
+    assert kept() == {b"a/r/f"}
+    carried = Carried()
+    partition = log.partition("c", 0)
+    end = int(partition.end_offset)
+    carried.see_all(partition, end)
+    carried.store(channels[0].store)  # an older f comes behind its end
+    log.delete_records({("c", 0): end})
+    assert positions.load() == {"g": "1"}
+    assert kept() == {b"a/r/g by c-0"}
+    writer.close()
+
+
+def test_what_is_carried_over_late_hides_nothing_newer(channels: list[FileChannel]) -> None:
+    """A put that was a transaction has its place in the topic before older ones are delivered, and carried there."""
+    writer, positions = writer_of(channels)
+    log = channels[0].store.log
+    writer.put([("c", 0, EventBatch([b"1"]))], {"f": "1"}, nothing)
+    end = int(log.partition("c", 0).end_offset)
+    both = [("c", 0, EventBatch([b"2"])), ("d", 0, EventBatch([b"2"]))]
+    writer.put(both, {"f": "2"}, nothing)
+    carried = Carried()
+    carried.see_all(log.partition("c", 0), end)
+    carried.store(channels[0].store)
+    log.delete_records({("c", 0): end})
+    assert positions.load() == {"f": "2"}
+    writer.close()
+
+
+def test_partitions_are_carried_over_each_for_itself(tmp_path: Path) -> None:
+    """Two takers deliver at their own pace: the one that is behind must not take a source back."""
+    stores = Stores()
+    config = parse_component(FileChannel.Config, {"dataDirs": str(tmp_path)})
+    channel = FileChannel("c", config, Context("a", stores))
+    channel.takers_wanted = 2
+    channel.open()
+    writer, positions = writer_of([channel])
+    writer.put([("c", 0, EventBatch([b"1"]))], {"f": "1"}, nothing)
+    writer.put([("c", 1, EventBatch([b"2"]))], {"f": "2"}, nothing)
+    for number in (1, 0):
+        carried = Carried()
+        carried.see_all(channel.store.log.partition("c", number), 1)
+        carried.store(channel.store)
+        channel.store.log.delete_records({("c", number): 1})
+    assert positions.load() == {"f": "2"}
+    writer.close()
+    channel.close()
+    stores.close()

@@ -137,3 +137,4 @@ def test_a_filter_that_fails_is_named_without_its_output() -> None:
     _, wrong = apply_filters(own)
     assert set(wrong) == {"p", "q", "configfilters.h.type"}
     assert "CalledProcessError" in wrong["p"]
+    assert "JCEKS" in wrong["configfilters.h.type"]

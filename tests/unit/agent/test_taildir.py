@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from logflume.agent.positions import FORGOTTEN
+from logflume.agent.sources import taildir
 from logflume.errors import InvalidConfig, StorageError
 
 from .conftest import Make
@@ -122,13 +124,55 @@ def test_a_new_file_with_a_known_inode_is_a_new_file(
 
 
 def test_skip_to_end(flow: Make, given: dict[str, str], tmp_path: Path) -> None:
+    """What is there at the start is skipped; a file that comes later, as after a rotation, is read whole."""
     path = tmp_path / "a.log"
     path.write_bytes(b"1\n")
     one = flow("taildir", **given, skipToEnd="true").start()
-    time.sleep(0.5)
-    with path.open("ab") as file:
-        file.write(b"2\n")
+    until_listed(given, path)
+    (tmp_path / "new").write_bytes(b"2\n")
+    (tmp_path / "new").rename(tmp_path / "b.log")
     assert one.until(1) == [b"2"]
+    one.stop()
+    with path.open("ab") as file:
+        file.write(b"3\n")
+    # Its place was kept, although no event came of it.
+    again = flow("taildir", stored=one.stored, **given, skipToEnd="true").start()
+    assert again.until(1) == [b"3"]
+
+
+def until_listed(given: dict[str, str], *paths: Path) -> list[dict[str, object]]:
+    """The position file's entries, once they are of these files."""
+    end = time.monotonic() + 60
+    entries: list[dict[str, object]] = []
+    while {entry["file"] for entry in entries} != {str(path) for path in paths}:
+        assert time.monotonic() < end, entries
+        time.sleep(0.01)
+        if os.path.exists(given["positionFile"]):
+            entries = json.loads(Path(given["positionFile"]).read_bytes())
+    return entries
+
+
+def test_files_that_are_gone_are_forgotten(
+    flow: Make, given: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Out of the position file at once, as Flume's; their places are kept for a file that comes back, for a day."""
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.log").write_bytes(b"1\n")
+    one = flow("taildir", **given, writePosInterval="10").start()
+    one.until(2)
+    inode = str((tmp_path / "b.log").stat().st_ino)
+    (tmp_path / "b.log").rename(tmp_path / "elsewhere")
+    until_listed(given, tmp_path / "a.log")
+    assert one.stored[inode]
+    (tmp_path / "elsewhere").rename(tmp_path / "b.log")
+    until_listed(given, tmp_path / "a.log", tmp_path / "b.log")
+    assert len(one.events) == 2  # not read again
+    monkeypatch.setattr(taildir, "_FORGET_S", 0.0)
+    (tmp_path / "b.log").rename(tmp_path / "elsewhere")
+    end = time.monotonic() + 60
+    while one.stored[inode] != FORGOTTEN:
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def test_a_long_line_is_cut(flow: Make, given: dict[str, str], tmp_path: Path) -> None:

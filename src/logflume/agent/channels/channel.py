@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from logflume.agent.components import Context
+    from logflume.agent.components import Context, PutAside
     from logflume.agent.events import EventBatch
     from logflume.agent.stores import Store
 
@@ -24,8 +24,13 @@ __all__ = ["Channel", "LogChannel", "Room", "Taker"]
 class Taker:
     """One sink's, or sink group's, end of a channel. Not thread-safe."""
 
+    put_aside: PutAside | None = None
+    """For what is in the channel and no event; None without a dead-letter topic. Set before the first take."""
+
     def take(self, max_events: int, timeout: float) -> EventBatch | None:
         """Up to so many events, waiting `timeout` seconds for the first; None when none came.
+
+        An empty batch when all that came was put aside.
 
         They stay in the channel until `commit`, which may follow several takes.
         """
@@ -65,24 +70,44 @@ class Room:
         self.capacity = capacity
         self.keep_alive_s = keep_alive_s
         self.used = 0
+        self.bytes_max: int | None = None
+        """Bytes of bodies, where the channel measures them."""
+        self.used_bytes = 0
         self._changed = threading.Condition()
 
-    def reserve(self, count: int, stopping: threading.Event) -> None:
+    def reserve(self, count: int, stopping: threading.Event, size: int = 0) -> None:
         """Wait keep-alive seconds for room. Raises ChannelFull."""
         until = time.monotonic() + self.keep_alive_s
         with self._changed:
-            while self.used + count > self.capacity:
+            while (full := self._full_by(count, size)) is not None:
                 left = until - time.monotonic()
                 if left <= 0 or stopping.is_set():
-                    raise ChannelFull(channel=self._channel, capacity=self.capacity)
+                    raise full
                 self._changed.wait(min(left, 0.2))
             self.used += count
+            self.used_bytes += size
 
-    def release(self, count: int) -> None:
+    def _full_by(self, count: int, size: int) -> ChannelFull | None:
+        if self.used + count > self.capacity:
+            return ChannelFull(channel=self._channel, capacity=self.capacity)
+        most = self.bytes_max
+        # A put that is larger than all the room would wait for ever: it goes in alone.
+        if most is not None and self.used and self.used_bytes + size > most:
+            return ChannelFull(channel=self._channel, capacity=most, property="byteCapacity")
+        return None
+
+    def release(self, count: int, size: int = 0) -> None:
         """So many events left, or did not come."""
         with self._changed:
             self.used = max(self.used - count, 0)
+            self.used_bytes = max(self.used_bytes - size, 0)
             self._changed.notify_all()
+
+    @property
+    def is_pressed(self) -> bool:
+        """More than half full."""
+        by_bytes = self.bytes_max is not None and 2 * self.used_bytes > self.bytes_max
+        return by_bytes or 2 * self.used > self.capacity
 
 
 class Channel(Component):
@@ -114,7 +139,7 @@ class Channel(Component):
     @property
     def is_pressed(self) -> bool:
         """More than half full: what was taken should be settled soon."""
-        return 2 * self.room.used > self.room.capacity
+        return self.room.is_pressed
 
     def reserve(self, batch: EventBatch, stopping: threading.Event) -> None:
         """Make sure of room. Raises ChannelFull after keep-alive seconds, or soon when its source stops."""

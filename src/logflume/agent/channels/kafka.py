@@ -7,6 +7,7 @@ from logflume.agent.events import EventBatch
 from logflume.agent.kafka.config import KafkaConfig, PartitionConfig
 from logflume.agent.kafka.events import Destinations, keys_of, values_of
 from logflume.agent.kafka.properties import address_of
+from logflume.agent.kafka.undecodable import events_or_aside
 from logflume.agent.options import setting
 from logflume.agent.registry import channel
 from logflume.agent.rpc.avro_events import decode_datum
@@ -214,7 +215,7 @@ class _KafkaTaker(Taker):
             self._began.setdefault((topic, number), first)
         self._taken += len(records)
         self._owner.counters.add("EventTakeAttemptCount", len(records))
-        return self._owner.events(records)
+        return events_or_aside(records, self._owner.events, self.put_aside)
 
     def commit(self, note: str | None) -> None:
         self._began = {}

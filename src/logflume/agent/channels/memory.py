@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 from collections import deque
 
+from logflume.agent.channels.byte_bound import ByteBoundConfig
 from logflume.agent.channels.channel import Channel, Taker
 from logflume.agent.events import EventBatch
-from logflume.agent.options import ComponentConfig, setting
+from logflume.agent.options import setting
 from logflume.agent.registry import channel
-from logflume.config.kinds import Int, Size
+from logflume.config.kinds import Int
 from logflume.errors import InvalidConfig
 
 __all__ = [
@@ -18,7 +19,7 @@ __all__ = [
 ]
 
 
-class MemoryConfig(ComponentConfig, table="memory channel"):
+class MemoryConfig(ByteBoundConfig, table="memory channel"):
     """Flume guide, "Memory Channel"."""
 
     capacity: int = setting("capacity", 100, Int(min=1), doc="Events it holds at most.")
@@ -27,20 +28,6 @@ class MemoryConfig(ComponentConfig, table="memory channel"):
     )
     keep_alive: int = setting(
         "keep-alive", 3, Int(), doc="Seconds that a put waits for room before it fails."
-    )
-    byte_capacity: int | None = setting(
-        "byteCapacity",
-        None,
-        Size(),
-        doc="Bytes of bodies that it holds at most.",
-        no_effect="Events are bounded by capacity alone; their bodies are not measured.",
-    )
-    byte_capacity_buffer_percentage: int = setting(
-        "byteCapacityBufferPercentage",
-        20,
-        Int(max=100),
-        doc="Part of byteCapacity kept for headers.",
-        no_effect="As byteCapacity.",
     )
 
 
@@ -60,6 +47,20 @@ class MemoryChannel(Channel):
         self._queue: deque[EventBatch] = deque()
         self._filled = threading.Condition()
 
+    def open(self) -> None:
+        self.room.bytes_max = self.config.bytes_max
+
+    def size(self, batch: EventBatch) -> int:
+        """Bytes that it takes of byteCapacity; 0 where that is not given."""
+        return 0 if self.room.bytes_max is None else batch.nbytes
+
+    def reserve(self, batch: EventBatch, stopping: threading.Event) -> None:
+        self.counters.add("EventPutAttemptCount", len(batch))
+        self.room.reserve(len(batch), stopping, self.size(batch))
+
+    def unreserve(self, batch: EventBatch) -> None:
+        self.room.release(len(batch), self.size(batch))
+
     def put(self, batch: EventBatch) -> None:
         with self._filled:
             self._queue.append(batch)
@@ -73,6 +74,7 @@ class MemoryChannel(Channel):
             left, before._queue = before._queue, deque()
             self._queue.extend(left)
             self.room.used += sum(len(batch) for batch in left)
+            self.room.used_bytes += sum(self.size(batch) for batch in left)
 
     def taker(self) -> Taker:
         return _MemoryTaker(self)
@@ -125,7 +127,7 @@ class _MemoryTaker(Taker):
     def commit(self, note: str | None) -> None:
         taken, self._taken = self._taken, []
         count = sum(len(batch) for batch in taken)
-        self._owner.room.release(count)
+        self._owner.room.release(count, sum(self._owner.size(batch) for batch in taken))
         self._owner.counters.add("EventTakeSuccessCount", count)
 
     def rollback(self) -> None:

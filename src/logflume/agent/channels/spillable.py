@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 
+from logflume.agent.channels.byte_bound import ByteBoundConfig
 from logflume.agent.channels.channel import Channel, Taker
 from logflume.agent.channels.file import FileChannel, FileConfig
 from logflume.agent.events import EventBatch
@@ -25,7 +26,7 @@ _WORTH_A_TRANSACTION = 1000
 _LOOK_S = 0.05
 
 
-class SpillableConfig(FileConfig, table="spillable memory channel"):
+class SpillableConfig(ByteBoundConfig, FileConfig, table="spillable memory channel"):
     """Flume guide, "Spillable Memory Channel". The file channel's properties are the overflow's."""
 
     memory_capacity: int = setting(
@@ -40,15 +41,6 @@ class SpillableConfig(FileConfig, table="spillable memory channel"):
         Int(),
         doc="Seconds that a put waits for room in memory before it goes to disk.",
         no_effect="What does not fit goes to disk at once; a put waits so long when overflowCapacity is used up.",
-    )
-    byte_capacity: int | None = setting(
-        "byteCapacity",
-        None,
-        Size(),
-        doc="Bytes of bodies in memory at most; Flume's default is 80 % of its heap.",
-    )
-    byte_capacity_buffer_percentage: int = setting(
-        "byteCapacityBufferPercentage", 20, Int(max=100), doc="Part of it kept for headers."
     )
     avg_event_size: int = setting(
         "avgEventSize",
@@ -91,10 +83,7 @@ class SpillableMemoryChannel(Channel):
         self._on_disk = 0  # not taken yet
         self._filled = threading.Condition()
         self._writer: Writer | None = None
-        part = 100 - self.config.byte_capacity_buffer_percentage
-        self._bytes_max = (
-            None if self.config.byte_capacity is None else self.config.byte_capacity * part // 100
-        )
+        self._bytes_max = self.config.bytes_max
 
     def open(self) -> None:
         self.overflow.takers_wanted = self.takers_wanted

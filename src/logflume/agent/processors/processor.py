@@ -99,7 +99,8 @@ class Processor:
         except Exception:
             sink.counters.add("EventWriteFail")
             raise
-        sink.counters.add("EventDrainSuccessCount", count)
+        if not sink.counts_itself:
+            sink.counters.add("EventDrainSuccessCount", count)
         if sink.context.taps.watched:
             sink.context.taps.see(f"sink {sink.name}", batch)
         full = count >= sink.batch_size

@@ -106,6 +106,8 @@ class ServerSide:
 
         Raises BadMessage.
         """
+        if self._met and message.startswith(_APPEND_BATCH):
+            return "appendBatch", self._events(message, len(_APPEND_BATCH))
         stream = io.BytesIO(message)
         if not self._met and not self._meet(stream):
             return None
@@ -113,11 +115,14 @@ class ServerSide:
         start = stream.tell()
         if name not in PROTOCOL["messages"]:
             raise BadMessage(peer=self._peer, reason=f"there is no message {name!r}")
+        if name == "append":
+            # One event is an array of one, once its ends are put around it.
+            return name, self._events(b"\2" + message[start:] + b"\0", 0)
+        return name, self._events(message, start)
+
+    def _events(self, data: bytes, start: int) -> EventBatch:
         try:
-            if name == "append":
-                # One event is an array of one, once its ends are put around it.
-                return name, decode_array(b"\2" + message[start:] + b"\0")
-            return name, decode_array(message, start)
+            return decode_array(data, start)
         except InvalidRecord as error:
             raise BadMessage(peer=self._peer, reason=error.reason) from None
 

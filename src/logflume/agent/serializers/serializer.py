@@ -24,6 +24,6 @@ class Serializer:
         """What a new file begins with."""
         return b""
 
-    def encode(self, batch: EventBatch) -> bytes:
+    def encode(self, batch: EventBatch) -> bytes | memoryview:
         """The events' bytes; whole records, so that a file may end behind any batch."""
         raise NotImplementedError

@@ -33,7 +33,7 @@ class Text(Serializer):
 
     Config = TextConfig
 
-    def encode(self, batch: EventBatch) -> bytes:
+    def encode(self, batch: EventBatch) -> bytes | memoryview:
         return joined(batch.bodies, b"\n" if self.config.append_newline else b"")
 
 

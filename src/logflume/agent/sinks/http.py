@@ -51,20 +51,19 @@ class HttpSinkConfig(TlsClientConfig, table="HTTP sink"):
         Bool(),
         doc="Send the event again after an answer that no rule is for.",
     )
-    default_increment_metrics: bool = setting(
+    default_increment_metrics: bool | None = setting(
         "defaultIncrementMetrics",
-        False,
+        None,
         Bool(),
-        doc="Count the event as delivered after an answer that no rule is for.",
-        no_effect="An event that is not sent again counts as delivered.",
+        doc="Raise EventDrainSuccessCount after an answer that no rule is for. Not given: when the event is not sent"
+        " again (Flume: never).",
     )
     backoff: dict[str, str] = family(
         "backoff.", doc="For a status (`503`) or its class (`5XX`): true or false."
     )
     rollback: dict[str, str] = family("rollback.", doc="Likewise.")
     increment_metrics: dict[str, str] = family(
-        "incrementMetrics.",
-        doc="Likewise; no effect: an event that is not sent again counts as delivered.",
+        "incrementMetrics.", doc="Likewise: whether that answer raises EventDrainSuccessCount."
     )
 
     def check_component(self) -> None:
@@ -91,6 +90,7 @@ class HttpSink(Sink):
     """
 
     Config = HttpSinkConfig
+    counts_itself = True
 
     def setup(self) -> None:
         config = self.config
@@ -120,6 +120,9 @@ class HttpSink(Sink):
             fine = 200 <= status < 300
             again = _ruled(config.rollback, status, not fine and config.default_rollback)
             pause = _ruled(config.backoff, status, not fine and config.default_backoff)
+            counted = config.default_increment_metrics
+            if _ruled(config.increment_metrics, status, not again if counted is None else counted):
+                self.counters.add("EventDrainSuccessCount")
             if not again:
                 if not fine:
                     self.log.warning("event_given_up", sink=self.name, status=status)

@@ -9,6 +9,7 @@ from logflume.agent.java_regex import Regex
 from logflume.agent.kafka.config import KafkaConfig
 from logflume.agent.kafka.events import events_of
 from logflume.agent.kafka.properties import address_of
+from logflume.agent.kafka.undecodable import events_or_aside
 from logflume.agent.options import Words, family, setting
 from logflume.agent.registry import source
 from logflume.agent.sources.records import RecordSource
@@ -102,6 +103,9 @@ class KafkaSource(RecordSource):
         return re.compile(rf"\A(?:{re.compile(self.config.topics_regex).pattern})\Z")
 
     def events(self, records: RecordBatch) -> EventBatch:
+        return events_or_aside(records, self._events, self.put_aside)
+
+    def _events(self, records: RecordBatch) -> EventBatch:
         return events_of(
             records,
             topic_header=self.config.topic_header if self.config.set_topic_header else None,

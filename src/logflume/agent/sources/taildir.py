@@ -12,6 +12,7 @@ from logflume.agent.components import Source
 from logflume.agent.events import EventBatch
 from logflume.agent.java_regex import to_python
 from logflume.agent.options import ComponentConfig, Names, family, needed, setting
+from logflume.agent.positions import FORGOTTEN
 from logflume.agent.registry import source
 from logflume.agent.sources.tail_file import Tail, TailPlace
 from logflume.config.kinds import LONG_MAX, Bool, Duration, Int, Text
@@ -20,6 +21,8 @@ from logflume.log.small_file import write_atomic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from logflume._native.lines import Lines
 
 __all__ = [
@@ -31,6 +34,7 @@ _LINE_BYTES_MAX = 1_000_000  # a longer line is cut into several events
 _READ = _LINE_BYTES_MAX  # so that a line without an end yet is cut there and nowhere else
 _LOOK_S = 0.25  # how often the directories are looked through for new files
 _PAUSE_S = 0.02
+_FORGET_S = 86_400.0  # a file that is away for longer, and comes back, is a new one
 
 
 class TailDirConfig(ComponentConfig, table="taildir source"):
@@ -63,7 +67,10 @@ class TailDirConfig(ComponentConfig, table="taildir source"):
         "byteOffsetHeader", False, Bool(), doc="A header `byteoffset`: where the line begins."
     )
     skip_to_end: bool = setting(
-        "skipToEnd", False, Bool(), doc="Begin files without a stored position at their end."
+        "skipToEnd",
+        False,
+        Bool(),
+        doc="Begin files that are there at the start, without a stored position, at their end.",
     )
     idle_timeout: int = setting(
         "idleTimeout",
@@ -128,10 +135,14 @@ class TailDirSource(Source):
         self._places: dict[int, TailPlace] = {}
         self._file = os.path.expanduser(self.config.position_file)
         self._changed = False
+        self._skips = self.config.skip_to_end
+        self._gone: dict[int, float] = {}
+        """Files that have a place, and that no directory has: since when."""
 
     def run(self) -> None:
         self._close_tails()
         self._places = self._stored()
+        self._gone = {}
         looked = written = 0.0
         try:
             while not self.draining.is_set():
@@ -139,6 +150,9 @@ class TailDirSource(Source):
                 if now - looked >= _LOOK_S:
                     self._look(now)
                     looked = now
+                    if self._skips:
+                        self._skips = False  # what comes from now on is read from its start
+                        self.flush()
                 moved = sum(self._drain(tail) for tail in list(self._tails.values()))
                 if now - written >= self.config.write_pos_interval / 1000:
                     self._write_file()
@@ -176,7 +190,9 @@ class TailDirSource(Source):
         for tail in self._tails.values():
             self._places[tail.inode] = tail.place()
         entries = [
-            {"inode": p.inode, "pos": p.position, "file": p.path} for p in self._places.values()
+            {"inode": p.inode, "pos": p.position, "file": p.path}
+            for p in self._places.values()
+            if p.inode not in self._gone
         ]
         os.makedirs(os.path.dirname(self._file), exist_ok=True)
         write_atomic(self._file, json.dumps(entries).encode(), sync=False)
@@ -208,6 +224,22 @@ class TailDirSource(Source):
                 self._places[inode] = tail.place()
                 tail.close()
                 del self._tails[inode]
+        self._forget(seen, now)
+
+    def _forget(self, seen: Mapping[int, object], now: float) -> None:
+        """Places of files that are gone leave the position file at once, as Flume's do, and memory some time later."""
+        for inode in self._places:
+            if inode in seen or inode in self._tails:
+                if self._gone.pop(inode, None) is not None:
+                    self._changed = True
+            elif inode not in self._gone:
+                self._gone[inode] = now
+                self._changed = True
+        old = [inode for inode, since in self._gone.items() if now - since >= _FORGET_S]
+        for inode in old:
+            del self._places[inode], self._gone[inode]
+        if old:
+            self.deliver(EventBatch([]), {str(inode): FORGOTTEN for inode in old})
 
     def _wanted(self, inode: int, path: str) -> bool:
         """A file that was read to its end is opened again only when it has another size."""
@@ -219,7 +251,7 @@ class TailDirSource(Source):
 
     def _begin(self, inode: int, group: str, path: str, now: float) -> None:
         try:
-            tail = Tail(path, group, self._places.get(inode), at_end=self.config.skip_to_end)
+            tail = Tail(path, group, self._places.get(inode), at_end=self._skips)
         except FileNotFoundError:
             return
         except OSError as error:
@@ -228,6 +260,11 @@ class TailDirSource(Source):
             return
         tail.read_at = now
         self._tails[tail.inode] = tail
+        if self._skips and tail.inode not in self._places:
+            # Kept now: a start that comes before this file's first event must not skip what was written until then.
+            self._places[tail.inode] = tail.place()
+            self._changed = True
+            self.deliver(EventBatch([]), {str(tail.inode): tail.place().text()})
 
     def _close_tails(self) -> None:
         for tail in self._tails.values():
