@@ -185,19 +185,18 @@ CONSUMER = {
 QUEUE = {
     "abandon": INNER,
     "accept": lambda q, t: q.accept(delivered(q)),
-    "begin_poll": INNER,
     "close": lambda q, t: None,  # last of all
     "closed": lambda q, t: q.closed,
     "commit": lambda q, t: q.commit(),
     "config": lambda q, t: q.config,
     "group": lambda q, t: q.group,
-    "handed_out": INNER,
+    "hand_out": INNER,
+    "next_round": INNER,
     "poll": lambda q, t: q.poll(0.1, max_records=1),
     "readers": INNER,
     "reject": lambda q, t: q.reject(delivered(q)),
     "release": lambda q, t: q.release(delivered(q)),
     "renew": lambda q, t: q.renew(delivered(q)),
-    "round": INNER,
     "topics": lambda q, t: q.topics(),
     "wakeup": lambda q, t: q.wakeup(),
 }
@@ -329,6 +328,7 @@ def test_what_is_awaited_is_what_the_same_name_does(address, name):
         aio.Partition: PARTITION,
         aio.Producer: PRODUCER,
         aio.Consumer: CONSUMER,
+        aio.Queue: QUEUE,
         aio.Transaction: dict.fromkeys(public(Transaction)),
     }
     for kind, table in sync.items():

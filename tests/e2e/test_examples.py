@@ -92,6 +92,13 @@ def test_work_queue_does_every_job_though_a_worker_is_killed(tmp_path: Path) -> 
     assert "-9" in said
 
 
+def test_queue_workers_do_or_give_up_every_job_though_one_is_killed(tmp_path: Path) -> None:
+    words = ("--dir", tmp_path / "data", "--jobs", 210, "--workers", 3, "--kill")
+    said = run("queue_workers.py", *words)
+    assert "180 jobs done, 30 given up, 0 lost" in said
+    assert "-9" in said
+
+
 def test_tail_to_duckdb_copies_each_record_once(tmp_path: Path) -> None:
     duckdb = pytest.importorskip("duckdb")
     words = ("--dir", tmp_path / "data", "t", tmp_path / "t.duckdb", "--once")

@@ -31,7 +31,8 @@ def committed(run: Runner, group: str = "g") -> dict[int, int | None]:
 
 def test_ls_and_lag(run: Runner) -> None:
     [group] = run("group", "ls", "--json").json
-    assert group == {"group": "g", "state": "Empty", "members": 0, "partitions": 2, "lag": 16}
+    assert (group.pop("group"), group.pop("type")) == ("g", "consumer")
+    assert group == {"state": "Empty", "members": 0, "partitions": 2, "lag": 16}
     document = run("lag", "g", "--json").json
     assert document["lag"] == 16
     assert [row["lag"] for row in document["partitions"]] == [6, 10]
@@ -123,3 +124,24 @@ def test_a_deleted_topic_leaves_no_lag(run: Runner) -> None:
     run("topic", "delete", "t", "--yes")
     code = run("group", "ls").code
     assert code == 0
+
+
+def test_groups_of_queues(run: Runner) -> None:
+    with logflume.open(run.directory) as log:
+        options = {"client_id": "worker", "share_auto_offset_reset": "earliest"}
+        with log.queue("t", group="q", **options) as queue:
+            records = queue.poll(10.0, max_records=3)
+            [row] = [r for r in run("group", "ls", "--json").json if r["group"] == "q"]
+            assert (row["type"], row["state"], row["members"]) == ("share", "Stable", 1)
+            document = run("group", "describe", "q", "--json").json
+            assert [m["client_id"] for m in document["members"]] == ["worker"]
+            assert "has members" in run.fails("group", "seek", "q", "--to", "end")
+            assert "has members" in run.fails("group", "delete", "q", "--yes")
+            queue.commit()
+        left = 20 - len(records)
+        assert run("group", "describe", "q").out.startswith("q: share group, empty, 0 members\n")
+        assert run("lag", "q", "--json").json["lag"] == left
+        run("group", "seek", "q", "--to", "end")
+        assert run("lag", "q", "--json").json["lag"] == 0
+        run("group", "delete", "q", "--yes")
+        assert "unknown group" in run.fails("group", "describe", "q")

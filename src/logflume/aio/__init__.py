@@ -18,9 +18,20 @@ from logflume.aio.consumer import Consumer
 from logflume.aio.log import Log, open_log
 from logflume.aio.partition import Partition
 from logflume.aio.producer import Producer
+from logflume.aio.queue import Queue
 from logflume.aio.topic import Topic
 from logflume.aio.transaction import Transaction
 
 open = open_log  # noqa: A001 - the name of the synchronous one
 
-__all__ = ["Consumer", "Log", "Partition", "Producer", "Topic", "Transaction", "open", "open_log"]
+__all__ = [
+    "Consumer",
+    "Log",
+    "Partition",
+    "Producer",
+    "Queue",
+    "Topic",
+    "Transaction",
+    "open",
+    "open_log",
+]

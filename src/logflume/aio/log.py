@@ -8,6 +8,7 @@ from logflume.aio.blocking import in_thread
 from logflume.aio.consumer import Consumer
 from logflume.aio.partition import Partition
 from logflume.aio.producer import Producer
+from logflume.aio.queue import Queue
 from logflume.aio.topic import Topic
 from logflume.client.log import open_log as open_sync
 from logflume.closing import AsyncClosing
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from logflume.client.engine import TopicInfo
     from logflume.client.log import Log as SyncLog
+    from logflume.client.queue.queue import Listener
     from logflume.types import PartitionReport
 
 __all__ = ["Log", "Opening", "open_log"]
@@ -76,7 +78,7 @@ class Log(AsyncClosing):
 
     def __init__(self, log: SyncLog) -> None:
         self._log = log
-        self._consumers: weakref.WeakSet[Consumer] = weakref.WeakSet()
+        self._consumers: weakref.WeakSet[Consumer | Queue] = weakref.WeakSet()
 
     @property
     def blocking(self) -> SyncLog:
@@ -158,6 +160,27 @@ class Log(AsyncClosing):
         does that.
         """
         made = Consumer(self._log, topics, self._log.consumer(group=group, **config))
+        self._consumers.add(made)
+        return made
+
+    def queue(
+        self,
+        topics: str | Iterable[str],
+        *,
+        group: str,
+        on_acknowledged: Listener | None = None,
+        **config: object,
+    ) -> Queue:
+        """A Queue of a topic or several; parameters as for logflume.Log.queue. `on_acknowledged` is called in a thread.
+
+        `await` it, or enter it with `async with`, to have it join the group (errors come there); else its first call
+        does that.
+        """
+        made = Queue(
+            self._log,
+            lambda: self._log.queue(topics, group=group, on_acknowledged=on_acknowledged, **config),
+            group,
+        )
         self._consumers.add(made)
         return made
 

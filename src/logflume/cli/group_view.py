@@ -6,11 +6,17 @@ import time
 
 from logflume.config.names import OFFSETS_TOPIC, check_group
 from logflume.coordinator import group_files
-from logflume.coordinator.group_description import EMPTY, GroupDescription
+from logflume.coordinator.group_description import (
+    EMPTY,
+    STABLE,
+    GroupDescription,
+    MemberDescription,
+)
 from logflume.coordinator.group_loading import GroupLoader
 from logflume.coordinator.logged_groups import describe_logged
 from logflume.coordinator.offset_store import OffsetStore
 from logflume.coordinator.offsets_schema import partition_for
+from logflume.coordinator.share import ShareGroups
 from logflume.errors import GroupNotEmpty, GroupNotFound, UnknownTopicOrPartition
 from logflume.log.ids import encode_id
 from logflume.types import NamedTuple, OffsetAndMetadata, TopicPartition
@@ -23,9 +29,13 @@ if TYPE_CHECKING:
     from logflume.client.log import Log
     from logflume.coordinator.classic_group import ClassicGroup
     from logflume.coordinator.consumer_group import ConsumerGroup
+    from logflume.coordinator.share import SharePartitionInfo
     from logflume.coordinator.share_group import ShareGroup
 
-__all__ = ["GroupView", "Progress"]
+__all__ = ["CONSUMER", "GroupView", "Progress"]
+
+CONSUMER = "consumer"
+SHARE = "share"
 
 
 class Progress(NamedTuple):
@@ -51,6 +61,12 @@ class GroupView:
             self._count = 0  # nobody was ever in a group here
         self._stores: dict[int, OffsetStore] = {}
         self._loaders: dict[int, GroupLoader] = {}
+        self._shares = ShareGroups(log.directory)
+        self._shared = set(self._shares.groups())
+
+    def kind(self, group: str) -> str:
+        """`share` for a group of queues, else `consumer`."""
+        return SHARE if group in self._shared else CONSUMER
 
     def _store(self, number: int) -> OffsetStore:
         if number not in self._stores:
@@ -88,7 +104,27 @@ class GroupView:
                 if found.get(name, EMPTY) == EMPTY:
                     served = group_files.is_served(self._path(name))
                     found[name] = group_of_broker.state if served else EMPTY
+        for group in self._shared:
+            found[group] = self.describe(group).state
         return dict(sorted(found.items()))
+
+    def _describe_shared(self, group: str) -> GroupDescription:
+        """Members share records, not partitions: nobody owns any."""
+        members = [
+            MemberDescription(
+                member_id=holder.member_id,
+                client_id=holder.client_id,
+                instance_id=None,
+                pid=holder.pid,
+                joined_ms=holder.joined_ms,
+                topics=(),
+                assigned=(),
+                owned=(),
+                alive=True,
+            )
+            for holder in self._shares.members(group)
+        ]
+        return GroupDescription(group, STABLE if members else EMPTY, 0, None, tuple(members))
 
     def describe(self, group: str) -> GroupDescription:
         """State and members. Raises GroupNotFound."""
@@ -104,6 +140,8 @@ class GroupView:
         else:
             is_known = True
         logged = self._of_brokers(partition_for(group, self._count)).get(group)
+        if group in self._shared and not (logged is not None and group_files.is_served(path)):
+            return self._describe_shared(group)
         if logged is not None and not embedded.members:
             return describe_logged(logged, self._name_of, served=group_files.is_served(path))
         if not is_known:
@@ -111,13 +149,17 @@ class GroupView:
         return embedded
 
     def offsets(self, group: str) -> dict[TopicPartition, OffsetAndMetadata]:
-        """What the group committed."""
+        """What the group committed; of queues, where each partition's first record is that is not done."""
+        if group in self._shared:
+            found = self._shares.partitions(group)
+            return {w: OffsetAndMetadata(info.start_offset) for w, info in found.items()}
         return self._store_of(group).offsets(group) if self._count else {}
 
     def progress(self, group: str) -> list[Progress]:
         """Every partition that the group committed or that a member has. Raises GroupNotFound."""
         description = self.describe(group)
         committed = self.offsets(group)
+        shared = self._shares.partitions(group) if group in self._shared else {}
         places = set(committed)
         for member in description.members:
             places.update(member.owned, member.assigned)
@@ -133,7 +175,7 @@ class GroupView:
                     partition=where.partition,
                     committed=at,
                     end_offset=end,
-                    lag=None if at is None or end is None else max(end - at, 0),
+                    lag=_lag(at, end, shared.get(where)),
                     owner=None if owner is None else owner.member_id,
                     note="" if entry is None else entry.metadata,
                 )
@@ -153,6 +195,9 @@ class GroupView:
 
     def store(self, group: str, offsets: Mapping[TopicPartition, int]) -> None:
         """Commit for a group that has no members, on disk when this returns."""
+        if group in self._shared:
+            self._shares.alter_offsets(group, offsets)
+            return
         from logflume.coordinator.offsets_topic import open_offsets
 
         entries = {where: OffsetAndMetadata(offset) for where, offset in offsets.items()}
@@ -161,6 +206,12 @@ class GroupView:
     def delete(self, group: str) -> int:
         """Forget a group without members; returns how many offsets it had. Raises GroupNotEmpty, GroupNotFound."""
         self.require_empty(group)
+        if group in self._shared:
+            count = len(self._shares.partitions(group))
+            self._shares.delete_group(group)
+            self._shared.discard(group)
+        else:
+            count = 0
         try:
             group_files.delete_group(self._path(group), group, now=time.monotonic())
         except GroupNotFound:
@@ -169,4 +220,10 @@ class GroupView:
         logged = self._of_brokers(partition_for(group, self._count)).get(group)
         if logged is not None:
             store.append(logged.tombstones(), durable=True)
-        return store.delete(group)
+        return store.delete(group) + count
+
+
+def _lag(at: int | None, end: int | None, shared: SharePartitionInfo | None) -> int | None:
+    if shared is not None:
+        return shared.lag  # without what is done behind the first that is not
+    return None if at is None or end is None else max(end - at, 0)

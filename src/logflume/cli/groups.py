@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from logflume.cli.amounts import count_text, plural, time_text
 from logflume.cli.context import Shared
 from logflume.cli.failures import Failed, Usage
-from logflume.cli.group_view import GroupView, Progress
+from logflume.cli.group_view import CONSUMER, GroupView, Progress
 from logflume.cli.output import Table
 from logflume.cli.place import offsets_of, parse_place
 from logflume.errors import GroupNotFound
@@ -35,13 +35,14 @@ def ls(*, context: Shared) -> None:
             rows.append(
                 {
                     "group": group,
+                    "type": view.kind(group),
                     "state": state,
                     "members": members,
                     "partitions": len(progress),
                     "lag": _total(progress),
                 }
             )
-    table = Table("GROUP", "STATE", ">MEMBERS", ">PARTITIONS", ">LAG")
+    table = Table("GROUP", "TYPE", "STATE", ">MEMBERS", ">PARTITIONS", ">LAG")
     for row in rows:
         table.add(*(value if isinstance(value, str) else f"{value:,}" for value in row.values()))
     context.output.answer(rows, table if rows else "no groups yet")
@@ -57,6 +58,7 @@ def describe(group: _Group, /, *, context: Shared) -> None:
         view = GroupView(log)
         description = view.describe(group)
         progress = view.progress(group)
+        kind = view.kind(group)
     members = Table("MEMBER", "CLIENT", ">PID OR HOST", "JOINED", "ALIVE", "OWNS")
     for member in description.members:
         owned = ", ".join(map(str, member.owned)) or "-"
@@ -66,11 +68,15 @@ def describe(group: _Group, /, *, context: Shared) -> None:
         place = str(member.pid) if member.pid else member.client_host.lstrip("/")
         joined = time_text(member.joined_ms) if member.joined_ms else "-"
         members.add(member.member_id, name, place, joined, alive, owned)
-    head = f"{group}: {description.state.lower()}, {plural(len(description.members), 'member')}"
+    word = "" if kind == CONSUMER else f"{kind} group, "
+    head = (
+        f"{group}: {word}{description.state.lower()}, {plural(len(description.members), 'member')}"
+    )
     if description.assignor:
         head += f", assigned by {description.assignor}, generation {description.generation}"
     document = {
         "group": group,
+        "type": kind,
         "state": description.state,
         "generation": description.generation,
         "assignor": description.assignor,

@@ -90,13 +90,8 @@ class Queue:
             raise ValueError(f"max_records is {max_records}")
         with self._enter():
             self._open.check()
-            if self._ahead:
-                records = [self._ahead.popleft() for _ in range(min(limit, len(self._ahead)))]
-            else:
-                self._hand_in()
-                records = self._poll(timeout, limit)
-            self._open.add(records)
-            return records
+            self._poll(timeout, limit)
+            return self._hand_out(limit)
 
     def __iter__(self) -> Iterator[QueueRecord]:
         """Records as they come, waiting for more without end; `close()` from another thread ends it.
@@ -109,42 +104,65 @@ class Queue:
         while True:
             try:
                 with self._enter():
-                    if not self._ahead and not self._closing.is_set():
+                    if not self._ahead:
                         self._open.check()
-                        self._hand_in()
-                        self._ahead.extend(self._poll(_FOREVER, self.config.max_poll_records))
-                    if self._ahead:
-                        record = self._ahead.popleft()
-                        self._open.add([record])
+                        self._poll(_FOREVER, self.config.max_poll_records)
+                    for record in self._hand_out(1):
                         return record
             except Closed:
                 raise StopIteration from None
             if self._closing.is_set():
                 raise StopIteration
 
-    def _poll(self, timeout: float, max_records: int) -> list[QueueRecord]:
+    def _poll(self, timeout: float, max_records: int) -> None:
         deadline = time.monotonic() + timeout
-        while True:
-            records, pause = self.round(max_records)
-            if pause < 0:
-                return records
+        is_first = True
+        while (pause := self._round(max_records, is_first=is_first)) >= 0:
+            is_first = False
             left = deadline - time.monotonic()
             if left <= 0:
-                return records
+                return
             # Records that this process's producers still gather are what is waited for.
             self._log.publish_open_batches()
             self._core.wait(min(left, pause))
 
-    def round(self, max_records: int) -> tuple[list[QueueRecord], float]:
-        """One round of a poll, without waiting: what is there, and how many seconds to wait before the next round
-        (negative when the poll is over)."""
-        if self._closing.is_set():
-            return [], -1.0
+    def _round(self, max_records: int, *, is_first: bool) -> float:
+        """Fetch what is there, if nothing is at hand; how many seconds to wait before the next round, negative when
+        the poll is over."""
+        if self._ahead or self._closing.is_set():
+            return -1.0
+        if is_first:
+            self._hand_in()
         records, pause = self._core.take(max_records)
+        self._ahead.extend(records)
         if records or self._woken or self._closing.is_set():
             self._woken = False
-            return records, -1.0
-        return records, pause
+            return -1.0
+        return pause
+
+    def _hand_out(self, limit: int) -> list[QueueRecord]:
+        records = [self._ahead.popleft() for _ in range(min(limit, len(self._ahead)))]
+        self._open.add(records)
+        return records
+
+    # For logflume.aio, which waits in its own way:
+
+    def next_round(self, max_records: int, *, is_first: bool) -> float:
+        """One round of a poll, without waiting. What is fetched is at hand then, whoever asked for it."""
+        with self._enter():
+            if is_first:
+                self._open.check()
+            return self._round(max_records, is_first=is_first)
+
+    def hand_out(self, limit: int) -> list[QueueRecord]:
+        """Up to `limit` of the records at hand; they are the caller's now."""
+        with self._enter():
+            return self._hand_out(limit)
+
+    def readers(self) -> list[Any]:
+        """What there is to wait for, see logflume.aio's Sleeper."""
+        with self._enter():
+            return self._core.readers()
 
     def wakeup(self) -> None:
         """From any thread: end the poll under way (or the next one) early."""
@@ -207,20 +225,6 @@ class Queue:
         return outcome
 
     # ---- life
-
-    def begin_poll(self) -> None:
-        """For logflume.aio, before the rounds of a poll: what was answered is handed in."""
-        with self._enter():
-            self._open.check()
-            self._hand_in()
-
-    def handed_out(self, records: list[QueueRecord]) -> None:
-        """For logflume.aio: these are the caller's now."""
-        self._open.add(records)
-
-    def readers(self) -> list[Any]:
-        """What there is to wait for, see logflume.aio's Sleeper."""
-        return self._core.readers()
 
     def _enter(self) -> Guard:
         if self._closed:
