@@ -57,10 +57,14 @@ def test_lists(contest: Contest, size: int) -> None:
 
     def send_many(log: logflume.Log) -> Job:
         producer = log.producer(acks=1)
+        producer.send(TOPIC, b"").result(
+            10
+        )  # the topic is known from here on, as the peers' files are open
         return lambda: producer.send_many(TOPIC, records)
 
     def send_many_keyed(log: logflume.Log) -> Job:
         producer = log.producer(acks=1)
+        producer.send(TOPIC, b"").result(10)
         return lambda: producer.send_many(TOPIC, records, keys=keys)
 
     contest.run(

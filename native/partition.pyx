@@ -194,6 +194,8 @@ cdef class Partition(PartitionTransactions):
         self.cache = LookupCache.__new__(LookupCache)
         PartitionTransactions.close(self)
 
+    @cython.binding(False)      # a plain builtin: the interpreter calls it directly
+    @cython.embedsignature.format("clinic")
     def read(self, int64_t offset):
         """The record at `offset` (or the next one, where compaction removed it).
 

@@ -12,6 +12,8 @@ from libc.stdint cimport INT32_MAX, INT64_MAX, int32_t, int64_t, uint8_t, uint64
 from libc.errno cimport ESTALE
 from libc.stdlib cimport free, malloc
 
+cimport cython
+
 from logflume import errors
 from logflume.types import Cut, PartitionReport, SegmentInfo
 
@@ -23,6 +25,12 @@ from logflume._native.staging cimport GIL_BYTES, Stage
 
 __all__ = ["PartitionLog", "arm_failpoints", "failpoint_names"]
 
+cdef extern from "lf/stamp.h" nogil:
+    ctypedef struct lf_stamp:
+        pass
+    int64_t lf_stamp_ms(lf_stamp *s) noexcept
+
+cdef lf_stamp clock         # the GIL guards it
 cdef int fork_generation = 0
 
 
@@ -286,6 +294,8 @@ cdef class PartitionLog:
         self.leave()
         return self.raise_error(&e) if rc else 0
 
+    @cython.binding(False)      # a plain builtin: the interpreter calls it directly
+    @cython.embedsignature.format("clinic")
     def append(self, value, key=None, headers=None, timestamp=None):
         """Append one record and return its offset.
 
@@ -311,7 +321,7 @@ cdef class PartitionLog:
                 raise errors.RecordTooLarge(size=PyBytes_GET_SIZE(key) + PyBytes_GET_SIZE(value), limit=self.max_message_bytes)
             key_len = <int32_t>PyBytes_GET_SIZE(key)
             key_at = <const uint8_t *>PyBytes_AS_STRING(key)
-        cdef int64_t when = lf_now_ms() if timestamp is None else stamp_of(timestamp)
+        cdef int64_t when = lf_stamp_ms(&clock) if timestamp is None else stamp_of(timestamp)
         log = self.enter()
         cdef const uint8_t *value_at = <const uint8_t *>PyBytes_AS_STRING(value)
         cdef int32_t value_len = <int32_t>PyBytes_GET_SIZE(value)

@@ -205,6 +205,7 @@ cdef class ProducerCore(Upkeep):
                 a.close_batch()
 
     @cython.binding(False)      # a plain builtin: the interpreter calls it without a method object
+    @cython.embedsignature.format("clinic")
     def send(self, topic, value, key=None, headers=None, partition=None, timestamp=None):
         """Put one record on its way; returns its Delivery. See Producer.send."""
         cdef TopicSlot s
