@@ -14,7 +14,13 @@ cimport cython
 from logflume import errors
 
 from logflume._native.core cimport (
+    LF_ATTR_CONTROL,
+    LF_ATTR_TRANSACTIONAL,
+    lf_aborted,
+    lf_batch,
+    lf_batch_parse,
     lf_error,
+    lf_fetch_place,
     lf_fetch_read,
     lf_fetch_release,
     lf_fetch_slice,
@@ -33,7 +39,7 @@ from logflume._native.wire cimport *
 
 from logflume._native.frames import FrameFault
 
-__all__ = ["FetchPart", "FetchRequest", "fetch_response", "read_parts"]
+__all__ = ["FetchPart", "FetchRequest", "fetch_response", "read_batches", "read_parts"]
 
 # Versions of Fetch, and what they bring.
 cdef int LOG_START_FROM = 5
@@ -244,6 +250,57 @@ def read_parts(list parts, int64_t max_bytes, bint committed, Py_ssize_t first=0
     finally:
         free(stable)
     return total, failed, not known
+
+
+def read_batches(PartitionLog log not None, int64_t offset, int64_t upper, int64_t max_bytes, bint committed):
+    """Whole batches from the one that holds `offset` on, below the offset `upper` and of about `max_bytes`, one at least.
+
+    [(base offset, last offset, is_data, view of the batch where it lies)]; `is_data` is False for markers, and with
+    `committed` for what an aborted transaction left (`upper` is then no more than the last stable offset).
+    Raises OffsetOutOfRange, CorruptRecord, Closed.
+    """
+    cdef lf_error e
+    cdef lf_fetch_place place
+    cdef lf_fetch_slice part
+    cdef lf_aborted *aborted = NULL
+    cdef int32_t n_aborted = 0
+    cdef lf_batch b
+    cdef _SegmentHold hold
+    cdef const uint8_t *at
+    cdef list out = []
+    cdef lf_log *l = log.enter()
+    cdef int rc
+    memset(&place, 0, sizeof(lf_fetch_place))
+    try:
+        rc = lf_fetch_read(l, &place, offset, upper, max_bytes, True, &part, &e)
+        if rc == 0 and committed and part.size and l.state.producers_from != INT64_MAX:
+            rc = lf_log_aborted(l, offset, place.behind_offset, &aborted, &n_aborted, &e)
+        if rc:
+            log.raise_error(&e)
+        at = part.at
+        while at < part.at + part.size:
+            lf_batch_parse(at, 0, &b)
+            hold = _SegmentHold.__new__(_SegmentHold)
+            hold.segment = lf_segment_ref(part.segment)
+            out.append((b.base_offset, b.last_offset, _is_data(&b, aborted, n_aborted),
+                        memory_view(hold, at, b.size, 1, b"B")))
+            at += b.size
+        return out
+    finally:
+        free(aborted)
+        lf_fetch_release(&place)
+        log.leave()
+
+
+cdef bint _is_data(const lf_batch *b, const lf_aborted *aborted, int32_t n_aborted) noexcept:
+    cdef int32_t i
+    if b.attributes & LF_ATTR_CONTROL:
+        return False
+    if b.attributes & LF_ATTR_TRANSACTIONAL:
+        for i in range(n_aborted):
+            if aborted[i].producer == b.producer_id and aborted[i].first <= b.base_offset <= aborted[i].last:
+                return False
+    return True
 
 
 @cython.final

@@ -4,7 +4,7 @@ from logflume._native.frames import Frame
 from logflume._native.partition_log import PartitionLog
 from logflume._native.transactions import TransactionPage
 
-__all__ = ["FetchPart", "FetchRequest", "fetch_response", "read_parts"]
+__all__ = ["FetchPart", "FetchRequest", "fetch_response", "read_batches", "read_parts"]
 
 @final
 class FetchPart:
@@ -61,6 +61,9 @@ class FetchRequest:
     @property
     def forgotten(self) -> list[tuple[str | bytes, int]]: ...
 
+def read_batches(
+    log: PartitionLog, offset: int, upper: int, max_bytes: int, committed: bool
+) -> list[tuple[int, int, bool, memoryview]]: ...
 def read_parts(
     parts: list[FetchPart],
     max_bytes: int,

@@ -106,7 +106,7 @@ def _failed(call: Call, request: Any, error: LogflumeError) -> Parts:
 
 
 def _encode(call: Call, answer: Any) -> Parts:
-    if answer is None or call.handler.raw:
+    if answer is None or call.handler.raw or isinstance(answer, list):
         parts: Parts = answer
         return parts
     return [encode_response(call.handler.api_key, call.version, call.correlation_id, answer)]

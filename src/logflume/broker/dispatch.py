@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from logflume.broker.api_keys import ApiKey
     from logflume.broker.call import Call
 
-    Answer: TypeAlias = Mapping[str, Any] | None
-    """A response's fields; None when the client wants none."""
+    Answer: TypeAlias = Mapping[str, Any] | list[Buffer] | None
+    """A response's fields, or all its bytes in pieces; None when the client wants none."""
     Parts: TypeAlias = Sequence[Buffer] | None
     """A raw handler's response: all its bytes, size and head too, in pieces that are written one after the other."""
     Function: TypeAlias = Callable[..., Any]

@@ -132,7 +132,10 @@ class Broker:
     # ---- what handlers use
 
     def service(self, kind: type[S]) -> S:
-        """The one `kind(broker)` of this broker, made at the first call; a `stop()` it has is awaited at the end."""
+        """The one `kind(broker)` of this broker, made at the first call.
+
+        A `stop()` that it has is awaited at the end, a `lost(connection)` is told of each client that goes.
+        """
         found: S | None = self._services.get(kind)
         if found is None:
             found = self._services[kind] = kind(self)  # type: ignore[call-arg]
@@ -187,6 +190,10 @@ class Broker:
         if connection in self._connections:
             self._connections.remove(connection)
             self.left(connection.client_host)
+            for service in self._services.values():
+                lost = getattr(service, "lost", None)
+                if lost is not None:
+                    lost(connection)
 
     def left(self, host: str) -> None:
         """A connection that was counted in is gone."""

@@ -259,6 +259,12 @@ class GroupCoordinator:
         machine = self._find(group)
         return machine.group if isinstance(machine, ShareRequests) else None
 
+    def begin_shared(self, group: ShareGroup, topics: Iterable[str]) -> None:
+        """There is state of these topics' partitions."""
+        known = self.context.catalog.topics()
+        if group.begin({name: known[name] for name in topics if name in known}):
+            self._write(group.group, [group.partitions_record()])
+
     def forget_shared(self, group: ShareGroup, topic_ids: Collection[UUID]) -> None:
         """The state of these topics' partitions is gone."""
         group.forget(topic_ids)

@@ -147,6 +147,10 @@ class FieldWriter:
     def uuid(self, value: UUID) -> None:
         self._parts.append(value.bytes)
 
+    def raw(self, data: bytes) -> None:
+        """Bytes whose number the reader knows."""
+        self._parts.append(data)
+
     def string(self, text: str | None) -> None:
         data = None if text is None else text.encode("utf-8", "surrogatepass")
         size = -1 if data is None else len(data)

@@ -85,6 +85,11 @@ MODULES: tuple[str, ...] = (
     "describe_topic_partitions",
     "share_group_heartbeat",
     "share_group_describe",
+    "share_fetch",
+    "share_acknowledge",
+    "describe_share_group_offsets",
+    "alter_share_group_offsets",
+    "delete_share_group_offsets",
 )
 """The files here, by API key."""
 
