@@ -271,6 +271,12 @@ class Connection(asyncio.BufferedProtocol):
             self._reading = False
             self.transport.pause_reading()
 
+    def give_up(self) -> None:
+        """The broker stops, and its time is over: let go also of what would be carried through."""
+        self.close()
+        self._frames.clear()
+        self._pipeline.give_up()
+
     @property
     def told_address(self) -> Address:
         """Where this client is told to find the broker."""

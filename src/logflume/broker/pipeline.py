@@ -102,6 +102,12 @@ class Pipeline:
         if self._slots and self._slots[-1].cancellable:
             self._blocked = False  # by nobody but the last that was begun
 
+    def give_up(self) -> None:
+        """Stop everything."""
+        for slot in self._slots:
+            if slot.waits_for is not None:
+                slot.waits_for.cancel()
+
     # ---- beginning
 
     def begin(self, frame: Frame) -> None:
@@ -180,6 +186,11 @@ class Pipeline:
 
     def _done(self, slot: Slot, future: asyncio.Future[Any]) -> None:
         slot.waits_for = None
+        self._take(slot, future)
+        if self._connection.closed and not self.busy:
+            self.broker.finished(self._connection)
+
+    def _take(self, slot: Slot, future: asyncio.Future[Any]) -> None:
         if future.cancelled():
             return
         error = future.exception()

@@ -107,6 +107,7 @@ class Broker:
         self.deadlines: Deadlines
         self._services: dict[type[Any], Any] = {}
         self._connections: set[Connection] = set()
+        self._gone: set[Connection] = set()  # whose clients are gone, and something of them is not
         self._caps = ConnectionCaps(self.config, self.clock)
         self._doors: list[Door] = []
         self._sweeper: asyncio.TimerHandle | None = None
@@ -194,6 +195,12 @@ class Broker:
                 lost = getattr(service, "lost", None)
                 if lost is not None:
                     lost(connection)
+            if connection.busy:
+                self._gone.add(connection)
+
+    def finished(self, connection: Connection) -> None:
+        """What was left of it is done."""
+        self._gone.discard(connection)
 
     def left(self, host: str) -> None:
         """A connection that was counted in is gone."""
@@ -272,10 +279,12 @@ class Broker:
         deadline = self.loop.time() + grace_s
         for connection in self._connections:
             connection.drain()
-        while any(c.busy for c in self._connections) and self.loop.time() < deadline:
+        while self._gone or any(c.busy for c in self._connections):
+            if self.loop.time() >= deadline:
+                break
             await asyncio.sleep(0.01)
-        for connection in list(self._connections):
-            connection.close()
+        for connection in [*self._connections, *self._gone]:
+            connection.give_up()
         for service in self._services.values():
             stop = getattr(service, "stop", None)
             if stop is not None:

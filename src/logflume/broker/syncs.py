@@ -18,10 +18,10 @@ _THREADS = 4
 class _Queue:
     """Those who wait for one partition: for the sync under way, and for the next one."""
 
-    __slots__ = ("running", "waiting")
+    __slots__ = ("job", "waiting")
 
     def __init__(self) -> None:
-        self.running = False
+        self.job: asyncio.Future[None] | None = None
         self.waiting: list[tuple[int, asyncio.Future[None]]] = []
 
 
@@ -43,16 +43,15 @@ class Syncs:
         if queue is None:
             queue = self._queues[log] = _Queue()
         queue.waiting.append((offset, future))
-        if not queue.running:
+        if queue.job is None:
             self._start(log, queue)
         return future
 
     def _start(self, log: PartitionLog, queue: _Queue) -> None:
-        queue.running = True
         served, queue.waiting = queue.waiting, []
         upto = max(offset for offset, _ in served)
-        job = self._broker.loop.run_in_executor(self._threads, log.sync, upto)
-        job.add_done_callback(lambda done: self._done(log, queue, served, done))
+        queue.job = self._broker.loop.run_in_executor(self._threads, log.sync, upto)
+        queue.job.add_done_callback(lambda done: self._done(log, queue, served, done))
 
     def _done(
         self,
@@ -61,7 +60,7 @@ class Syncs:
         served: list[tuple[int, asyncio.Future[None]]],
         done: asyncio.Future[None],
     ) -> None:
-        queue.running = False
+        queue.job = None
         error = asyncio.CancelledError() if done.cancelled() else done.exception()
         for _, future in served:
             if future.done():
@@ -76,5 +75,7 @@ class Syncs:
             del self._queues[log]
 
     async def stop(self) -> None:
-        """Wait for those under way."""
+        """Wait for those under way, and for those that wait behind them."""
+        while jobs := [queue.job for queue in self._queues.values() if queue.job is not None]:
+            await asyncio.wait(jobs)
         await self._broker.loop.run_in_executor(None, self._threads.shutdown)

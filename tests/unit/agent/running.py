@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,3 +28,16 @@ def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
     while not true():
         assert time.monotonic() < end, "not in time"
         time.sleep(0.02)
+
+
+def send_and_be_cut_off(stranger: socket.socket, data: bytes) -> None:
+    """Send what the other side refuses: it may end the connection before all of it was sent, or read."""
+    try:
+        stranger.sendall(data)
+        stranger.shutdown(socket.SHUT_WR)
+        while stranger.recv(1000):
+            pass
+    except TimeoutError:
+        raise
+    except OSError:
+        pass  # reset, or not connected any more

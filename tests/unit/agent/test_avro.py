@@ -28,6 +28,7 @@ from logflume.agent.sources.ip_rules import IpRules
 from logflume.errors import BadMessage, ChannelFull, DeliveryFailed, InvalidConfig, InvalidRecord
 
 from .conftest import Flow, Make
+from .running import send_and_be_cut_off
 from .sinking import opened
 
 ARRAY = fastavro.parse_schema({"type": "array", "items": EVENT_SCHEMA})
@@ -328,11 +329,8 @@ def test_the_connection_is_made_anew_after_its_interval(flow: Make) -> None:
 @pytest.mark.parametrize("data", [b"GET / HTTP/1.1\r\n\r\n", b"\0" * 12, b"\xff" * 100])
 def test_strangers_are_cut_off_and_others_go_on(flow: Make, data: bytes) -> None:
     one = flow("avro", bind="127.0.0.1", port="0", **{"max-message-bytes": "1024"}).start()
-    with socket.create_connection(("127.0.0.1", listening(one)), timeout=20) as stranger:
-        stranger.sendall(data)
-        stranger.shutdown(socket.SHUT_WR)
-        while stranger.recv(1000):
-            pass
+    with socket.create_connection(("127.0.0.1", listening(one)), timeout=60) as stranger:
+        send_and_be_cut_off(stranger, data)
     assert one.source.counters["EventReadFail"] == 1
     with opened("avro", hostname="127.0.0.1", port=str(listening(one))) as sink:
         sink.write(EventBatch([b"x"]))
@@ -343,7 +341,7 @@ def test_connections_have_a_bound(flow: Make) -> None:
     one = flow("avro", bind="127.0.0.1", port="0", **{"max-connections": "1"}).start()
     with opened("avro", hostname="127.0.0.1", port=str(listening(one))) as sink:
         sink.write(EventBatch([b"x"]))
-        with socket.create_connection(("127.0.0.1", listening(one)), timeout=20) as second:
+        with socket.create_connection(("127.0.0.1", listening(one)), timeout=60) as second:
             assert second.recv(1) == b""
 
 
@@ -359,6 +357,6 @@ def test_ip_rules(flow: Make) -> None:
             IpRules(wrong)
     one = flow("avro", bind="127.0.0.1", port="0", ipFilter="true", ipFilterRules="deny:ip:127.*")
     one.start()
-    with socket.create_connection(("127.0.0.1", listening(one)), timeout=20) as refused:
+    with socket.create_connection(("127.0.0.1", listening(one)), timeout=60) as refused:
         assert refused.recv(1) == b""
     assert IpRules("deny:name:localhost")("127.0.0.1") is False

@@ -14,6 +14,7 @@ from logflume.agent.rpc.thrift_calls import FAILED, OK, ClientSide, ServerSide, 
 from logflume.errors import BadMessage, ChannelFull, DeliveryFailed
 
 from .conftest import Make
+from .running import send_and_be_cut_off
 from .sinking import opened
 
 HEADERS = st.dictionaries(st.text(max_size=5), st.text(max_size=5), max_size=4)
@@ -94,10 +95,8 @@ def test_another_protocol_is_cut_off(flow: Make) -> None:
         pytest.raises((BadMessage, DeliveryFailed)),
     ):
         sink.write(EventBatch([b"x"]))
-    with socket.create_connection(("127.0.0.1", port), 20) as stranger:
-        stranger.sendall(b"GET / HTTP/1.1\r\n\r\n")
-        while stranger.recv(1000):
-            pass
+    with socket.create_connection(("127.0.0.1", port), 60) as stranger:
+        send_and_be_cut_off(stranger, b"GET / HTTP/1.1\r\n\r\n")
     with opened("thrift", **asked) as sink:
         sink.write(EventBatch([b"y"]))
     assert one.bodies == [b"y"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import socket
 import ssl
@@ -26,6 +25,7 @@ from logflume.errors import DeliveryFailed, InvalidConfig, StorageError
 from support.tls_files import PASSWORD, Certificates
 
 from .conftest import Make
+from .running import send_and_be_cut_off
 from .sinking import opened
 
 
@@ -72,7 +72,7 @@ def test_deflate_and_tls(flow: Make, files: Certificates) -> None:
     assert one.bodies == [b"%d" % n for n in range(5000)] * 3
     context = ssl.create_default_context(cafile=str(files.ca))
     with (
-        socket.create_connection(("127.0.0.1", port), 10) as plain,
+        socket.create_connection(("127.0.0.1", port), 60) as plain,
         context.wrap_socket(plain, server_hostname="localhost") as outer,
     ):
         frames, calls = Frames(outer, "server", 1000, 9), ClientSide("server")
@@ -84,12 +84,8 @@ def test_deflate_and_tls(flow: Make, files: Certificates) -> None:
     with opened("avro", **asked, ssl="true") as sink, pytest.raises(DeliveryFailed, match="verify"):
         sink.write(EventBatch([b"x"]))
     for junk in (b"\x16" + b"x" * 50, b"\x78\x9c" + b"x" * 50, b"x" * 50):
-        with socket.create_connection(("127.0.0.1", port), 10) as stranger:
-            stranger.sendall(junk)
-            stranger.shutdown(socket.SHUT_WR)
-            with contextlib.suppress(ConnectionResetError):  # not all was read
-                while stranger.recv(1000):
-                    pass
+        with socket.create_connection(("127.0.0.1", port), 60) as stranger:
+            send_and_be_cut_off(stranger, junk)
 
 
 def test_a_stranger_is_not_trusted(flow: Make, files: Certificates, tmp_path: Path) -> None:
@@ -137,7 +133,7 @@ def test_syslog_over_tls(flow: Make, files: Certificates, kind: str) -> None:
     context = ssl.create_default_context(cafile=str(files.ca))
     port = one.source.ports[0]  # type: ignore[attr-defined]
     with (
-        socket.create_connection(("127.0.0.1", port), 10) as plain,
+        socket.create_connection(("127.0.0.1", port), 60) as plain,
         context.wrap_socket(plain, server_hostname="localhost") as client,
     ):
         client.sendall(b"<13>Oct 11 22:14:15 here said: it\n")
