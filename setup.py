@@ -123,6 +123,7 @@ MODULES: list[str] = [  # native/<name>.pyx -> logflume._native.<name>
     "produce",
     "partition_transactions",
     "producer_core",
+    "queue_messages",
     "queue_record",
     "rdkafka",
     "rdkafka_consumer",

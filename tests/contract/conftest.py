@@ -15,6 +15,13 @@ from support import kafka_peer
 
 _numbers = itertools.count()
 
+QUICK_QUEUES = (
+    "--set", "group.share.min.record.lock.duration.ms=1000",
+    "--set", "group.share.heartbeat.interval.ms=1000",
+    "--set", "group.share.min.heartbeat.interval.ms=1000",
+)  # fmt: skip
+"""Share groups give their first member its partitions with its second heartbeat."""
+
 
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -25,7 +32,7 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     pytest.importorskip("confluent_kafka")
     broker = kafka_peer.Broker(Path(tmp_path_factory.mktemp("kafka")))
     try:
-        yield f"kafka://{broker.up()}"
+        yield f"kafka://{broker.up(*QUICK_QUEUES)}"
     finally:
         broker.down(wipe=True)
 

@@ -104,9 +104,9 @@ class Broker:
         self.where = where
         self.data = where / "node1" / "data"
 
-    def up(self) -> str:
+    def up(self, *options: str) -> str:
         """Starts it (again, on its data); its address."""
-        return up(self.where)
+        return up(self.where, *options)
 
     def down(self, *, wipe: bool = False) -> None:
         run("-d", str(self.where), "down", *(["--wipe"] if wipe else []))

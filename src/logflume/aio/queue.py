@@ -91,7 +91,7 @@ class Queue:
             while not self._is_over():
                 pause = await self._turns.thread(queue.next_round, limit, is_first=is_first)
                 is_first = False
-                if deadline is not None:
+                if deadline is not None and not queue.is_joining:
                     pause = min(pause, deadline - time.monotonic())
                 if pause <= 0:
                     break

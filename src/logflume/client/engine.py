@@ -207,6 +207,13 @@ class QueueCore(Protocol):
     def readers(self) -> list[Any]:
         """What logflume.aio waits for, see its Sleeper."""
 
+    @property
+    def is_joining(self) -> bool:
+        """True as long as it may have no records because the group has not let it in yet: a poll goes on then."""
+
+    def check_renew(self) -> None:
+        """Raises UnsupportedByEngine where locks cannot begin anew."""
+
     def close(self) -> None:
         """Leave the group; records that were not answered are there for others at once."""
 

@@ -69,6 +69,28 @@ class Admin:
         }
         return parse(TopicConfig, own, foreign=TopicConfig.foreign)
 
+    def set_group_config(self, group: str, values: Mapping[str, str]) -> None:
+        """Settings of a group itself, where they are not these already."""
+        from confluent_kafka.admin import (
+            AlterConfigOpType,
+            ConfigEntry,
+            ConfigResource,
+            ResourceType,
+        )
+
+        asked = ConfigResource(ResourceType.GROUP, group)
+        with admin_errors(group=group):
+            found = self._client.describe_configs([asked])[asked].result()
+        entries = [
+            ConfigEntry(key, value, incremental_operation=AlterConfigOpType.SET)
+            for key, value in values.items()
+            if key not in found or found[key].value != value
+        ]
+        if entries:
+            asked = ConfigResource(ResourceType.GROUP, group, incremental_configs=entries)
+            with admin_errors(group=group):
+                self._client.incremental_alter_configs([asked])[asked].result()
+
     def alter_topic_config(self, name: str, values: Mapping[str, str], reset: list[str]) -> None:
         """Set some, set others back to the brokers' defaults."""
         from confluent_kafka.admin import (

@@ -17,7 +17,6 @@ from logflume.errors import (
     ClusterUnreachable,
     Timeout,
     UnknownTopicOrPartition,
-    UnsupportedByEngine,
 )
 from logflume.types import OffsetAndMetadata, PartitionReport, TopicPartition
 
@@ -32,9 +31,9 @@ if TYPE_CHECKING:
     from logflume.client.cluster.assignment import ClusterAssignment
     from logflume.client.cluster.partition import ClusterPartition
     from logflume.client.cluster.producing import ClusterProducerCore
+    from logflume.client.cluster.queueing import ClusterQueue
     from logflume.client.cluster.reading import Readers
     from logflume.client.cluster.subscription import ClusterSubscription
-    from logflume.client.engine import QueueCore
     from logflume.config import QueueConfig
     from logflume.config.option import Config
 
@@ -88,6 +87,7 @@ class Cluster:
         self._partitions: dict[tuple[str, int], ClusterPartition] = {}
         self._closed = False
         self._reached = False
+        self._apis: frozenset[int] | None = None
 
     # ---- connections
 
@@ -140,6 +140,15 @@ class Cluster:
             if cause is not None:
                 raise cause from error
             raise
+
+    def offers(self, api: int) -> bool:
+        """Whether its brokers take requests of this kind (Kafka's API key); True where that cannot be told."""
+        if self._apis is None:
+            from logflume.client.cluster.greeting import offered_apis
+
+            with self.explained():
+                self._apis = offered_apis(self)
+        return api in self._apis or not self._apis
 
     @property
     def admin(self) -> Admin:
@@ -352,9 +361,12 @@ class Cluster:
 
         return ClusterAssignment(self, config)
 
-    def queue_core(self, config: QueueConfig, topics: list[str]) -> QueueCore:
-        """Share groups of a cluster are not served yet."""
-        raise UnsupportedByEngine(what="queue()", instead="a directory, or a consumer in a group")
+    def queue_core(self, config: QueueConfig, topics: list[str]) -> ClusterQueue:
+        """What a queue takes records from."""
+        from logflume.client.cluster.queueing import ClusterQueue
+
+        self._check_open()
+        return ClusterQueue(self, config, topics)
 
     def subscription(
         self,

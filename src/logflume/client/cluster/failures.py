@@ -81,7 +81,8 @@ class Fail:
                 topic=topic, partitions=self.partition or 0, reason=text
             )
         if code == 40:
-            return errors.InvalidConfig(name=topic, value="(as given)", reason=text)
+            name = f"group {self.group}" if self.topic is None and self.group else topic
+            return errors.InvalidConfig(name=name, value="(as given)", reason=text)
         return None
 
     def _groups(self, code: int, text: str) -> LogflumeError | None:

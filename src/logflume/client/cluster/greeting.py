@@ -1,7 +1,8 @@
-"""The first word with a cluster: whoever cannot be reached, or does not let us in, is told apart at once."""
+"""The first word with a cluster: whoever cannot be reached, or does not let us in, is told apart; what it offers."""
 
 from __future__ import annotations
 
+import re
 import time
 
 from logflume.client.cluster.failures import AUTHENTICATION, AUTHORIZATION, Fail, failure
@@ -12,13 +13,14 @@ if TYPE_CHECKING:
     from logflume._native.rdkafka_consumer import ConsumerHandle
     from logflume.client.cluster.cluster import Cluster
 
-__all__ = ["cause_of_silence", "greet"]
+__all__ = ["cause_of_silence", "greet", "offered_apis"]
 
 _SLICE_MS = 1000
 _LOOK_S = 2.0
 _NOBODYS_TOPIC = "logflume-asks-whether-anybody-is-there"
 _DECISIVE = AUTHENTICATION | AUTHORIZATION
 _NO_GROUP = {"group.id": "logflume-no-group"}
+_API_LINE = re.compile(r"ApiKey \w+ \((\d+)\) Versions")
 
 
 class _Troubles:
@@ -83,3 +85,29 @@ def _answers(handle: ConsumerHandle, seconds: float) -> bool:
     except (Timeout, ClusterUnreachable):
         return False
     return True
+
+
+def offered_apis(cluster: Cluster) -> frozenset[int]:
+    """Kafka's keys of the requests that a broker takes; empty when that cannot be told.
+
+    librdkafka says so nowhere but in its log.
+    """
+    from logflume._native.rdkafka_consumer import ConsumerHandle
+
+    found: set[int] = set()
+
+    def note(level: int, facility: str, text: str) -> None:
+        found.update(int(key) for key in _API_LINE.findall(text))
+
+    library, fail, _, trouble = cluster.made(Fail())
+    settings = cluster.settings({**_NO_GROUP, "debug": "feature"})
+    handle = ConsumerHandle(settings, (library, fail, note, trouble))
+    try:
+        handle.metadata(_NOBODYS_TOPIC, int(cluster.timeout_s * 1000))
+        seen = -1
+        while len(found) > seen:
+            seen = len(found)
+            handle.fetch(1, 0)  # serves what was logged
+        return frozenset(found)
+    finally:
+        handle.close()

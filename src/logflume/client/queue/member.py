@@ -218,6 +218,14 @@ class QueueMember:
         self._fetcher.set_readers(self.readers())
         self._fetcher.wait(seconds)
 
+    @property
+    def is_joining(self) -> bool:
+        """Never: it is a member when it is made."""
+        return False
+
+    def check_renew(self) -> None:
+        """Locks can be renewed."""
+
     def wake(self) -> None:
         """From another thread: end a wait."""
         order = self._order

@@ -121,7 +121,9 @@ class Queue:
             is_first = False
             left = deadline - time.monotonic()
             if left <= 0:
-                return
+                if not self._core.is_joining:
+                    return
+                left = pause
             # Records that this process's producers still gather are what is waited for.
             self._log.publish_open_batches()
             self._core.wait(min(left, pause))
@@ -153,6 +155,11 @@ class Queue:
             if is_first:
                 self._open.check()
             return self._round(max_records, is_first=is_first)
+
+    @property
+    def is_joining(self) -> bool:
+        """True as long as the group has not let it in yet: a poll goes on then."""
+        return self._core.is_joining
 
     def hand_out(self, limit: int) -> list[QueueRecord]:
         """Up to `limit` of the records at hand; they are the caller's now."""
@@ -186,7 +193,8 @@ class Queue:
 
     def renew(self, record: QueueRecord) -> None:
         """Still at it: its lock begins anew when this is handed in (KIP-1222). It stays to be answered, and is not
-        accepted by itself any more. Raises as `accept`."""
+        accepted by itself any more. Raises as `accept`, and UnsupportedByEngine on a cluster."""
+        self._core.check_renew()
         self._give(record, AcknowledgeType.RENEW)
 
     def _give(self, record: QueueRecord, answer: AcknowledgeType) -> None:
