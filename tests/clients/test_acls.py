@@ -25,6 +25,7 @@ from logflume.broker.dispatch import table
 from logflume.broker.security.acl import Acl, Operation, Pattern, Permission, Resource
 from logflume.broker.security.store import SecurityStore
 from logflume.broker.security.users import make_credential
+from logflume.coordinator.group_configs import GroupConfigs
 from support.acl_cases import ANY_ACL, CASES, FORBIDDEN, TOPIC, Case, Op
 from support.logins import librdkafka, log_in
 from support.wire import Wire
@@ -136,6 +137,58 @@ def test_super_users_may_do_everything(guarded: ThreadedBroker, case: Case) -> N
     with Wire(guarded.bootstrap) as wire:
         assert log_in(wire, "admin", "pw").error_code == 0
         assert not FORBIDDEN & codes(wire.ask(case.api, case.version, **case.fields))
+
+
+def test_members_of_share_groups_need_their_topics(
+    guarded: ThreadedBroker, rules: SecurityStore, log: logflume.Log
+) -> None:
+    log.partition("t", 0).append(b"x")
+    topic_id = log.directory.topic("t").topic_id
+    GroupConfigs(log.directory.path).alter("s", {"share.auto.offset.reset": "earliest"})
+
+    def fetch(wire: Wire, epoch: int, *acks: dict[str, Any]) -> Any:
+        parts = [{"partition_index": 0, "acknowledgement_batches": list(acks)}]
+        return wire.ask(
+            Api.SHARE_FETCH,
+            2,
+            group_id="s",
+            member_id="m",
+            share_session_epoch=epoch,
+            max_wait=0,
+            min_bytes=1,
+            max_bytes=1000,
+            max_records=10,
+            batch_size=10,
+            topics=[{"topic_id": topic_id, "partitions": parts}],
+            forgotten_topics_data=[],
+        )
+
+    accept = {"first_offset": 0, "last_offset": 0, "acknowledge_types": [1]}
+    group = acl(Resource.GROUP, Op.READ, name="s")
+    with Wire(guarded.bootstrap) as wire:
+        assert log_in(wire, "alice", "pw").error_code == 0
+        allow(rules, group)
+        assert codes(fetch(wire, 0)) == {0, 29}
+        allow(rules, group, acl(Resource.TOPIC, Op.READ))
+        assert b"x" in bytes(fetch(wire, 1).responses[0].partitions[0].records)
+        allow(rules, group)
+        [part] = fetch(wire, 2, accept).responses[0].partitions
+        assert (part.error_code, part.acknowledge_error_code) == (29, 29)
+        for api, partitions in (
+            (Api.ALTER_SHARE_GROUP_OFFSETS, [{"partition_index": 0, "start_offset": 0}]),
+            (Api.DELETE_SHARE_GROUP_OFFSETS, None),
+        ):
+            named = {"topic_name": "t"} | ({"partitions": partitions} if partitions else {})
+            allow(rules, group, acl(Resource.GROUP, Op.DELETE, name="s"))
+            wire.ask(
+                Api.SHARE_ACKNOWLEDGE,
+                2,
+                group_id="s",
+                member_id="m",
+                share_session_epoch=-1,
+                topics=[],
+            )
+            assert 29 in codes(wire.ask(api, 0, group_id="s", topics=[named]))
 
 
 def test_nothing_is_shown_of_what_may_not_be_described(
