@@ -12,7 +12,7 @@ import pytest
 
 from bench.harness import Amount, Contest, Contestant, Goal, Job, Times, Took
 from bench.payload import values
-from bench.peers.clients import PINGS, Client
+from bench.peers.clients import PINGS, TRANSACTIONS, Client
 from bench.peers.kafka import Kafka, missing
 from bench.peers.serving import Serving, cpu_s, own_mb
 from bench.programs import start
@@ -94,7 +94,7 @@ def compete(
         about=f"{about}; {ABOUT}",
         unit=unit,
         goals=[Goal(OURS, "≥ 1 × Kafka (aim 2 ×)", beside=KAFKA, share=1)],
-        cpu=unit == "records",
+        cpu=unit != "trips",
         rounds=ROUNDS,
     )
 
@@ -145,6 +145,18 @@ def test_end_to_end(
         "1,000 records a second, linger 0; the consumer reads what is not yet synced, as Kafka's do"
     )
     compete(contest, path, ours, kafka, client, PINGS, Client.ping, about=about, unit="trips")
+
+
+def test_transactions(contest: Contest, ours: Serving, kafka: Kafka) -> None:
+    client = Client(100, "all", "none", TRANSACTIONS)
+    path = "Broker: transactions of 10 records"
+    about = (
+        "one client, one after the other; ours are on disk when committed, a Kafka's in its memory"
+    )
+    work = Client.transact
+    compete(
+        contest, path, ours, kafka, client, TRANSACTIONS, work, about=about, unit="transactions"
+    )
 
 
 def java(

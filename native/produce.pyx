@@ -66,8 +66,10 @@ cdef class _Room:
         lf_admit_room_free(&self.room)
 
 
-# Rooms that nobody works in: one is taken for an append, during which the GIL may be let go of.
+# Rooms that nobody works in: one is taken for an append, during which the GIL may be let go of. Each keeps some megabytes
+# that compressed batches needed, so few are kept of those that late appends had in their threads.
 cdef list rooms = []
+cdef int ROOMS_MAX = 4
 
 BUSY = -2
 """What `append` answers instead of waiting."""
@@ -219,7 +221,8 @@ cdef class ProduceRequest:
         try:
             return self._append(i, log, admission, wait_s, mine)
         finally:
-            rooms.append(mine)
+            if len(rooms) < ROOMS_MAX:
+                rooms.append(mine)
 
     cdef object _append(self, Py_ssize_t i, PartitionLog log, Admission admission, double wait_s, _Room mine):
         cdef ProducePart *part = self._at(i)

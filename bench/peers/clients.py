@@ -16,11 +16,14 @@ import numpy
 from bench.harness import Times, Took
 from bench.peers.kafka import SCRIPT
 
-__all__ = ["Client"]
+__all__ = ["PINGS", "TRANSACTIONS", "Client"]
 
 PING_RATE = 1000  # records a second
 PINGS = 3000
 PINGS_LEFT_OUT = 500
+TRANSACTIONS = 200
+TRANSACTION_RECORDS = 10
+PATIENCE_S = 60.0
 
 
 def _clientbench() -> ModuleType:
@@ -91,3 +94,27 @@ class Client:
         producer.flush()
         consumer.close()
         return Times(numpy.array(took[PINGS_LEFT_OUT:]))
+
+    def transact(self, address: str, topic: str) -> Took:
+        """Transactions one after the other, each committed before the next begins."""
+        from confluent_kafka import Producer
+
+        value = bytes(self._bench.a.size)
+        producer = Producer(
+            {
+                "bootstrap.servers": address,
+                "transactional.id": topic,
+                "linger.ms": 0,
+                "log_level": 3,
+            }
+        )
+        producer.init_transactions(PATIENCE_S)
+        started = 0.0
+        for number in range(TRANSACTIONS + 1):
+            if number == 1:  # the first one asks where everything is
+                started = time.perf_counter()
+            producer.begin_transaction()
+            for _ in range(TRANSACTION_RECORDS):
+                producer.produce(topic, value, partition=0)
+            producer.commit_transaction(PATIENCE_S)
+        return Took(time.perf_counter() - started)

@@ -22,6 +22,7 @@ PARTITIONS = 4
 KILLING_SHARE = 0.7  # of the time the broker is killed; then it is left alone, for its memory
 SETTLING_SHARE = 0.2  # of the rest, before memory counts
 TICK_S = 0.25
+SAMPLE_S = 0.25  # what is held for less than a second counts, too
 MEMORY_MB = 100  # the broker's own; more than that is told at once
 
 
@@ -93,11 +94,15 @@ class Soak:
             for actor in (*self.writers, *self.readers):
                 if not actor.running:
                     raise RuntimeError(f"{actor.name} ended by itself: see errors.txt")
-            if now - last_sample > 1.0:
+            if now - last_sample >= SAMPLE_S:
                 last_sample = now
                 self.samples.append(self.broker.sample(now - started))
                 if self.samples[-1].own_mb > MEMORY_MB:
-                    print(f"{self.samples[-1].own_mb:.0f} MB at {now - started:.0f} s", flush=True)
+                    where = "; ".join(self.broker.areas())
+                    print(
+                        f"{self.samples[-1].own_mb:.0f} MB at {now - started:.0f} s: {where}",
+                        flush=True,
+                    )
             time.sleep(TICK_S)
 
     def _strike_broker(self) -> None:

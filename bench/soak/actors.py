@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-__all__ = ["Actor", "BrokerProcess", "Sample"]
+__all__ = ["Actor", "BrokerProcess", "Sample", "largest_areas"]
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -72,6 +72,21 @@ class Sample:
         self.descriptors = len(os.listdir(f"/proc/{pid}/fd"))
 
 
+def largest_areas(pid: int, count: int = 6) -> list[str]:
+    """Where a process's own memory lies: the areas with most of it, "MB name size"."""
+    areas: list[tuple[int, str]] = []
+    name = ""
+    with open(f"/proc/{pid}/smaps") as file:
+        for line in file:
+            words = line.split()
+            if "-" in words[0]:
+                first, last = (int(end, 16) for end in words[0].split("-"))
+                name = f"{words[5] if len(words) > 5 else 'anonymous'} of {(last - first) >> 20} MB"
+            elif words[0] == "Anonymous:":
+                areas.append((int(words[1]), name))
+    return [f"{kb / 1024:.0f} MB in {name}" for kb, name in sorted(areas)[: -count - 1 : -1]]
+
+
 class BrokerProcess:
     """`logflume serve`, on the same port through all its lives."""
 
@@ -114,6 +129,11 @@ class BrokerProcess:
     def sample(self, at: float) -> Sample:
         assert self._process is not None
         return Sample(self._process.pid, at)
+
+    def areas(self) -> list[str]:
+        """Where its memory lies."""
+        assert self._process is not None
+        return largest_areas(self._process.pid)
 
     def kill(self) -> None:
         """kill -9."""

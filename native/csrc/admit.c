@@ -160,6 +160,7 @@ int lf_admit(lf_admit_room *room, const lf_admit_rules *rules, uint8_t *p, int64
     memset(r, 0, sizeof *r);
     *out = p;
     *out_len = n;
+    if (room->packed_cap > KEPT_BYTES_MAX) drop(&room->packed, &room->packed_cap);
     int rc = check_header(rules, p, n, &b, r);
     if (rc) return rc;
     const uint8_t *records = p + LF_BATCH_RECORDS_AT;

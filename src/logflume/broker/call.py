@@ -64,6 +64,8 @@ class Call(Permissions):
 
     def throttle_ms(self, key: str, amount: int) -> int:
         """Count bytes against the client's quota: how long it has to wait, while nothing more of it is begun."""
+        if not amount:
+            return 0
         quotas = self.broker.quotas
         bucket = quotas.bucket(key, self.connection.principal, self.client_id)
         wait_s = quotas.wait_s(bucket, amount)

@@ -259,6 +259,10 @@ class Broker:
             directory=self.directory.path,
         )
 
+    def _preload(self) -> None:
+        if not self._stopping:
+            self.loop.run_in_executor(self.threads, preload)
+
     async def stop(self, grace_s: float = 5.0) -> None:
         """Take no new connections, answer what was asked, then close. Idempotent.
 
