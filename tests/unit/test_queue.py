@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -322,3 +324,66 @@ def test_what_cannot_be(log, tmp_path):
         log.queue("t", group="g", acknowledgment="explicit")
     with logflume.open(log.path, read_only=True) as reader, pytest.raises(errors.ReadOnlyDirectory):
         reader.queue("t", group="g")
+
+
+def test_the_log_counts_more_than_an_older_working_file(log):
+    """As when the process dies between its record in the log and the table in the file."""
+    put(log, 6)
+    where = TopicPartition("t", 0)
+    directory = Path(log.path)
+    with log.queue("t", group="g", acknowledgement="explicit", **EARLIEST) as queue:
+        records = queue.poll()
+        [file] = directory.rglob("__share_group_state-*/*.share")
+        before = file.read_bytes()
+        queue.accept(records[0])
+        queue.accept(records[2])
+        queue.release(records[4])
+        queue.commit()
+        after = file.read_bytes()
+        queue.abandon()  # as killed, but for its lock
+        file.write_bytes(before)
+        assert before != after
+    with log.queue("t", group="g") as queue:
+        assert offsets(queue.poll()) == [1, 3, 4, 5]
+        info = ShareGroups(log.directory).partitions("g")[where]
+        assert info.start_offset == 1
+
+
+def test_a_torn_working_file_is_made_anew_from_the_log(log):
+    put(log, 4)
+    with log.queue("t", group="g", acknowledgement="explicit", **EARLIEST) as queue:
+        records = queue.poll()
+        queue.accept(records[1])
+        queue.commit()
+    [file] = Path(log.path).rglob("__share_group_state-*/*.share")
+    data = bytearray(file.read_bytes())
+    data[64:] = b"\xff" * (len(data) - 64)
+    file.write_bytes(data)
+    with log.queue("t", group="g") as queue:
+        assert offsets(queue.poll()) == [0, 2, 3]
+
+
+def test_a_forked_child_does_not_take_the_parents_records(log):
+    put(log, 4)
+    with log.queue("t", group="g", **EARLIEST) as queue:
+        first = queue.poll(max_records=2)
+        read, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            said = b"?"
+            try:
+                closed = queue.closed
+                with log.queue("t", group="g") as own:
+                    got = offsets(own.poll())
+                    own.commit()
+                said = f"{closed} {got}".encode()
+            finally:
+                os.write(write, said)
+                os._exit(0)
+        os.waitpid(child, 0)
+        os.close(write)
+        assert os.read(read, 100) == b"True [2, 3]"
+        os.close(read)
+        assert len(first) == 2
+        queue.commit()
+        assert queue.poll() == []
