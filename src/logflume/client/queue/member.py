@@ -12,7 +12,7 @@ from logflume._native.queue_record import offset_runs, queue_records
 from logflume.coordinator.group_configs import GroupConfigs
 from logflume.coordinator.share.settings import ShareSettings
 from logflume.coordinator.share.share_holder import ShareHolder
-from logflume.errors import LogflumeError, UnknownTopicOrPartition
+from logflume.errors import InvalidRecordState, LogflumeError, UnknownTopicOrPartition
 from logflume.types import TopicPartition
 
 TYPE_CHECKING = False
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from logflume.client.queue.answers import Answers, Outcome
     from logflume.config import QueueConfig
     from logflume.coordinator.share.share_partition import SharePartition
+    from logflume.coordinator.share.states import Answer
 
 __all__ = ["QueueMember"]
 
@@ -58,8 +59,15 @@ class _Source:
         self.share = share
         self.reader = reader
 
-    def take(self, member_id: str, limit: int, out: list[QueueRecord]) -> None:
-        """Append up to `limit` records to `out`, which are this member's now."""
+    def take(
+        self,
+        member_id: str,
+        limit: int,
+        out: list[QueueRecord],
+        answers: list[Answer],
+        refused: list[InvalidRecordState],
+    ) -> None:
+        """Append up to `limit` records to `out`, which are this member's now; hand in answers in the same step."""
         batches: list[RecordBatch] = []
         reader = self.reader
 
@@ -74,7 +82,8 @@ class _Source:
                 return offset_runs(batch, _OFFSET_MAX), end
             return offset_runs(batch, last), min(end, last + 1)
 
-        acquired: list[tuple[int, int, int]] = [*self.share.acquire(member_id, limit, read)]
+        taken = self.share.acquire(member_id, limit, read, answers=answers, refused=refused)
+        acquired: list[tuple[int, int, int]] = [*taken]
         if acquired:
             for batch in batches:
                 queue_records(batch, acquired, out)
@@ -105,6 +114,8 @@ class QueueMember:
         self._next = 0
         self._looked = 0.0
         self._unblocked = 0.0
+        self._pending: Answers = {}
+        self._outcome: Outcome = {}
         self._fetcher = Fetcher()
         try:
             self._look()
@@ -141,16 +152,20 @@ class QueueMember:
     # ---- QueueCore
 
     def answer(self, answers: Answers, *, wait: bool) -> Outcome:
-        """Hand in answers; see client.engine.QueueCore."""
-        outcome: Outcome = {}
-        for where, said in answers.items():
+        """Hand in answers; see client.engine.QueueCore. Without `wait` the next take() carries them."""
+        outcome, self._outcome = self._outcome, {}
+        if not wait and not self._pending:
+            self._pending = answers
+            return outcome
+        waiting, self._pending = self._pending, {}
+        for where, said in [*waiting.items(), *answers.items()]:
             source = self._sources[where]
             try:
                 source.share.acknowledge(self._member_id, said, durable=False)
             except LogflumeError as error:
                 outcome[where] = error
             else:
-                outcome[where] = None
+                outcome.setdefault(where, None)
         if wait:
             for where, source in self._sources.items():
                 try:
@@ -167,18 +182,31 @@ class QueueMember:
         order, count = self._order, len(self._order)
         for i in range(count):
             source = order[(self._next + i) % count]
-            try:
-                source.take(self._member_id, max_records - len(out), out)
-            except UnknownTopicOrPartition:
-                if not out:
-                    self._look()
-                    raise
+            self._take_of(source, max_records - len(out), out)
             if len(out) >= max_records:
                 # The one that filled the call goes on last.
                 self._next = (self._next + i + 1) % count
-                return out, 0.0
-        self._next = (self._next + 1) % max(count, 1)
+                break
+        else:
+            self._next = (self._next + 1) % max(count, 1)
+        if self._pending:  # of partitions that were not looked at
+            self._outcome |= self.answer({}, wait=False)
         return out, 0.0 if out else self._pause()
+
+    def _take_of(self, source: _Source, limit: int, out: list[QueueRecord]) -> None:
+        where = TopicPartition(source.share.log.topic, source.share.log.partition)
+        answers = self._pending.get(where, [])
+        refused: list[InvalidRecordState] = []
+        try:
+            source.take(self._member_id, limit, out, answers, refused)
+        except UnknownTopicOrPartition:
+            if not out:
+                self._look()
+                raise
+            return
+        if answers:
+            del self._pending[where]
+            self._outcome[where] = refused[0] if refused else None
 
     def _pause(self) -> float:
         pause = _METADATA_S

@@ -143,7 +143,11 @@ class Queue:
         return pause
 
     def _hand_out(self, limit: int) -> list[QueueRecord]:
-        records = [self._ahead.popleft() for _ in range(min(limit, len(self._ahead)))]
+        if limit >= len(self._ahead):
+            records = list(self._ahead)
+            self._ahead.clear()
+        else:
+            records = [self._ahead.popleft() for _ in range(limit)]
         self._open.add(records)
         return records
 

@@ -272,17 +272,30 @@ class SharePartition:
             self._number(member_id)
 
     def acquire(
-        self, member_id: str, max_records: int, read: Read, *, now_ms: int | None = None
+        self,
+        member_id: str,
+        max_records: int,
+        read: Read,
+        *,
+        answers: Sequence[Answer] = (),
+        refused: list[InvalidRecordState] | None = None,
+        now_ms: int | None = None,
     ) -> list[Acquired]:
         """Take up to `max_records`: what waits to be delivered again, then what was never delivered.
 
         `read` says what the log has; it is called under the lock. What it raises is raised when nothing was taken
-        before. Locks that ran out are freed first.
+        before. Locks that ran out are freed first, and `answers` done, as `acknowledge(durable=False)` does it; its
+        error goes into `refused` and keeps nothing from being taken.
         """
         now = _now_ms(now_ms)
         taken: list[Acquired] = []
         with self._step() as window:
             self._expire(window, now)
+            try:
+                self._answer(window, member_id, answers, now)
+            except InvalidRecordState as error:
+                if refused is not None:
+                    refused.append(error)
             number, deadline = self._number(member_id), now + self.settings.lock_duration_ms
 
             def look(first: int, last: int | None, limit: int) -> bool:
@@ -322,16 +335,24 @@ class SharePartition:
         Raises InvalidRecordState for a record that it does not hold (any longer).
         """
         now = _now_ms(now_ms)
+        with self._step() as window:
+            self._expire(window, now)
+            self._answer(window, member_id, answers, now)
+        if durable:
+            self.sync()
+
+    def _answer(self, window: Window, member_id: str, answers: Sequence[Answer], now: int) -> None:
+        """Within a step. Raises InvalidRecordState; then the window is as before."""
+        if not answers:
+            return
         try:
-            with self._step() as window:
-                self._expire(window, now)
-                window.answer(
-                    answers,
-                    self._known(member_id),
-                    count_limit=self.settings.delivery_count_limit,
-                    deadline_ms=now + self.settings.lock_duration_ms,
-                    renew=self.settings.renew,
-                )
+            window.answer(
+                answers,
+                self._known(member_id),
+                count_limit=self.settings.delivery_count_limit,
+                deadline_ms=now + self.settings.lock_duration_ms,
+                renew=self.settings.renew,
+            )
         except AnswerRefused as error:
             raise InvalidRecordState(
                 topic=self.log.topic,
@@ -340,8 +361,6 @@ class SharePartition:
                 reason=error.reason,
             ) from None
         self._acked_to = max(self._acked_to, max((a.last + 1 for a in answers), default=0))
-        if durable:
-            self.sync()
 
     def sync(self) -> None:
         """Have all answers so far on disk, and before them the records that they are for: after a power loss others

@@ -195,7 +195,14 @@ class ShareStateLog:
         return self._append(names, [None] * len(names)) + len(names) - 1
 
     def _append(self, keys: list[bytes], values: Sequence[bytes | None]) -> int:
-        return self._log.append_many(values, keys)
+        offset = self._log.append_many(values, keys)
+        if self._reader is not None and self._position == offset:
+            # Nobody else's lie between: what is known need not be read.
+            for i, (key, value) in enumerate(zip(keys, values, strict=True)):
+                self._take(offset + i, key, value)
+            self._position = offset + len(keys)
+            self._reader.seek(self._position)
+        return offset
 
     def sync(self, offset: int) -> None:
         """Have the record at `offset` on disk."""
