@@ -27,13 +27,14 @@ from .window import Window
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from logflume._native.partition import Partition
     from logflume._native.partition_reader import PartitionReader
 
 __all__ = ["DurableState", "ShareStateLog"]
 
+SNAPSHOT = b"\0\0"  # how a snapshot's key begins
 READ_RECORDS_MAX = 100_000
 READ_BYTES_MAX = 1 << 20
 
@@ -74,6 +75,7 @@ class ShareStateLog:
         self._reader: PartitionReader | None = None
         self._position = -1
         self._records: dict[ShareKey, _Records] = {}
+        self._names: dict[ShareKey, bytes] = {}  # keys of updates, as bytes
 
     # Reading
 
@@ -110,7 +112,9 @@ class ShareStateLog:
             return
         if found is None:
             return
-        is_snapshot, key = found
+        self._keep(offset, *found, value)
+
+    def _keep(self, offset: int, is_snapshot: bool, key: ShareKey, value: bytes | None) -> None:
         if value is None:
             self._records.pop(key, None)
         elif is_snapshot:
@@ -169,7 +173,10 @@ class ShareStateLog:
         value = Update(
             snapshot_epoch, NO_EPOCH, window.start, window.complete_count(), tuple(window.changes())
         )
-        return self._append([encode_update_key(key)], [encode_update(value)])
+        name = self._names.get(key)
+        if name is None:
+            name = self._names[key] = encode_update_key(key)
+        return self._append(key, name, encode_update(value))
 
     def append_snapshot(self, key: ShareKey, state: DurableState) -> int:
         """Say all there is; the offset of the record. Frees what no key's newest snapshot needs."""
@@ -184,7 +191,7 @@ class ShareStateLog:
             now_ms,
             () if window is None else tuple(window.batches()),
         )
-        offset = self._append([encode_snapshot_key(key)], [encode_snapshot(value)])
+        offset = self._append(key, encode_snapshot_key(key), encode_snapshot(value))
         self.refresh()
         self._forget(min(records.snapshot_offset for records in self._records.values()))
         return offset
@@ -192,15 +199,14 @@ class ShareStateLog:
     def append_tombstones(self, keys: Iterable[ShareKey]) -> int:
         """Take back the states of these; the offset of the last record."""
         names = [encode_snapshot_key(key) for key in keys]
-        return self._append(names, [None] * len(names)) + len(names) - 1
+        return self._log.append_many([None] * len(names), names) + len(names) - 1
 
-    def _append(self, keys: list[bytes], values: Sequence[bytes | None]) -> int:
-        offset = self._log.append_many(values, keys)
+    def _append(self, key: ShareKey, name: bytes, value: bytes) -> int:
+        offset = self._log.append_many([value], [name])
         if self._reader is not None and self._position == offset:
             # Nobody else's lie between: what is known need not be read.
-            for i, (key, value) in enumerate(zip(keys, values, strict=True)):
-                self._take(offset + i, key, value)
-            self._position = offset + len(keys)
+            self._keep(offset, name[:2] == SNAPSHOT, key, value)
+            self._position = offset + 1
             self._reader.seek(self._position)
         return offset
 

@@ -14,6 +14,7 @@ from uuid import UUID
 from logflume.coordinator.offsets_schema import java_hash
 from logflume.coordinator.record_fields import FieldReader, FieldWriter
 from logflume.errors import InvalidRecord
+from logflume.types import NamedTuple
 
 from .states import RecordState, StateBatch
 
@@ -46,8 +47,7 @@ NO_EPOCH = -1
 _DURABLE = (RecordState.AVAILABLE, RecordState.ACKNOWLEDGED, RecordState.ARCHIVED)
 
 
-@dataclass(frozen=True, slots=True)
-class ShareKey:
+class ShareKey(NamedTuple):
     """A share partition: what a group does with a partition of a topic."""
 
     group: str
