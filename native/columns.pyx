@@ -28,6 +28,8 @@ __all__ = ["ColumnView", "Record", "RecordBatch"]
 cdef lf_columns spare
 cdef int32_t SPARE_ROWS_MAX = 1 << 17
 
+cdef int SHOWN_BYTES_MAX = 200
+
 
 @cython.final
 cdef class RecordBatch:
@@ -482,4 +484,9 @@ cdef class Record:
 
     def __repr__(self):
         return (f"Record(topic={self.topic!r}, partition={self.partition}, offset={self.offset}, "
-                f"timestamp={self.timestamp}, key={self.key!r}, value={self.value!r}, headers={self.headers!r})")
+                f"timestamp={self.timestamp}, key={_shown(self.key)}, value={_shown(self.value)}, headers={self.headers!r})")
+
+
+cdef str _shown(object data):
+    """For people: of a large key or value its beginning, and how long it is."""
+    return repr(data) if data is None or len(data) <= SHOWN_BYTES_MAX else f"{data[:SHOWN_BYTES_MAX]!r}... ({len(data)} bytes)"

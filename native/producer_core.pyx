@@ -23,7 +23,7 @@ from logflume._native.gather cimport stamp_of
 from logflume._native.input_columns cimport as_timestamps
 from logflume._native.partitioner cimport LF_PARTITION_XXH3, lf_partition_of
 from logflume._native.scatter cimport Scatter
-from logflume._native.staging cimport SharedHeaders, Stage, put_headers, raise_status, take_headers
+from logflume._native.staging cimport SharedHeaders, Stage, plain_bytes, put_headers, raise_status, take_headers
 
 __all__ = ["ProducerCore"]
 
@@ -229,10 +229,10 @@ cdef class ProducerCore(Upkeep):
         elif value is None:
             payload = 0
         else:
-            return self.send(topic, _plain_bytes("value", value), key, headers, partition, timestamp)
+            return self.send(topic, plain_bytes("value", value), key, headers, partition, timestamp)
         if key is not None:
             if not PyBytes_CheckExact(key):
-                return self.send(topic, value, _plain_bytes("key", key), headers, partition, timestamp)
+                return self.send(topic, value, plain_bytes("key", key), headers, partition, timestamp)
             k = <const uint8_t *>PyBytes_AS_STRING(key)
             kn = PyBytes_GET_SIZE(key)
             payload += kn
@@ -477,9 +477,3 @@ cdef class ProducerCore(Upkeep):
         for slot in list(self.slots.values()):
             out += (<TopicSlot>slot).accumulators
         return out
-
-
-cdef bytes _plain_bytes(str what, object data):
-    if isinstance(data, str):
-        raise TypeError(f"a {what} is bytes-like or None, not str: encode it first")
-    return bytes(memoryview(data))

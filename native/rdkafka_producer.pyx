@@ -21,6 +21,7 @@ from logflume._native.partitioner cimport LF_PARTITION_XXH3, lf_partition_of
 from logflume._native.rdkafka cimport *
 from logflume._native.rdkafka_consumer cimport GroupPosition
 from logflume._native.rdkafka_delivery cimport DONE, RemoteDelivery
+from logflume._native.staging cimport plain_bytes
 
 from logflume._native.rdkafka_delivery import tell
 
@@ -379,12 +380,6 @@ cdef class ProducerHandle(Handle):
         self.rk = NULL
         with nogil:
             self.api.destroy_flags(rk, 0)
-
-
-cdef bytes plain_bytes(str what, object given):
-    if isinstance(given, str):
-        raise TypeError(f"a {what} is bytes-like or None, not str: encode it first")
-    return bytes(memoryview(given))
 
 
 cdef rd_kafka_headers_t *make_headers(lf_rd_api *api, object headers) except NULL:

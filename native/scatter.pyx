@@ -11,7 +11,7 @@ from logflume._native.core cimport lf_builder, lf_builder_put, lf_builder_size_w
 from logflume._native.gather cimport Gather, stamp_of
 from logflume._native.input_columns cimport lf_in_column, lf_in_get
 from logflume._native.partitioner cimport lf_partition_of
-from logflume._native.staging cimport Stage, raise_status
+from logflume._native.staging cimport Stage, plain_bytes, raise_status
 
 __all__ = ["Scatter"]
 
@@ -57,9 +57,7 @@ cdef class Scatter:
             key = given.keys[self.at]
             full = self.keyless
             if key is not None:
-                if isinstance(key, str):
-                    raise TypeError("a key is bytes-like or None, not str: encode it first")
-                key = bytes(memoryview(key))
+                key = plain_bytes("key", key)
                 full = lf_partition_of(self.partitioner, PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key), <int32_t>len(stages))
             stage = <Stage>stages[full]
             if stage.b.start >= stage.full_bytes:

@@ -4,7 +4,7 @@ The buffer is reused: encoding, compression and CRC happen while the bytes are i
 takes them to the file.
 """
 
-from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_CheckBuffer, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint8_t
 from libc.stdlib cimport free
@@ -86,14 +86,27 @@ cdef tuple _make_plain(object headers):
         headers = headers.items()
     for pair in headers:
         try:
-            name, value = pair
-            name = name.encode("utf-8", "surrogateescape") if isinstance(name, str) else bytes(memoryview(name))
+            given, value = pair
+            name = given.encode("utf-8", "surrogateescape") if isinstance(given, str) else bytes(memoryview(given))
         except (TypeError, ValueError):
             raise errors.InvalidRecord(reason=f"a header is a (str, bytes) pair, not {pair!r}") from None
-        if isinstance(value, str):
-            raise errors.InvalidRecord(reason=f"header {name!r}: the value is bytes or None, not str")
+        if value is not None and not PyObject_CheckBuffer(value):
+            raise errors.InvalidRecord(reason=f"header {given!r}: the value is bytes or None, not {type(value).__name__}")
         out.append((name, None if value is None else bytes(memoryview(value))))
     return tuple(out)
+
+
+cdef int _need_bytes(str what, object given) except -1:
+    if not PyObject_CheckBuffer(given):
+        hint = ": encode it first" if isinstance(given, str) else ""
+        raise TypeError(f"a {what} is bytes-like or None, not {type(given).__name__}{hint}")
+    return 0
+
+
+cdef bytes plain_bytes(str what, object given):
+    """A key or value that is no bytes object, as one."""
+    _need_bytes(what, given)
+    return bytes(memoryview(given))
 
 
 cdef int64_t _header_size(object part) noexcept:
@@ -217,8 +230,7 @@ cdef class Stage:
                 v = <const uint8_t *>PyBytes_AS_STRING(value)
                 vn = PyBytes_GET_SIZE(value)
             elif value is not None:
-                if isinstance(value, str):
-                    raise TypeError("a value is bytes-like or None, not str: encode it first")
+                _need_bytes("value", value)
                 PyObject_GetBuffer(value, &vb, PyBUF_SIMPLE)
                 has_vb = True
                 v = <const uint8_t *>vb.buf
@@ -227,8 +239,7 @@ cdef class Stage:
                 k = <const uint8_t *>PyBytes_AS_STRING(key)
                 kn = PyBytes_GET_SIZE(key)
             elif key is not None:
-                if isinstance(key, str):
-                    raise TypeError("a key is bytes-like or None, not str: encode it first")
+                _need_bytes("key", key)
                 PyObject_GetBuffer(key, &kb, PyBUF_SIMPLE)
                 has_kb = True
                 k = <const uint8_t *>kb.buf

@@ -236,3 +236,11 @@ def test_names_that_are_no_text(run: Runner) -> None:
     run("init")
     assert "\\udcff" in run.fails("put", "t", "/tmp/no\udcff")
     assert "\\udcff" in run.fails("topic", "describe", "no\udcff")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_can_complete_commands_and_options(run: Runner, shell: str) -> None:
+    script = run("completion", shell).out
+    for word in ("logflume", "topic", "describe", "partitions", "read-only"):
+        assert word in script
+    assert "powershell" in run.misused("completion", "powershell")

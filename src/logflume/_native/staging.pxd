@@ -40,6 +40,7 @@ cdef class Stage:
                               int64_t now, int64_t start, int64_t stop) except -1
 
 
+cdef bytes plain_bytes(str what, object given)
 cdef tuple take_headers(object headers, int64_t *size)
 cdef uint8_t *put_headers(uint8_t *p, tuple headers) noexcept
 cdef int raise_status(int status, int64_t size, int64_t limit) except -1

@@ -23,7 +23,8 @@ _FILES = Group("Files", sort_key=5)
 _COPIES = Group("Copies", sort_key=6)
 _BROKER = Group("Kafka clients", sort_key=7)
 _FLOWS = Group("Flows", sort_key=8)
-_GLOBAL = Group("For every command", sort_key=9)
+_SHELL = Group("Shell", sort_key=9)
+_GLOBAL = Group("For every command", sort_key=10)
 
 app = App(
     name="logflume",
@@ -62,6 +63,7 @@ for _name, _where, _section in (
     ("compact", "compact:compact", _FILES),
     ("recover", "upkeep:recover", _FILES),
     ("doctor", "doctor:doctor", _FILES),
+    ("completion", "completion:completion", _SHELL),
     ("mirror", "bridges:mirror", _COPIES),
     ("promote", "bridges:promote", _COPIES),
 ):

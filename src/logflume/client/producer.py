@@ -176,7 +176,7 @@ class Producer(Closing):
         self._ticker = None
 
     def __repr__(self) -> str:
-        return f"<Producer of {self._log.path}>"
+        return f"<Producer of {self._log.path}{', closed' if self._core.is_closed() else ''}>"
 
 
 class _Waker:

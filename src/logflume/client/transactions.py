@@ -70,10 +70,6 @@ class Transaction:
         self._need_open()
         self._owner.send_offsets(consumer, offsets)
 
-    def disown(self) -> None:
-        """In a forked child: the parent's."""
-        self._over = True
-
     def _need_open(self) -> None:
         if self._over:
             raise InvalidTxnState(
@@ -183,7 +179,7 @@ class TransactionOwner:
         """In a forked child: the id, and a transaction that is open, are the parent's."""
         self._mutex = threading.Lock()
         if self._current is not None:
-            self._current.disown()
+            self._current._over = True
             self._current = None
 
     def _refused(self, reason: str) -> InvalidTxnState:

@@ -280,7 +280,7 @@ class Acks(Kind):
     _numbers = {"0": 0, "1": 1, "-1": -1, "leader": 1, "all": -1}
 
     def parse(self, value: object) -> int:
-        text = value.strip() if isinstance(value, str) else str(Int(min=-1, max=1).parse(value))
+        text = value.strip() if isinstance(value, str) else str(value)
         if text not in self._numbers:
             raise ValueError("must be 0, 1 or all")
         return self._numbers[text]

@@ -262,6 +262,22 @@ class UnknownTopicOrPartition(LogflumeError):
     topic: str
     partition: int | None = None
 
+    def __str__(self) -> str:
+        return (
+            super().__str__()
+            if self.partition is None
+            else f"no partition {self.partition} in topic {self.topic!r}"
+        )
+
+
+class PartitionNotAssigned(UnknownTopicOrPartition):
+    """A consumer was asked about a partition that it does not read (any more)."""
+
+    assigned: str
+
+    def __str__(self) -> str:
+        return f"{self.topic}-{self.partition} is not assigned to this consumer, which reads {self.assigned}"
+
 
 class InvalidTopicName(LogflumeError):
     """Kafka would refuse this name, or it collides with an existing one."""

@@ -44,7 +44,7 @@ class InvalidTxnState(LogflumeError):
     """What was asked for does not fit the state of the producer's transaction."""
 
     code = 48
-    template = "transactional.id {transactional_id!r}: {reason}"
+    template = "[transactional.id {transactional_id!r}: ]{reason}"
     transactional_id: str | None
     reason: str
 

@@ -10,13 +10,13 @@ from logflume.client.cluster.offsets import END, START, list_offsets
 from logflume.client.cluster.reading import AUTO_OFFSET_RESET, NO_GROUP, PARTITION_EOF
 from logflume.client.cluster.settings import consumer_settings
 from logflume.client.cluster.signal import Signal
+from logflume.client.consumer.places import not_assigned
 from logflume.config import by_duration_ms
 from logflume.errors import (
     Closed,
     LogflumeError,
     NoOffsetForPartition,
     OffsetOutOfRange,
-    UnknownTopicOrPartition,
 )
 from logflume.types import TopicPartition
 
@@ -158,9 +158,7 @@ class ClusterAssignment:
         try:
             return self._positions[where]
         except KeyError:
-            raise UnknownTopicOrPartition(
-                topic=f"{where.topic} (not assigned to this consumer)", partition=where.partition
-            ) from None
+            raise not_assigned(where, self._positions) from None
 
     def is_gone(self, where: TopicPartition) -> bool:
         """False: librdkafka follows what becomes of a topic's name."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from logflume._native.consumer_core import Fetcher
 from logflume._native.partition_reader import PartitionReader
+from logflume.client.consumer.places import not_assigned
 from logflume.config import by_duration_ms
 from logflume.errors import (
     NoOffsetForPartition,
@@ -116,9 +117,7 @@ class Assignment:
         try:
             return self._readers[where]
         except KeyError:
-            raise UnknownTopicOrPartition(
-                topic=f"{where.topic} (not assigned to this consumer)", partition=where.partition
-            ) from None
+            raise not_assigned(where, self._readers) from None
 
     # ---- positions
 

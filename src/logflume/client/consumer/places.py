@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from logflume.errors import PartitionNotAssigned
 from logflume.types import OffsetAndMetadata, TopicPartition
 
 TYPE_CHECKING = False
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from re import Pattern
 
-__all__ = ["as_offsets", "as_partitions", "as_place", "names_or_pattern"]
+__all__ = ["as_offsets", "as_partitions", "as_place", "names_or_pattern", "not_assigned"]
 
 
 def as_place(topic: object, partition: int | None = None) -> TopicPartition:
@@ -61,3 +62,12 @@ def names_or_pattern(
     if pattern is not None and (names or len(topics) > 1):
         raise TypeError("subscribe() takes names or one pattern, not both")
     return names, pattern
+
+
+def not_assigned(where: TopicPartition, assigned: Iterable[TopicPartition]) -> PartitionNotAssigned:
+    """What is wrong with asking for `where`."""
+    read = (
+        ", ".join(map(str, sorted(assigned)))
+        or "no partition yet: a group's come with the first poll"
+    )
+    return PartitionNotAssigned(topic=where.topic, partition=where.partition, assigned=read)
