@@ -27,6 +27,7 @@ from logflume.broker.security.store import SecurityStore
 from logflume.broker.security.users import make_credential
 from logflume.coordinator.group_configs import GroupConfigs
 from support.acl_cases import ANY_ACL, CASES, FORBIDDEN, TOPIC, Case, Op
+from support.acl_share_cases import SHARE_CASES
 from support.logins import librdkafka, log_in
 from support.wire import Wire
 
@@ -109,14 +110,14 @@ def codes(answer: Any) -> set[int]:
 
 
 def test_every_api_is_looked_at() -> None:
-    assert {case.api for case in CASES} | OPEN == set(table())
+    assert {case.api for case in [*CASES, *SHARE_CASES]} | OPEN == set(table())
 
 
 def name_of(case: Case) -> str:
     return case.api.name
 
 
-@pytest.mark.parametrize("case", CASES, ids=name_of)
+@pytest.mark.parametrize("case", [*CASES, *SHARE_CASES], ids=name_of)
 def test_an_api_asks_for_what_kafka_asks_for(
     guarded: ThreadedBroker, rules: SecurityStore, case: Case
 ) -> None:
@@ -132,7 +133,7 @@ def test_an_api_asks_for_what_kafka_asks_for(
         assert not FORBIDDEN & codes(wire.ask(case.api, case.version, **case.fields))
 
 
-@pytest.mark.parametrize("case", CASES, ids=name_of)
+@pytest.mark.parametrize("case", [*CASES, *SHARE_CASES], ids=name_of)
 def test_super_users_may_do_everything(guarded: ThreadedBroker, case: Case) -> None:
     with Wire(guarded.bootstrap) as wire:
         assert log_in(wire, "admin", "pw").error_code == 0

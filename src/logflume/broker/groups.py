@@ -127,6 +127,8 @@ class GroupService:
         """
         try:
             await self.ready(group)
+            if self.coordinator.let_go(group):
+                await self._restore(group)
             return function(*args, **kwargs)
         except InvalidGroup as error:
             raise GroupRefused(GroupError.INVALID_GROUP_ID, str(error)) from error
@@ -247,6 +249,11 @@ class GroupService:
         for number in range(count):
             await self._load(number)
         return [group for number in range(count) for group in self._stores[number].groups()]
+
+    async def _restore(self, group: str) -> None:
+        """Read a group anew whose change was not stored, off the event loop: its partition may be large."""
+        stored = await self._in_thread(self._load_group, group)
+        self.coordinator.restore(group, stored)
 
     async def _load(self, number: int) -> None:
         if number in self._stores:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 from .consumer_member import LEFT_FOR_NOW, ConsumerMember
@@ -16,6 +17,10 @@ JOIN = 0
 """Epoch of a member that joins, or begins anew."""
 LEAVE = -1
 UNCHANGED_MS = -1
+
+
+def _everything(_topic: str) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,8 @@ class ConsumerHeartbeat:
     regex: str | None = None
     assignor: str | None = None
     owned: frozenset[IdPartition] | None = None
+    visible: Callable[[str], bool] = field(default=_everything, compare=False)
+    """Topics that the member's expression may stand for."""
 
     @property
     def is_full(self) -> bool:

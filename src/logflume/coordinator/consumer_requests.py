@@ -24,6 +24,7 @@ class ConsumerRequests(EpochRequests):
     """What only these groups have: static members, partitions that are given up before they go to others, commits."""
 
     group: ConsumerGroup
+    _targets: ConsumerTargets
 
     def __init__(self, group: ConsumerGroup, context: GroupContext) -> None:
         self.group = group
@@ -43,6 +44,14 @@ class ConsumerRequests(EpochRequests):
         return self._context.setting_ms(self.group.group, "consumer_heartbeat_interval_ms")
 
     # Heartbeat
+
+    def heartbeat(self, request: ConsumerHeartbeat) -> ConsumerAnswer:
+        known = self.group.members.get(request.member_id)
+        before = None if known is None else known.metadata.regex
+        pattern = before if request.regex is None else request.regex
+        if pattern:
+            self._targets.show(pattern, request.visible)
+        return super().heartbeat(request)
 
     def _step(self, member: ConsumerMember, request: ConsumerHeartbeat) -> ConsumerMember:
         group = self.group

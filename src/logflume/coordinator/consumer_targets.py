@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from .consumer_group import ConsumerGroup
 from .epoch_targets import EpochTargets
@@ -22,15 +22,24 @@ class ConsumerTargets(EpochTargets):
     def __init__(self, group: ConsumerGroup, context: GroupContext) -> None:
         super().__init__(context)
         self.group = group
+        self._visible: dict[str, Callable[[str], bool]] = {}
+
+    def show(self, pattern: str, visible: Callable[[str], bool]) -> None:
+        """An expression is looked up with the eyes of the member that spoke of it last."""
+        self._visible[pattern] = visible
 
     def _look(self, topics: Mapping[str, TopicFacts], records: list[Record]) -> None:
         group = self.group
         wanted = {m.metadata.regex for m in group.members.values() if m.metadata.regex}
         for pattern in sorted(group.patterns.keys() - wanted):
             del group.patterns[pattern]
+            self._visible.pop(pattern, None)
             records.append((encode_group_key(REGEX, group.group, pattern), None))
         for pattern in sorted(wanted):
-            names = matching_topics(pattern, topics)
+            visible = self._visible.get(pattern)
+            if visible is None:
+                continue  # the broker was away, and its members are still to be heard of
+            names = matching_topics(pattern, filter(visible, topics))
             if group.patterns.get(pattern) != names:
                 group.patterns[pattern] = names
                 value = encode_regex(sorted(names), 0, self._context.wall_ms())

@@ -108,15 +108,25 @@ class GroupCoordinator:
             raise
 
     def _find(self, group: str) -> Machine | None:
+        if self.let_go(group):
+            self.restore(group, self._load(group))
+        return self.machines.get(group)
+
+    def let_go(self, group: str) -> bool:
+        """Whether what is in memory of a group was not stored: then it is forgotten here, until `restore`."""
+        if group not in self._lost:
+            return False
+        machine = self.machines.pop(group, None)
+        if machine is not None:
+            _stop_timers(machine)
+        return True
+
+    def restore(self, group: str, stored: _Group | None) -> None:
+        """Go on with what the log says of a group."""
         if group in self._lost:
-            machine = self.machines.pop(group, None)
-            if machine is not None:
-                _stop_timers(machine)
-            stored = self._load(group)
             self._lost.discard(group)
             if stored is not None:
                 self.adopt([stored])
-        return self.machines.get(group)
 
     def tick(self) -> int | None:
         """Do what is due; when to call next (ms of `now_ms`), None when there is nothing to wait for."""

@@ -436,6 +436,26 @@ def test_settings_of_a_group(wire: Wire, log: logflume.Log) -> None:
     assert group_configs(wire)["share.heartbeat.interval.ms"] == ("5000", 5)
 
 
+def test_what_has_settings_is_listed(wire: Wire) -> None:
+    alter_group(wire, "share.auto.offset.reset", "earliest")
+    time.sleep(0.1)  # a change is seen within moments
+
+    def listed(version: int, kinds: list[int]) -> list[tuple[int, str]]:
+        answer = wire.ask(ApiKey.LIST_CONFIG_RESOURCES, version, resource_types=kinds)
+        assert answer.error_code == NONE
+        names = (
+            (getattr(r, "resource_type", 16), r.resource_name) for r in answer.config_resources
+        )
+        return list(names)
+
+    assert listed(0, []) == []
+    assert listed(1, [GROUP_RESOURCE]) == [(GROUP_RESOURCE, GROUP)]
+    everything = listed(1, [])
+    assert {(2, "t"), (4, "1"), (GROUP_RESOURCE, GROUP)} <= set(everything)
+    unknown = wire.ask(ApiKey.LIST_CONFIG_RESOURCES, 1, resource_types=[99])
+    assert unknown.error_code == 35
+
+
 def waiting_join(broker: ThreadedBroker) -> Wire:
     """A client whose JoinGroup waits for a member that does not come."""
     client = Wire(broker.bootstrap)

@@ -175,6 +175,25 @@ def test_expressions_stand_for_topics_that_are_and_will_be(world: World) -> None
     assert group_of(world).patterns == {}
 
 
+def test_an_expression_stands_for_what_its_member_may_see(world: World) -> None:
+    for name in ("logs.open", "logs.secret"):
+        world.catalog.create(name, 1)
+
+    def heartbeat(epoch: int, **fields):
+        return world.heartbeat("a", epoch, visible=lambda topic: "secret" not in topic, **fields)
+
+    first = heartbeat(0, topics=(), regex="logs[.].*")
+    assert world.named(first.assignment) == {("logs.open", 0)}
+    world.catalog.create("logs.secret.too", 1)
+    world.catalog.create("logs.more", 1)
+    later = heartbeat(first.epoch, owned=first.assignment)
+    assert world.named(later.assignment) == {("logs.open", 0), ("logs.more", 0)}
+    world.restart()
+    world.heartbeat("b", 0, topics=("t",))
+    seen = group_of(world).patterns["logs[.].*"]
+    assert seen == {"logs.open", "logs.more"}, "nobody else's eyes"
+
+
 @pytest.mark.parametrize("pattern", ["(", "(?=look)", "a{1,1000000}"])
 def test_an_expression_that_re2_does_not_take_is_refused(world: World, pattern: str) -> None:
     refused = world.refused("a", 0, topics=(), regex=pattern)

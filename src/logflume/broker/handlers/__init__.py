@@ -82,6 +82,7 @@ MODULES: tuple[str, ...] = (
     "list_transactions",
     "consumer_group_heartbeat",
     "consumer_group_describe",
+    "list_config_resources",
     "describe_topic_partitions",
     "share_group_heartbeat",
     "share_group_describe",

@@ -7,6 +7,7 @@ with group.consumer.migration.policy=disabled. Racks are kept and told, but assi
 
 from __future__ import annotations
 
+from functools import partial
 from uuid import UUID
 
 from logflume.broker.api_keys import ApiKey
@@ -54,6 +55,7 @@ async def consumer_group_heartbeat(call: Call, request: Any) -> Answer:
         regex=getattr(request, "subscribed_topic_regex", None),
         assignor=request.server_assignor,
         owned=_owned(request.topic_partitions),
+        visible=partial(call.may_topic, Operation.DESCRIBE),
     )
     try:
         call.check_group(Operation.READ, beat.group)
