@@ -8,13 +8,14 @@
 #   make races [SECONDS=20]    the core's threads under ThreadSanitizer
 #   make soak [SECONDS=600]    random histories of transactions, with kills, until one is wrong
 #   make soak-broker [SECONDS=600]      a broker under load, with kills of it and its clients (bench/README.md)
+#   make soak-agent [KILLS=100]  agents that are killed, from each source into each sink
 #   make tidy                  format, imports, MANIFEST.in
 
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
 ARGS ?=
 
-.PHONY: demo test check bench bench-quick bench-agent bench-broker wheel test-peers test-engines sanitize races fuzz soak soak-broker setup tidy clean distclean
+.PHONY: demo test check bench bench-quick bench-agent bench-broker wheel test-peers test-engines sanitize races fuzz soak soak-broker soak-agent setup tidy clean distclean
 
 demo:
 	@tools/setup cli $(if $(FILE),,demo)
@@ -93,6 +94,11 @@ soak:
 soak-broker:
 	@tools/setup test
 	$(PY) -m bench.soak $(or $(SECONDS),600) $(ARGS)
+
+# Agents between all pairs of sources and sinks that know no doubles, so many kills for each.
+soak-agent:
+	@tools/setup test
+	LOGFLUME_AGENT_KILLS=$(or $(KILLS),100) $(PYTEST) tests/crash/test_agent_kills.py -q -s $(ARGS)
 
 setup:
 	@tools/setup test check bench wheel

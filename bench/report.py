@@ -20,7 +20,8 @@ DOCS = ROOT / "docs"
 HEAD = """# Benchmarks
 
 Written by `make bench` ({date}, commit {commit}; {cpu}, {cores} cores, Python {python}, {system}, scale {scale}).
-Pages of their own: [the broker beside a real Kafka](benchmarks/broker.md), [its soak](benchmarks/broker-soak.md).
+Pages of their own: [the broker beside a real Kafka](benchmarks/broker.md), [its soak](benchmarks/broker-soak.md),
+[the agent beside a real Flume](benchmarks/agent.md).
 [bench/README.md](../bench/README.md) says what is measured and how to read it: ratios within a run count, rates
 only show the order. A ratio is logflume's speed over the other's in the same round: median (minimum–maximum).
 `limit` marks C loops that do the least work possible, `peer` others that keep records.
@@ -186,12 +187,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("run", type=Path, help="what --benchmark-json wrote")
+    parser.add_argument("run", type=Path, nargs="+", help="what --benchmark-json wrote")
     parser.add_argument("--scale", default="full")
     parser.add_argument("--print", action="store_true", dest="only_print")
     parser.add_argument("--page", help="a page and results of this name, without charts")
     given = parser.parse_args()
-    run = read(given.run)
+    run = read(*given.run)
     paths = load(run)
     if given.page is not None:
         write_page(run, paths, given.page)

@@ -205,6 +205,7 @@ def summary(paths: Iterable[Path_]) -> list[dict[str, Any]]:
     ]
 
 
-def read(path: Path) -> dict[str, Any]:
-    run: dict[str, Any] = json.loads(path.read_text())
-    return run
+def read(*paths: Path) -> dict[str, Any]:
+    """A run; of several files, the paths of all, and what the last says of the machine."""
+    runs: list[dict[str, Any]] = [json.loads(path.read_text()) for path in paths]
+    return {**runs[-1], "benchmarks": [one for run in runs for one in run["benchmarks"]]}

@@ -42,6 +42,7 @@ def apply_filters(own: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str
                 wrong[f"{prefix}command"] = "must be given"
         elif kind in ("hadoop", "org.apache.flume.configfilter.hadoopcredentialstoreconfigfilter"):
             wrong[f"{prefix}type"] = _NO_HADOOP
+            filters[name] = _unserved
         else:
             wrong[f"{prefix}type"] = f"{kind!r} is not served; env and external are"
     done = {}
@@ -59,6 +60,10 @@ def _filled(filters: Mapping[str, Callable[[str], str]], use: re.Match[str]) -> 
     if name not in filters:
         raise LookupError(f"there is no config filter {name!r}")
     return filters[name](key)
+
+
+def _unserved(key: str) -> str:
+    raise LookupError("its config filter is not served")
 
 
 def _environment(key: str) -> str:

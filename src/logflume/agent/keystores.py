@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logflume.errors import InvalidConfig, MissingExtra, StorageError
+from logflume.errors import InvalidConfig, MissingExtra
 
 __all__ = ["key_and_chain", "trusted"]
 
@@ -12,7 +12,7 @@ _SIZE_MAX = 16 << 20
 
 
 def key_and_chain(property: str, path: str, password: str | None) -> bytes:
-    """A private key and its certificates as PEM. Raises InvalidConfig, StorageError."""
+    """A private key and its certificates as PEM. Raises InvalidConfig."""
     data = _read(property, path)
     if _PEM in data:
         return data
@@ -29,7 +29,7 @@ def key_and_chain(property: str, path: str, password: str | None) -> bytes:
 
 
 def trusted(property: str, path: str, password: str | None) -> str:
-    """Certificates as PEM. Raises InvalidConfig, StorageError."""
+    """Certificates as PEM. Raises InvalidConfig."""
     data = _read(property, path)
     if _PEM in data:
         return data.decode("ascii", "replace")
@@ -47,7 +47,8 @@ def _read(property: str, path: str) -> bytes:
         with open(path, "rb") as file:
             data = file.read(_SIZE_MAX)
     except OSError as error:
-        raise StorageError(path=path, reason=error.strerror) from error
+        reason = f"cannot be read: {error.strerror}"
+        raise InvalidConfig(name=property, value=path, reason=reason) from error
     if data.startswith(_JKS):
         raise InvalidConfig(
             name=property,

@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any, ClassVar
 
-__all__ = ["ComponentConfig", "Names", "Words", "family", "needed", "parse_component", "setting"]
+__all__ = [
+    "AnyText",
+    "ComponentConfig",
+    "Names",
+    "Words",
+    "family",
+    "needed",
+    "parse_component",
+    "setting",
+]
 
 
 class _Setting(Option):
@@ -127,6 +136,18 @@ def parse_component(table: type[ComponentConfig], given: Mapping[str, str]) -> A
     config.__dict__.update(families)
     config.check_component()
     return config
+
+
+class AnyText(Kind):
+    """Any text: also empty, also with tabs and newlines."""
+
+    __slots__ = ()
+    word = "text"
+
+    def parse(self, value: object) -> str:
+        if not isinstance(value, str):
+            raise ValueError("must be text")
+        return value
 
 
 class Words(Kind):

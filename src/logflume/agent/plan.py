@@ -8,7 +8,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["ChannelPlan", "GroupPlan", "Plan", "Problem", "SinkPlan", "SourcePlan", "Stage"]
+    from logflume.errors import InvalidConfig
+
+__all__ = [
+    "ChannelPlan",
+    "GroupPlan",
+    "Plan",
+    "Problem",
+    "SinkPlan",
+    "SourcePlan",
+    "Stage",
+    "reason_of",
+]
 
 
 class Problem(NamedTuple):
@@ -20,6 +31,13 @@ class Problem(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.severity}: {self.property}: {self.message}"
+
+
+def reason_of(error: InvalidConfig) -> str:
+    """A problem's message: the value, what is wrong with it, and what may have been meant."""
+    near = f"; did you mean {error.suggestion!r}?" if error.suggestion else ""
+    shown = "" if error.value is None else f"{error.value!r} "
+    return f"{shown}{error.reason}{near}"
 
 
 class Stage(NamedTuple):

@@ -12,7 +12,16 @@ from logflume.agent import registry
 from logflume.agent.dead_letters import DeadLetterConfig
 from logflume.agent.filters import apply_filters
 from logflume.agent.options import parse_component
-from logflume.agent.plan import ChannelPlan, GroupPlan, Plan, Problem, SinkPlan, SourcePlan, Stage
+from logflume.agent.plan import (
+    ChannelPlan,
+    GroupPlan,
+    Plan,
+    Problem,
+    SinkPlan,
+    SourcePlan,
+    Stage,
+    reason_of,
+)
 from logflume.agent.properties import read_files, substitute
 from logflume.errors import InvalidConfig, UnknownConfig
 
@@ -147,7 +156,7 @@ class _Reader:
         try:
             found = registry.find(kind, type_name, f"{where}.type")
         except InvalidConfig as error:
-            self._error(error.name, _reason(error))
+            self._error(error.name, reason_of(error))
             return None
         table = getattr(found, "Config", None)
         if table is None:
@@ -165,7 +174,7 @@ class _Reader:
                 self._warn(f"{where}.{error.name}", f"unknown property of a {table.table}{near}")
                 given = {n: v for n, v in given.items() if n != error.name}
             except InvalidConfig as error:
-                self._error(f"{where}.{error.name}", _reason(error))
+                self._error(f"{where}.{error.name}", reason_of(error))
                 return None
             else:
                 for name, reason in config.without_effect().items():
@@ -203,7 +212,7 @@ class _Reader:
             try:
                 selector.kind(selector.config, wired)
             except InvalidConfig as error:
-                self._error(f"{where}.{error.name}", _reason(error))
+                self._error(f"{where}.{error.name}", reason_of(error))
                 continue
             out[name] = SourcePlan(stage, wired, interceptors, selector, dead)
         return out
@@ -329,9 +338,3 @@ def _part(given: dict[str, str], prefix: str) -> dict[str, str]:
     """Take the properties that begin with `prefix` out of `given`."""
     mine = [name for name in given if name.startswith(prefix)]
     return {name[len(prefix) :]: given.pop(name) for name in mine}
-
-
-def _reason(error: InvalidConfig) -> str:
-    near = f"; did you mean {error.suggestion!r}?" if error.suggestion else ""
-    shown = "" if error.value is None else f"{error.value!r} "
-    return f"{shown}{error.reason}{near}"

@@ -30,13 +30,16 @@ KINDS = ("source", "channel", "sink", "interceptor", "selector", "processor", "s
 
 _found: dict[str, dict[str, type]] = {kind: {} for kind in KINDS}
 _NOT_YET = "it is not built yet"
+_DROPPED = "Flume dropped it, too; use the HTTP sink, or one of your own"
 NOT_SERVED: dict[str, dict[str, str]] = {
     "source": {
         "jms": "JMS has no client outside Java; bridge it into Kafka, and use a Kafka source",
         "org.apache.flume.source.twitter.TwitterSource": "the interface that it used was closed",
         "org.apache.flume.source.scribe.ScribeSource": "Scribe is no more",
         "avroLegacy": "Flume 0.9 is no more",
+        "org.apache.flume.source.avroLegacy.AvroLegacySource": "Flume 0.9 is no more",
         "thriftLegacy": "Flume 0.9 is no more",
+        "org.apache.flume.source.thriftLegacy.ThriftLegacySource": "Flume 0.9 is no more",
     },
     "channel": {
         "jdbc": "use a file channel: it is as durable, and faster",
@@ -51,6 +54,8 @@ NOT_SERVED: dict[str, dict[str, str]] = {
         "irc": "use a sink of your own: type = package.module:Class",
         "asynchbase": "its client is no more",
         "org.apache.flume.sink.kite.DatasetSink": "Kite is no more",
+        "elasticsearch": _DROPPED,
+        "org.apache.flume.sink.elasticsearch.ElasticSearchSink": _DROPPED,
     },
     "interceptor": {
         "org.apache.flume.sink.solr.morphline.MorphlineInterceptor": "Morphlines are no more",
@@ -107,12 +112,13 @@ def find(kind: str, name: str, property: str) -> Any:
         )
     import difflib
 
+    spelled = {known.lower(): known for known in names(kind)}
     near = difflib.get_close_matches(word, list(known), n=1)
     raise InvalidConfig(
         name=property,
         value=name,
         reason=f"there is no such {kind}; one of your own is named package.module:Class",
-        suggestion=near[0] if near else None,
+        suggestion=spelled[near[0]] if near else None,
     )
 
 

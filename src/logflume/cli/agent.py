@@ -59,7 +59,10 @@ def validate(*, conf: Conf, name: Name, system: System = None, context: Shared) 
 
     Exit code 1 when the agent would not start.
     """
+    from logflume.agent.checking import problems_of
+
     plan = _plan(conf, name, system)
+    plan = plan._replace(problems=problems_of(plan))
     document = {
         "agent": name,
         "valid": not plan.errors,

@@ -110,8 +110,8 @@ _TITLES = ("KIND", "NAME", ">EVENTS/S", ">EVENTS", ">WAITING", ">FILL", ">ERRORS
 
 
 def top(
-    *,
     metrics: Address,
+    *,
     interval: Annotated[float, Parameter(help="Seconds between two looks.")] = 1.0,
     once: Annotated[bool, Parameter(help="Look for one interval, print, and end.")] = False,
     context: Shared,
@@ -152,8 +152,8 @@ def _shown(address: str, rows: list[dict[str, Any]]) -> RichTable:
 
 
 def tap(
-    *,
     metrics: Address,
+    *,
     component: Annotated[
         str | None, Parameter(name=["--component", "-c"], help="Only of this source or sink.")
     ] = None,

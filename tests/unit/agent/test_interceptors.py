@@ -92,6 +92,14 @@ def test_search_and_replace_has_javas_groups() -> None:
     assert bodies == [b"/a $ GET 200", b"/b $ POST 500"]
 
 
+def test_what_is_put_there_may_be_nothing_or_a_tab() -> None:
+    """An empty text takes what was found away, as in the guide's example."""
+    for text, expected in (("", b"GET  200"), ("\t", b"GET \t 200")):
+        found = passed("search_replace", searchPattern=r"/\w+", replaceString=text)
+        assert found[0][1] == expected
+    assert headers("static", key="new", value="")[0] == {"new": ""}
+
+
 def test_regex_extractor() -> None:
     given = {
         "regex": r"(\w+) \S+ (\d+)",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from logflume.agent.checking import problems_of
 from logflume.agent.plan import Plan
 from logflume.agent.reading import agents_in, plan_of
 
@@ -46,6 +47,15 @@ def test_a_good_one_has_no_problems() -> None:
             "error: a.sources.r.type: 'jms' this source is not served",
         ),
         ({"a__sources__r__type": "no.such:Thing"}, "cannot be imported"),
+        (
+            {"a__sources__r__type": "org.apache.flume.source.avroLegacy.AvroLegacySource"},
+            "this source is not served: Flume 0.9 is no more",
+        ),
+        ({"a__sinks__k__type": "elasticsearch"}, "this sink is not served: Flume dropped it, too"),
+        (
+            {"a__sources__r__type": "org.apache.flume.source.AvroSourze"},
+            "did you mean 'org.apache.flume.source.AvroSource'?",
+        ),
         ({"a__sources__r__channels": None}, "error: a.sources.r.channels: must be given"),
         (
             {"a__sources__r__channels": "c e"},
@@ -75,7 +85,10 @@ def test_a_good_one_has_no_problems() -> None:
         ),
         ({"a__sources__r__selector__optional": "z"}, "'z' is not among the source's channels"),
         ({"a__sources": "r r"}, "warning: a.sources: names r twice"),
-        ({"a__channels__c__byteCapacity": "5"}, "warning: a.channels.c.byteCapacity: no effect"),
+        (
+            {"a__channels__c__type": "SPILLABLEMEMORY", "a__channels__c__avgEventSize": "5"},
+            "warning: a.channels.c.avgEventSize: no effect",
+        ),
     ],
 )
 def test_problems(changes: dict[str, str | None], expected: str) -> None:
@@ -117,3 +130,41 @@ def test_groups_are_checked() -> None:
 def test_flumes_class_names_are_known(name: str) -> None:
     plan = planned(a__sources__r__interceptors="i", a__sources__r__interceptors__i__type=name)
     assert told(plan) == []
+
+
+def test_what_components_find_wrong_is_said_before_anything_starts() -> None:
+    """Parsing alone does not see it; `agent validate` does, and opens nothing for it."""
+    plan = planned(
+        a__sources__r__type="http",
+        a__sources__r__port="0",
+        a__sources__r__handler="org.example.Handler",
+        a__sinks__k__type="avro",
+        a__sinks__k__hostname="h",
+        a__sinks__k__port="1",
+        a__sinks__k__ssl="true",
+        a__sinks__k__truststore="/is/not/there.p12",
+        a__channels__d__capacity="10",
+    )
+    assert not plan.errors
+    said = [str(problem) for problem in problems_of(plan)]
+    assert [one.partition(":")[2].partition(":")[0].strip() for one in said] == [
+        "a.sources.r.handler",
+        "a.channels.d.transactionCapacity",
+        "a.sinks.k.truststore",
+    ]
+    assert said[2].endswith("'/is/not/there.p12' cannot be read: No such file or directory")
+
+
+def test_a_keystore_of_kafkas_that_is_missing_is_a_problem_of_its_property() -> None:
+    plan = planned(
+        a__sources__r__type="org.apache.flume.source.kafka.KafkaSource",
+        a__sources__r__batchSize="1",
+        **{
+            "a__sources__r__kafka.bootstrap.servers": "h:1",
+            "a__sources__r__kafka.topics": "t",
+            "a__sources__r__kafka.consumer.ssl.truststore.location": "/is/not/there.jks",
+        },
+    )
+    assert [problem.property for problem in plan.errors] == [
+        "a.sources.r.kafka.consumer.ssl.truststore.location"
+    ]

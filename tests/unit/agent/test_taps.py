@@ -74,7 +74,7 @@ def test_tap(address: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_top(address: str, capsys: pytest.CaptureFixture[str]) -> None:
-    shown = said(capsys, "top", "--metrics", address, "--interval", "0.3", "--once")
+    shown = said(capsys, "top", address, "--interval", "0.3", "--once")
     assert [line.split()[:2] for line in shown.splitlines()[1:]] == [
         ["source", "r"],
         ["channel", "c"],
@@ -83,7 +83,7 @@ def test_top(address: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--json", "agent", "top", "--metrics", address, "--interval", "0.5"]) in (0, None)
     rows = json.loads(capsys.readouterr().out)["components"]
     assert all(row["running"] and row["errors"] == 0 for row in rows)
-    assert all(row["per_second"] > 100 for row in rows if row["kind"] != "channel")
+    assert all(row["per_second"] > 0 for row in rows if row["kind"] != "channel")
 
 
 def test_an_agent_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:

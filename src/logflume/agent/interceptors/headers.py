@@ -9,7 +9,7 @@ import uuid
 
 from logflume.agent.components import Interceptor
 from logflume.agent.java_regex import Regex
-from logflume.agent.options import ComponentConfig, setting
+from logflume.agent.options import AnyText, ComponentConfig, setting
 from logflume.agent.registry import interceptor
 from logflume.config.kinds import Bool, Text
 
@@ -90,7 +90,7 @@ class StaticConfig(ComponentConfig, table="static interceptor"):
     """Flume guide, "Static Interceptor"."""
 
     key: str = setting("key", "key", Text(), doc="The header to set.")
-    value: str = setting("value", "value", Text(), doc="Its value.")
+    value: str = setting("value", "value", AnyText(), doc="Its value.")
     preserve_existing: bool = setting(
         "preserveExisting", True, Bool(), doc="Leave the header alone where an event has it."
     )

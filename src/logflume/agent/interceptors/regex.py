@@ -6,7 +6,7 @@ import re
 
 from logflume.agent.components import Interceptor
 from logflume.agent.java_regex import Regex, replacement
-from logflume.agent.options import ComponentConfig, needed, setting
+from logflume.agent.options import AnyText, ComponentConfig, needed, setting
 from logflume.agent.registry import interceptor
 from logflume.config.kinds import Bool, Text
 from logflume.errors import InvalidConfig
@@ -58,7 +58,10 @@ class SearchReplaceConfig(ComponentConfig, table="search and replace interceptor
 
     search_pattern: re.Pattern[str] = needed("searchPattern", Regex(), doc="What to look for.")
     replace_string: str = setting(
-        "replaceString", "", Text(), doc="What to put there; `$1` is what the first group matched."
+        "replaceString",
+        "",
+        AnyText(),
+        doc="What to put there; `$1` is what the first group matched.",
     )
     charset: str = setting("charset", "UTF-8", Text(), doc="How bodies are encoded.")
 

@@ -72,7 +72,7 @@ def address_of(servers: str) -> str:
 
 
 def read_clients(producer: Mapping[str, str], consumer: Mapping[str, str]) -> Clients:
-    """Both families of a component's properties. Raises InvalidConfig, StorageError for a keystore's file."""
+    """Both families of a component's properties. Raises InvalidConfig."""
     out = Clients({}, {}, {})
     for prefix, given, own, table in (
         ("kafka.producer.", producer, out.producer, ProducerConfig),
