@@ -239,6 +239,13 @@ cdef class FrameReader:
             PyBuffer_Release(&view)
         return out
 
+    def close(self):
+        """Nothing more is received: let go of what came of a frame."""
+        self.partial = None
+        self.rest = None
+        self.in_place = False
+        self.filled = self.prefix_filled = 0
+
     def go_on(self):
         """Try again after a stall: list[Frame]. `stalled` tells whether there was room."""
         cdef list out = []

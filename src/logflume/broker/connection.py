@@ -118,6 +118,7 @@ class Connection(asyncio.BufferedProtocol):
         """Carry through what was asked (a producer that waits for no answer may be gone at once), tell nobody."""
         self.closed = True
         self._cancel_timers()
+        self._reader.close()
         self._frames = deque(frame for frame in self._frames if not self._is_cancellable(frame))
         self._pipeline.abandon()
         self._writable = True
@@ -168,8 +169,9 @@ class Connection(asyncio.BufferedProtocol):
         self.work()
 
     def _memory_came(self) -> None:
-        # Called where a frame is freed, which may be anywhere.
-        self.broker.loop.call_soon(self._after_stall)
+        # Called where a frame is freed: in any thread, if it is a garbage collection, and when all is over.
+        if not self.closed:
+            self.broker.loop.call_soon_threadsafe(self._after_stall)
 
     def _after_stall(self) -> None:
         if self.closed:

@@ -67,3 +67,23 @@ def test_what_a_client_that_is_gone_has_written_is_there_when_the_broker_has_sto
         asyncio.run_coroutine_threadsafe(come_and_go(broker.broker), broker._loop).result(60)
     with logflume.open(tmp_path / "data") as log:
         assert log.partition("t", 0).end_offset == 3
+
+
+def test_what_came_of_a_frame_is_let_go_with_its_client(tmp_path: Path) -> None:
+    """It counts against the memory of all, and a garbage collection may be far."""
+
+    async def come_and_go(server: Broker) -> list[Connection]:
+        half = come(server, struct.pack(">i", 600_000) + b"x" * 100)
+        other = come(server, struct.pack(">i", 600_000) + b"x" * 100)  # waits for memory
+        assert server.frame_memory.held > 600_000
+        half.connection_lost(None)
+        assert server.frame_memory.held == 0
+        await asyncio.sleep(0.01)
+        assert server.frame_memory.held > 600_000  # the other's turn
+        return [half, other]
+
+    with logflume.serve(tmp_path / "data", queued_max_request_bytes=1 << 20) as broker:
+        job = asyncio.run_coroutine_threadsafe(come_and_go(broker.broker), broker._loop)
+        clients = job.result(60)
+    for client in clients:
+        client._memory_came()  # the event loop is closed
