@@ -268,6 +268,54 @@ def test_a_group_of_consumers_is_none_of_a_queue(log):
         log.queue("t", group="g")
 
 
+def test_a_group_of_queues_is_none_of_consumers(log):
+    log.queue("t", group="q").close()
+    with pytest.raises(errors.InvalidGroup, match="queues"):
+        log.consumer("t", group="q")
+    ShareGroups(log.directory).delete_group("q")
+    log.consumer("t", group="q").close()
+
+
+def test_what_is_past_is_cut_off_the_state(tmp_path):
+    options = {
+        "share_coordinator_snapshot_update_records_per_snapshot": 10,
+        "share_coordinator_state_topic_segment_bytes": 2048,
+        "share_coordinator_state_topic_num_partitions": 1,
+    }
+    with logflume.open(tmp_path / "d", **options) as log:
+        log.create_topic("t")
+        put(log, 200)
+        with log.queue("t", group="g", **EARLIEST) as queue, log.queue("t", group="g") as other:
+            for _ in range(100):
+                assert len(queue.poll(max_records=1)) == 1
+                assert len(other.poll(max_records=1)) == 1
+            queue.commit()
+            other.commit()
+        assert log.partition("__share_group_state", 0).start_offset > 100
+        info = ShareGroups(log.directory).partitions("g")[TopicPartition("t", 0)]
+        assert (info.start_offset, info.lag) == (200, 0)
+    with logflume.open(tmp_path / "d") as log, log.queue("t", group="g") as queue:
+        put(log, 1)
+        assert offsets(queue.poll()) == [200]
+
+
+def test_one_who_waits_for_room_gets_what_is_released(tmp_path):
+    with logflume.open(tmp_path / "d", group_share_partition_max_record_locks=100) as log:
+        log.create_topic("t")
+        put(log, 200)
+        with log.queue("t", group="g", **EARLIEST) as one, log.queue("t", group="g") as other:
+            records = one.poll(max_records=100)
+            before = time.process_time()
+            assert other.poll(timeout=0.5) == []
+            assert time.process_time() - before < 0.25  # it sleeps, though there are records
+            one.release(records[7])
+
+            timer = threading.Timer(0.1, one.commit)
+            timer.start()
+            assert offsets(other.poll(timeout=60.0))[0] == 7
+            timer.join()
+
+
 def test_a_topic_that_is_deleted_takes_the_groups_state_with_it(log):
     put(log, 3)
     with log.queue("t", group="g", **EARLIEST) as queue:

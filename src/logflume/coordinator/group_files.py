@@ -24,10 +24,12 @@ __all__ = [
     "is_served",
     "list_groups",
     "remove_member",
+    "share_lock_path",
 ]
 
 OFFSETS_TOPIC = "__consumer_offsets"
 GROUP_SUFFIX = ".group"
+SHARE_SUFFIX = ".share"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,11 @@ def group_file_path(directory: str, group: str, partition_count: int) -> str:
     partition = partition_for(check_group(group), partition_count)
     name = safe_file_name(group) + GROUP_SUFFIX
     return os.path.join(directory, partition_directory_name(OFFSETS_TOPIC, partition), name)
+
+
+def share_lock_path(path: str) -> str:
+    """What is there beside a group's file as long as the group is one of queues, which consumers cannot join."""
+    return path + SHARE_SUFFIX
 
 
 def describe_group(path: str, group: str, *, now: float) -> GroupDescription:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 from functools import partial
 
-from logflume.coordinator.group_files import group_file_path
+from logflume.coordinator.group_files import group_file_path, share_lock_path
 from logflume.coordinator.group_member import GroupMember
 from logflume.coordinator.offsets_topic import offsets_partitions, open_offsets
-from logflume.errors import UnknownTopicOrPartition
+from logflume.errors import InvalidGroup, UnknownTopicOrPartition
 from logflume.types import TopicPartition
 
 TYPE_CHECKING = False
@@ -54,8 +55,11 @@ class Membership:
         self._on_assigned: Listener | None = None
         self._on_revoked: Listener | None = None
         self._on_lost: Listener | None = None
+        path = group_file_path(directory.path, group, offsets_partitions(directory))
+        if os.path.exists(share_lock_path(path)):
+            raise InvalidGroup(group=group, reason="it is a group of queues")
         self._member = GroupMember(
-            group_file_path(directory.path, group, offsets_partitions(directory)),
+            path,
             group,
             partition_count=self._count,
             client_id=config.client_id or "",

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from uuid import UUID
 
 from logflume.coordinator.group_file import GroupFile
-from logflume.coordinator.group_files import group_file_path
+from logflume.coordinator.group_files import group_file_path, share_lock_path
 from logflume.coordinator.group_records import decode_group_key, encode_group_key
 from logflume.coordinator.offset_store import OffsetStore
 from logflume.coordinator.offsets_topic import offsets_partition, offsets_partitions
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["GroupRecord"]
 
-LOCK_SUFFIX = ".share"
-
 
 class GroupRecord:
     """One group's. Not thread-safe; changed under the lock of a file of the group, so that members do not undo
@@ -41,7 +39,7 @@ class GroupRecord:
         self._epoch: bytes | None = None
         self._topics: bytes | None = None
         count = offsets_partitions(directory)
-        self._lock_path = group_file_path(directory.path, group, count) + LOCK_SUFFIX
+        self._lock_path = share_lock_path(group_file_path(directory.path, group, count))
         self._lock_timeout_s = directory.config.lock_timeout_ms / 1000
         self._store = OffsetStore(offsets_partition(directory, group), on_other=self._take)
         if self._store.offsets(group):
