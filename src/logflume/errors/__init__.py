@@ -16,6 +16,7 @@ Kafka's error code stands in brackets where Kafka has one; all others have -1.
     │   └── RecoveryFailed(path, reason)
     ├── TopicExists(topic)                                              [36]
     ├── UnknownTopicOrPartition(topic, partition=None)                  [3]
+    │   └── PartitionNotAssigned(topic, partition, assigned)            [3]
     ├── InvalidTopicName(topic, reason)                                 [17]
     ├── InvalidPartitions(topic, partitions, reason)                    [37]
     ├── OffsetOutOfRange(topic, partition, offset, start_offset, end_offset)   [1]
@@ -86,8 +87,27 @@ from logflume.errors.clusters import (
     RetriableClusterError,
     StoreUnavailable,
 )
+from logflume.errors.groups import (
+    CommitFailed,
+    FencedInstance,
+    GroupNotEmpty,
+    GroupNotFound,
+    InvalidGroup,
+    UnknownMember,
+)
 from logflume.errors.peers import BadMessage, DeliveryFailed
 from logflume.errors.share import AcknowledgeFailed, InvalidRecordState, UnansweredRecords
+from logflume.errors.storage import (
+    CorruptRecord,
+    DirectoryLocked,
+    DiskFull,
+    NetworkFilesystem,
+    ReadOnlyDirectory,
+    RecoveryFailed,
+    StorageError,
+    SyncFailed,
+    UnsupportedFormat,
+)
 from logflume.errors.transactions import (
     InvalidProducerEpoch,
     InvalidTransactionTimeout,
@@ -141,6 +161,7 @@ __all__ = [
     "OffsetGap",
     "OffsetOutOfRange",
     "OutOfOrderSequence",
+    "PartitionNotAssigned",
     "ProducerFenced",
     "ReadOnlyDirectory",
     "RecordTooLarge",
@@ -165,82 +186,6 @@ __all__ = [
     "UnsupportedFormat",
     "code_of",
 ]
-
-
-# Files and directories
-
-
-class StorageError(LogflumeError):
-    """Something about a file or directory; `path` says which.
-
-    Itself raised for what the kernel refused in a way that no subclass names.
-    """
-
-    template = "{path}: storage error[: {reason}]"
-    path: str
-    reason: str | None = None
-
-
-class CorruptRecord(StorageError):
-    """The bytes at `position` (byte in the file, or line of a text file) are not what was written."""
-
-    code = 2
-    template = "{path}: corrupt at position {position}[, offset {offset}]: {reason}"
-    position: int
-    reason: str
-    offset: int | None = None
-
-
-class UnsupportedFormat(StorageError):
-    """Written by a newer logflume, or in Kafka's message formats 0 and 1, which ended with 0.11."""
-
-    code = 43
-    template = "{path}[ at position {position}]: unsupported format: {reason}"
-    reason: str
-    position: int | None = None
-
-
-class DiskFull(StorageError):
-    """The file system has no space left (ENOSPC) or the quota is used up (EDQUOT)."""
-
-    code = 56
-    template = "{path}: no space left on the file system[ ({reason})]"
-
-
-class ReadOnlyDirectory(StorageError):
-    """The directory can be read but not written."""
-
-    code = 56
-    template = "{path}: not writable[ ({reason})]"
-
-
-class SyncFailed(StorageError):
-    """The kernel reported that data did not reach the disk; the partition refuses writes from here on."""
-
-    code = 56
-    template = "{path}: sync to disk failed[ ({reason})]; re-open the log to recover"
-
-
-class NetworkFilesystem(StorageError):
-    """The directory is on a network file system, where locks and maps keep no promises."""
-
-    template = "{path}: is on a network file system ({kind})[: {reason}]; use a local disk"
-    kind: str
-
-
-class DirectoryLocked(StorageError):
-    """Another program (a running Kafka, say) holds the directory."""
-
-    retriable = True
-    template = "{path}: is in use: {reason}"
-    reason: str
-
-
-class RecoveryFailed(StorageError):
-    """Recovery after an unclean stop could not finish; nothing was cut."""
-
-    template = "{path}: recovery failed: {reason}"
-    reason: str
 
 
 # Topics and partitions
@@ -273,10 +218,11 @@ class UnknownTopicOrPartition(LogflumeError):
 class PartitionNotAssigned(UnknownTopicOrPartition):
     """A consumer was asked about a partition that it does not read (any more)."""
 
+    template = "{topic}[-{partition}] is not assigned to this consumer, which reads {assigned}"
     assigned: str
 
     def __str__(self) -> str:
-        return f"{self.topic}-{self.partition} is not assigned to this consumer, which reads {self.assigned}"
+        return LogflumeError.__str__(self)
 
 
 class InvalidTopicName(LogflumeError):
@@ -456,58 +402,3 @@ class ChannelFull(LogflumeError):
     channel: str
     capacity: int
     property: str = "capacity"
-
-
-# Groups
-
-
-class CommitFailed(LogflumeError):
-    """The group moved on (Kafka's ILLEGAL_GENERATION); the partition belongs to another member."""
-
-    code = 22
-    template = "commit for group {group!r} failed: {reason}"
-    group: str
-    reason: str
-
-
-class UnknownMember(LogflumeError):
-    """The member is not, or no longer, in the group."""
-
-    code = 25
-    template = "group {group!r} has no member {member!r}"
-    group: str
-    member: str
-
-
-class FencedInstance(LogflumeError):
-    """A living consumer has the same group.instance.id."""
-
-    code = 82
-    template = "instance {instance!r} of group {group!r} has another, living consumer"
-    group: str
-    instance: str
-
-
-class GroupNotEmpty(LogflumeError):
-    """The group has members, and the operation needs it to have none."""
-
-    code = 68
-    template = "group {group!r} has members"
-    group: str
-
-
-class GroupNotFound(LogflumeError):
-    """No such group."""
-
-    code = 69
-    template = "unknown group {group!r}"
-    group: str
-
-
-class InvalidGroup(LogflumeError):
-    """A group id that cannot be used."""
-
-    code = 24
-    template = "invalid group {group!r}: {reason}"
-    group: str
-    reason: str
