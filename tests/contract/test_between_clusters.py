@@ -130,3 +130,34 @@ def test_the_copy_follows(source, target, name):
         thread.join(60)
     for number in range(2):
         assert committed(target, name, number) == committed(source, name, number)
+
+
+def test_groups_follow_in_the_copys_offsets(source, target, kafka, other_kafka, name):
+    """Records behind gaps have other offsets there; a copier that is killed and started again goes on."""
+    source.create_topic(name, partitions=2, config={"retention.ms": -1})
+    transact(source, name)
+    group = f"g-{name}"
+    wheres = [row.offset for row in source.partition(name, 1).read_batch(0, read_committed=True)]
+    assert wheres != list(range(len(wheres)))
+    words = ["mirror", kafka, other_kafka, "--topic", name, "--follow", "--new-offsets", "--groups"]
+    for round_, index in enumerate((3, 6)):
+        commit(source, group, {(name, 1): logflume.OffsetAndMetadata(wheres[index], f"{round_}")})
+        command = [sys.executable, "-m", "logflume", *words]
+        copier = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            deadline = time.monotonic() + 90
+            while name not in target or _stands(target, group, name) != (index, f"{round_}"):
+                assert time.monotonic() < deadline
+                assert copier.poll() is None
+                time.sleep(0.2)
+        finally:
+            copier.kill()
+            copier.wait()
+    there, here = target.partition(name, 1).read(6), source.partition(name, 1).read(wheres[6])
+    assert (there.value, there.timestamp) == (here.value, here.timestamp)
+
+
+def _stands(log: logflume.Log, group: str, topic: str) -> tuple[int, str] | None:
+    with log.consumer(group=group, enable_auto_commit=False) as consumer:
+        entry = consumer.committed_entry(topic, 1)
+    return None if entry is None else (entry.offset, entry.metadata)

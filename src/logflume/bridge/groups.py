@@ -45,8 +45,8 @@ def translated(groups: Groups, translate: Translate) -> Groups:
 def committed_offsets(source: Log, topics: Collection[str]) -> Groups:
     """What each group has committed for these topics: topic, partition, offset, metadata, sorted."""
     found: Groups = {}
-    for group, offsets in source.engine.committed_by_groups().items():
-        rows = [(*w, e.offset, e.metadata) for w, e in offsets.items() if w.topic in topics]
+    for group, offsets in source.engine.committed_by_groups(topics).items():
+        rows = [(*where, entry.offset, entry.metadata) for where, entry in offsets.items()]
         if rows:
             found[group] = sorted(rows)
     return dict(sorted(found.items()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from logflume.bridge.following_groups import FollowingGroups
 from logflume.bridge.offset_map import OffsetMap
 from logflume.bridge.partition_copy import open_copy
 from logflume.bridge.producers import keep_producer_ids_apart
@@ -35,6 +36,7 @@ def mirror(
     until: int | None = None,
     keep: bool = False,
     new_offsets: bool = False,
+    groups: bool = False,
     stop: threading.Event | None = None,
     on_progress: OnProgress | None = None,
 ) -> list[MirrorReport]:
@@ -48,9 +50,11 @@ def mirror(
     Parameters: `follow`, go on with what comes, and with new topics, until `stop` is set; `until` (ms since 1970),
     from an archive: what was there at that time, see `restore`; `keep`, into an archive: what the source deletes stays
     there, see `fill`; `new_offsets`, into a cluster: records behind a gap get the offsets that come, which are noted in
-    the cluster's topic `logflume.mirror.offsets` (see OffsetMap); `on_progress`, called with the records and bytes of
-    each step. Raises UnknownTopicOrPartition, InvalidPartitions when a topic of the copy has more partitions,
-    CopyDiffers, OffsetGap, UnsupportedByEngine, and what reading and appending raise.
+    the cluster's topic `logflume.mirror.offsets` (see OffsetMap); `groups`, from a log to another: what groups commit
+    goes along every few seconds and at the end, in the copy's offsets, never back, and not for a group with members in
+    the copy (archives take it along anyway); `on_progress`, called with the records and bytes of each step. Raises
+    UnknownTopicOrPartition, InvalidPartitions when a topic of the copy has more partitions, CopyDiffers, OffsetGap,
+    UnsupportedByEngine, and what reading and appending raise.
     """
     from logflume.bridge.archive import Archive, fill, restore, restore_into_cluster
 
@@ -76,8 +80,9 @@ def mirror(
         )
     wanted = None if topics is None else list(topics)
     offsets = OffsetMap(target) if new_offsets else None
+    following = FollowingGroups(source, target, offsets) if groups else None
     return _between_logs(
-        source, target, wanted, offsets, follow, stop or threading.Event(), on_progress
+        source, target, wanted, offsets, following, follow, stop or threading.Event(), on_progress
     )
 
 
@@ -86,6 +91,7 @@ def _between_logs(
     target: Log,
     wanted: list[str] | None,
     offsets: OffsetMap | None,
+    groups: FollowingGroups | None,
     follow: bool,
     ended: threading.Event,
     on_progress: OnProgress | None,
@@ -108,7 +114,10 @@ def _between_logs(
                         break
             if moved and not target.engine.is_remote:
                 keep_producer_ids_apart(target, copies)
-            if ended.is_set() or not follow:
+            over = ended.is_set() or not follow
+            if groups is not None and (over or groups.is_due()):
+                groups.step({name for name, _ in copies})
+            if over:
                 break
             if not moved:
                 ended.wait(_PAUSE_S)

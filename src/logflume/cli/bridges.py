@@ -58,6 +58,13 @@ def mirror(
         Parameter(show_default=False, help="Into an archive: keep there what SOURCE deletes."),
     ] = False,
     new_offsets: _NewOffsets = False,
+    groups: Annotated[
+        bool,
+        Parameter(
+            show_default=False,
+            help="From a log to another: have groups stand in the copy where they stand in SOURCE, all the time.",
+        ),
+    ] = False,
     verify: Annotated[
         bool, Parameter(show_default=False, help="Read everything on both sides and compare.")
     ] = False,
@@ -91,6 +98,7 @@ def mirror(
                 until=moment,
                 keep=keep,
                 new_offsets=new_offsets,
+                groups=groups,
                 stop=stop,
                 on_progress=_adder(progress),
             )

@@ -14,7 +14,7 @@ from logflume.log.partition_settings import codec_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from typing import Any, TypeVar
 
     from logflume._native.partition import Partition
@@ -94,8 +94,10 @@ class DirectoryEngine(TransactionalDirectory):
         topic_id = topic_id_of(self, name)
         return lambda: ShareGroups(self).delete_topic(topic_id)
 
-    def committed_by_groups(self) -> dict[str, dict[TopicPartition, OffsetAndMetadata]]:
-        """All that each group has committed."""
+    def committed_by_groups(
+        self, topics: Collection[str]
+    ) -> dict[str, dict[TopicPartition, OffsetAndMetadata]]:
+        """All that each group has committed for these topics."""
         found: dict[str, dict[TopicPartition, OffsetAndMetadata]] = {}
         if OFFSETS_TOPIC in self.topics(internal=True):
             from logflume.coordinator.offset_store import OffsetStore
@@ -103,7 +105,8 @@ class DirectoryEngine(TransactionalDirectory):
             for partition in self.partitions(OFFSETS_TOPIC):
                 store = OffsetStore(partition)
                 for group in store.groups():
-                    found.setdefault(group, {}).update(store.offsets(group))
+                    offsets = store.offsets(group).items()
+                    found.setdefault(group, {}).update(o for o in offsets if o[0].topic in topics)
         return found
 
     def partition_reports(self) -> list[PartitionReport]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from typing import Any, Protocol, TypeVar
 
     from logflume._native.columns import RecordBatch
@@ -79,8 +79,10 @@ class Engine(Protocol):
     def partition(self, topic: str, number: int) -> Any: ...
     def partitions(self, topic: str) -> Sequence[Any]: ...
     def delete_records(self, topic: str, number: int, before: int) -> int: ...
-    def committed_by_groups(self) -> dict[str, dict[TopicPartition, OffsetAndMetadata]]:
-        """All that each group has committed."""
+    def committed_by_groups(
+        self, topics: Collection[str]
+    ) -> dict[str, dict[TopicPartition, OffsetAndMetadata]]:
+        """All that each group has committed for these topics."""
 
     def partition_reports(self) -> list[PartitionReport]: ...
 

@@ -22,7 +22,7 @@ from logflume.types import OffsetAndMetadata, PartitionReport, TopicPartition
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from typing import Any, TypeVar
 
     from logflume._native.rdkafka import Librdkafka
@@ -304,16 +304,24 @@ class Cluster:
         """Make `before` (-1: the end) the partition's first offset; returns the new start offset."""
         return self.admin.delete_records(topic, number, before)
 
-    def committed_by_groups(self) -> dict[str, dict[TopicPartition, OffsetAndMetadata]]:
-        """What each group of the cluster has committed; a group is seen when this user may describe it."""
-        return {group: self._committed(group) for group in self.admin.groups()}
+    def committed_by_groups(
+        self, topics: Collection[str]
+    ) -> dict[str, dict[TopicPartition, OffsetAndMetadata]]:
+        """What groups have committed for these topics; a group is seen when this user may describe it."""
+        found = {}
+        for group in self.admin.groups():
+            places = [p for p in self.admin.committed_partitions(group) if p.topic in topics]
+            if places:
+                found[group] = self._committed(group, places)
+        return found
 
-    def _committed(self, group: str) -> dict[TopicPartition, OffsetAndMetadata]:
+    def _committed(
+        self, group: str, places: list[TopicPartition]
+    ) -> dict[TopicPartition, OffsetAndMetadata]:
         """Offsets by the consumer's own call: confluent-kafka's answer to an administrator has no sound metadata."""
-        places = self.admin.committed_partitions(group)
         handle = self.consumer_handle({"group.id": group}, Fail(group=group))
         try:
-            rows = handle.committed(places, int(self.timeout_s * 1000)) if places else []
+            rows = handle.committed(places, int(self.timeout_s * 1000))
         finally:
             handle.close()
         found = {}
