@@ -41,7 +41,7 @@ class Scale:
         return max(50, min(int(per_second * self.seconds), self.bytes_max // size))
 
 
-QUICK = Scale("quick", seconds=0.02, rounds=5, bytes_max=16 << 20)
+QUICK = Scale("quick", seconds=0.018, rounds=5, bytes_max=16 << 20)
 FULL = Scale("full", seconds=0.1, rounds=5, bytes_max=32 << 20)
 
 
