@@ -19,7 +19,9 @@ class QueueConfig(Config, table="queue"):
     client_id: str | None = option(
         None, Text(), doc="A name for logs and descriptions of the group."
     )
-    group_id: str = option("", Text(), doc="The share group.", also=("group",))
+    group_id: str = option(
+        None, Text(), doc="The share group; there is no queue without one.", also=("group",)
+    )
     max_poll_records: int = option(500, Int(min=1), doc="Most records that one poll returns.")
     share_acknowledgement_mode: str = option(
         "implicit",

@@ -156,8 +156,6 @@ def test_an_exact_number_of_records(wire: Wire, log: logflume.Log) -> None:
 
 
 def test_more_time_for_records(wire: Wire, log: logflume.Log) -> None:
-    GroupConfigs(log.directory.path).alter(GROUP, {"share.record.lock.duration.ms": 1000})
-    time.sleep(0.1)
     member = Member(wire, log)
     member.fetch()
     assert code_of(member.say((0, 9, [RENEW]))) == INVALID_REQUEST, "it has to be announced"
