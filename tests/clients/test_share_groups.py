@@ -165,6 +165,8 @@ def test_released_records_come_again_and_rejected_ones_do_not(broker: ThreadedBr
 
 
 def test_what_a_dead_member_held_comes_to_another(broker: ThreadedBroker) -> None:
+    begin_early(broker.bootstrap, share_record_lock_duration_ms="600000")
+    time.sleep(0.1)  # a change is seen within moments
     produce(broker.bootstrap, range(20))
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER, broker.bootstrap, GROUP],
@@ -199,7 +201,7 @@ def test_a_lock_that_runs_out_counts_as_a_delivery(broker: ThreadedBroker) -> No
 
             def seen() -> bool:
                 counts.update({int(m.value()): m.delivery_count() for m in take(consumer)})
-                return 2 in counts.values()
+                return max(counts.values(), default=0) >= 2
 
             until(seen)
 

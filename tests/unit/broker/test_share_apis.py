@@ -109,7 +109,7 @@ def test_records_are_acquired_accepted_and_never_come_again(
     member = Member(wire, log, version=version)
     part = member.fetch()
     assert acquired(part) == [(0, 9, 1)]
-    assert bytes(part.records).count(b"v") == 10
+    assert all(b"v%d" % number in bytes(part.records) for number in range(10))
     assert not member.fetch().responses, "they are held"
     assert code_of(member.say((0, 9, [ACCEPT]))) == NONE
     assert member.fetch(share_session_epoch=-1).error_code == NONE
@@ -182,7 +182,7 @@ def test_the_end_of_a_connection_frees_its_records(
 ) -> None:
     with Wire(broker.bootstrap) as connection:
         assert acquired(Member(connection, log, "dies").fetch()) == [(0, 9, 1)]
-    [(first, last, _)] = acquired(Member(wire, log).fetch(max_wait=20_000))
+    [(first, last, _)] = acquired(Member(wire, log).fetch(max_wait=60_000))
     assert (first, last) == (0, 9)
 
 
