@@ -119,3 +119,15 @@ def test_read_only_directory_can_be_looked_at(run: Runner, monkeypatch: pytest.M
         assert "not writable" in run.fails("topic", "create", "u")
     finally:
         run.directory.chmod(0o755)
+
+
+def test_open_looks_and_changes_nothing(run: Runner) -> None:
+    run("topic", "create", "clicks")
+    with logflume.open(run.directory) as log:
+        log.partition("clicks", 0).append(b"x")
+    before = {path: path.stat().st_mtime_ns for path in run.directory.rglob("*")}
+    said = run("open", str(run.directory))
+    assert "clicks" in said.out
+    assert run("open", "--json", str(run.directory)).json == run("ls", "--json", "--read-only").json
+    assert {path: path.stat().st_mtime_ns for path in run.directory.rglob("*")} == before
+    assert "no such log directory" in run.fails("open", str(run.directory / "none"))

@@ -64,6 +64,7 @@ for _name, _where, _section in (
     ("recover", "upkeep:recover", _FILES),
     ("doctor", "doctor:doctor", _FILES),
     ("completion", "completion:completion", _SHELL),
+    ("open", "topics:open_directory", _TOPICS),
     ("mirror", "bridges:mirror", _COPIES),
     ("promote", "bridges:promote", _COPIES),
 ):

@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from logflume.cli.amounts import bytes_text, count_text, plural, time_text
-from logflume.cli.context import Shared
+from logflume.cli.context import Context, Shared
 from logflume.cli.failures import Usage
 from logflume.cli.output import Table
 from logflume.cli.settings import parse_settings
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from logflume.client.engine import TopicInfo
     from logflume.client.log import Log
 
-__all__ = ["alter", "create", "delete", "describe", "init", "ls"]
+__all__ = ["alter", "create", "delete", "describe", "init", "ls", "open_directory"]
 
 _Settings = Annotated[
     list[str] | None,
@@ -72,6 +72,14 @@ def ls(
             )
         empty = "no topics yet (make one with: logflume topic create NAME)"
         context.output.answer(topics, table if topics else empty)
+
+
+def open_directory(directory: str, /, *, context: Shared) -> None:
+    """Look into a log directory without changing it, also one that a stopped Kafka left: its topics, internal ones too.
+
+    Then on with `logflume --dir DIRECTORY --read-only` and cat, topic describe, group describe, lag, du, verify, dump.
+    """
+    ls(internal=True, context=Context(directory, json=context.json, read_only=True))
 
 
 def _summary(log: Log, name: str) -> dict[str, Any]:
