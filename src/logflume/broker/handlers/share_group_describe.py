@@ -1,6 +1,7 @@
 """ShareGroupDescribe: v1 (KIP-932). Members, and what each reads.
 
-Differs from Kafka: queues of processes that use the directory directly are members, too, with "/pid N" for their host.
+Differs from Kafka: queues of processes that use the directory directly take records, too;
+`logflume group describe` shows them, this does not.
 """
 
 from __future__ import annotations
