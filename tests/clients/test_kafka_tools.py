@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
+import confluent_kafka
 import pytest
 
 import logflume
@@ -12,6 +14,7 @@ from logflume.broker import ThreadedBroker
 from logflume.broker.security.store import SecurityStore
 from logflume.broker.security.users import make_credential
 from support.kafka_peer import run, script
+from support.logins import address, delivered, librdkafka
 
 pytestmark = [pytest.mark.peers, pytest.mark.timeout(300)]
 
@@ -36,6 +39,88 @@ def test_settings_are_changed(broker: ThreadedBroker, log: logflume.Log) -> None
     tool(broker, "kafka-configs", "--alter", *words, "--add-config", "retention.ms=5000")
     assert log["t"].config.retention_ms == 5000
     assert "retention.ms=5000" in tool(broker, "kafka-configs", "--describe", *words)
+
+
+@pytest.mark.timeout(800)
+@pytest.mark.parametrize(
+    ("entity", "described"),
+    [
+        ({"client-id": "app"}, "client-id 'app'"),
+        ({"user": None}, "the default user-principal"),
+        ({"client-id": "app", "user": "alice"}, "user-principal 'alice', client-id 'app'"),
+    ],
+)
+def test_quotas_are_set_shown_and_removed(
+    broker: ThreadedBroker,
+    log: logflume.Log,
+    entity: dict[str, str | None],
+    described: str,
+) -> None:
+    script()
+    words: list[str] = []
+    for kind, name in entity.items():
+        words += ["--entity-type", {"client-id": "clients", "user": "users"}[kind]]
+        words += ["--entity-default"] if name is None else ["--entity-name", name]
+    key = tuple(entity.items())
+    store = SecurityStore(log.directory.path)
+    rates = {"producer_byte_rate": 100_000, "consumer_byte_rate": 250_000}
+    added = ",".join(f"{name}={rate}" for name, rate in rates.items())
+    tool(broker, "kafka-configs", *words, "--alter", "--add-config", added)
+    assert store.current().quotas == {key: rates}
+    shown = tool(broker, "kafka-configs", *words, "--describe")
+    assert f"Quota configs for {described} are " in shown
+    assert all(f"{name}={rate}.0" in shown for name, rate in rates.items())
+    tool(broker, "kafka-configs", *words, "--alter", "--delete-config", "producer_byte_rate")
+    assert store.current().quotas == {key: {"consumer_byte_rate": 250_000}}
+    tool(broker, "kafka-configs", *words, "--alter", "--delete-config", "consumer_byte_rate")
+    assert store.current().quotas == {}
+    assert "Quota" not in tool(broker, "kafka-configs", *words, "--describe")
+
+
+@pytest.mark.timeout(800)
+def test_users_are_made_log_in_and_are_removed(
+    serve_securely: Callable[..., ThreadedBroker], log: logflume.Log
+) -> None:
+    script()
+    log.create_topic("t")
+    broker = serve_securely("PLAINTEXT", "SASL_PLAINTEXT")
+    carol = ("--entity-type", "users", "--entity-name", "carol")
+
+    def configs(*words: str) -> str:
+        where = ("--bootstrap-server", address(broker, "PLAINTEXT"))
+        return run("tool", "kafka-configs", *where, *carol, *words)
+
+    def logs_in(mechanism: str, password: str) -> bool:
+        login = {
+            "security.protocol": "SASL_PLAINTEXT",
+            "sasl.mechanism": mechanism,
+            "sasl.username": "carol",
+            "sasl.password": password,
+        }
+        error = delivered(librdkafka(address(broker, "SASL_PLAINTEXT"), **login))
+        assert error is None or error.code() == confluent_kafka.KafkaError._AUTHENTICATION
+        return error is None
+
+    made = "SCRAM-SHA-256=[password=wonder],SCRAM-SHA-512=[iterations=5000,password=land]"
+    configs("--alter", "--add-config", made)
+    shown = configs("--describe")
+    assert "user-principal 'carol'" in shown
+    assert "SCRAM-SHA-256=iterations=4096" in shown
+    assert "SCRAM-SHA-512=iterations=5000" in shown
+    assert logs_in("SCRAM-SHA-256", "wonder")
+    assert logs_in("SCRAM-SHA-512", "land")
+    assert not logs_in("SCRAM-SHA-512", "wonder")
+    configs("--alter", "--delete-config", "SCRAM-SHA-256")
+    shown = configs("--describe")
+    assert "SCRAM-SHA-256" not in shown
+    assert "SCRAM-SHA-512=iterations=5000" in shown
+    assert not logs_in("SCRAM-SHA-256", "wonder")
+    assert logs_in("SCRAM-SHA-512", "land")
+    configs("--alter", "--delete-config", "SCRAM-SHA-512")
+    assert "SCRAM" not in configs("--describe")
+    assert "carol" not in SecurityStore(log.directory.path).current().users
+    assert not logs_in("SCRAM-SHA-512", "land")
+    assert log.partition("t", 0).end_offset == 3
 
 
 def test_offsets_and_sizes_are_shown(broker: ThreadedBroker, log: logflume.Log) -> None:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 import logflume
 from logflume.broker import ThreadedBroker
+from logflume.coordinator.offsets_topic import open_offsets
 from support.certificates import Certificates
 
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
@@ -40,13 +41,15 @@ def run(*words: str, where: Path | None = None, timeout: float = 60, feed: str =
 
 
 def installed(name: str, files: dict[str, str], *command: str) -> Path:
-    """A folder with these files of ours in which the command has been run once; skips where it cannot be."""
+    """A folder with these files of ours in which the command has been run once, and again when they change; skips
+    where it cannot be."""
     folder = CACHE / name
     folder.mkdir(parents=True, exist_ok=True)
     for source, target in files.items():
         shutil.copy(HERE / source, folder / target)
     mark = folder / ".done"
-    if not mark.exists():
+    made_of = "\0".join([*command, *((HERE / source).read_text() for source in files)])
+    if not mark.exists() or mark.read_text() != made_of:
         try:
             done = subprocess.run(
                 command, cwd=folder, capture_output=True, text=True, timeout=240, check=False
@@ -55,7 +58,7 @@ def installed(name: str, files: dict[str, str], *command: str) -> Path:
             pytest.skip(f"{name} was not to be had within 240 s: it was not tried")
         if done.returncode:
             pytest.skip(f"{name} cannot be had here: {done.stderr[-300:]}")
-        mark.touch()
+        mark.write_text(made_of)
     return folder
 
 
@@ -109,14 +112,24 @@ def test_kcat_reads_in_a_group(broker: ThreadedBroker, log: logflume.Log) -> Non
     assert sorted(got.split()) == ["0"] * 10 + ["1"] * 10 + ["2"] * 10
 
 
+def kafkajs(program: str) -> Path:
+    found("npm")
+    # Its codecs but gzip are packages of their own.
+    command = ("npm", "install", "--no-audit", "--no-fund", "kafkajs@2")
+    return installed(program, {f"{program}.js": "main.js"}, *command)
+
+
+def sarama(program: str) -> Path:
+    found("go")
+    files = {f"{program}.go.txt": "main.go", "sarama.mod.txt": "go.mod"}
+    return installed(program, files, "sh", "-c", "go mod tidy && go build -o sarama .")
+
+
 @pytest.mark.peers
 @pytest.mark.timeout(400)
 def test_kafkajs_writes_and_reads_in_a_group(broker: ThreadedBroker, log: logflume.Log) -> None:
     node = found("node")
-    found("npm")
-    # Its other codecs are packages of their own.
-    command = ("npm", "install", "--no-audit", "--no-fund", "kafkajs@2")
-    folder = installed("kafkajs", {"kafkajs.js": "main.js"}, *command)
+    folder = kafkajs("kafkajs")
     for codec in ("none", "gzip"):
         topic = f"t-{codec}"
         log.create_topic(topic, partitions=2)
@@ -127,15 +140,61 @@ def test_kafkajs_writes_and_reads_in_a_group(broker: ThreadedBroker, log: logflu
 @pytest.mark.peers
 @pytest.mark.timeout(600)
 def test_sarama_writes_and_reads_in_a_group(broker: ThreadedBroker, log: logflume.Log) -> None:
-    found("go")
-    folder = installed(
-        "sarama",
-        {"sarama.go.txt": "main.go", "sarama.mod.txt": "go.mod"},
-        *("sh", "-c", "go mod tidy && go build -o sarama ."),
-    )
+    folder = sarama("sarama")
     for codec in CODECS:
         topic = f"t-{codec}"
         log.create_topic(topic, partitions=2)
         words = (str(folder / "sarama"), broker.bootstrap, topic, codec, str(COUNT))
         got = run(*words, where=folder)
         assert sorted(got.split()) == sorted(f"{codec}-{n}" for n in range(COUNT))
+
+
+def transact(log: logflume.Log, name: str, *words: str) -> str:
+    """Has a client copy `in` to `out` in transactions (see `other/`), and checks all that is left of it. Returns what
+    the client was told when its successor had fenced it."""
+    for topic in ("in", "out"):
+        log.create_topic(topic, partitions=2)
+    copied = [[f"{number}-{n}" for n in range(COUNT)] for number in range(2)]
+    for number, lines in enumerate(copied):
+        log.partition("in", number).append_many([line.encode() for line in lines])
+    refused, *seen = run(*words, str(COUNT), timeout=400).splitlines()
+    for number, lines in enumerate(copied):
+        wanted = [*lines, "end"]
+        assert [line[2:] for line in seen if line[0] == str(number)] == wanted
+        out = log.partition("out", number)
+        assert list(texts(out, read_committed=True)) == wanted
+        odd = [line for at, line in enumerate(lines) if at // 10 % 2]
+        written = [*wanted, *(f"aborted-{line}" for line in odd), "open"]
+        assert sorted(texts(out, read_committed=False)) == sorted(written)
+        assert out.last_stable_offset == out.end_offset
+    committed = open_offsets(log.directory, name).offsets(name)
+    assert sorted((place.partition, told.offset) for place, told in committed.items()) == [
+        (number, COUNT) for number in range(2)
+    ]
+    [told] = log.transactions.list()
+    assert told.transactional_id == name
+    return refused
+
+
+def texts(partition: logflume.Partition, *, read_committed: bool) -> Iterator[str]:
+    reader = partition.reader(0, read_committed=read_committed)
+    while reader.position < partition.last_stable_offset:
+        yield from (bytes(record.value or b"").decode() for record in reader.read())
+
+
+@pytest.mark.peers
+@pytest.mark.timeout(700)
+def test_kafkajs_commits_and_aborts_transactions(broker: ThreadedBroker, log: logflume.Log) -> None:
+    node = found("node")
+    program = str(kafkajs("kafkajs_transactions") / "main.js")
+    refused = transact(log, "kafkajs", node, program, broker.bootstrap)
+    # It speaks EndTxn's version 1, which is older than PRODUCER_FENCED.
+    assert refused == "INVALID_PRODUCER_EPOCH"
+
+
+@pytest.mark.peers
+@pytest.mark.timeout(700)
+def test_sarama_commits_and_aborts_transactions(broker: ThreadedBroker, log: logflume.Log) -> None:
+    program = str(sarama("sarama_transactions") / "sarama")
+    refused = transact(log, "sarama", program, broker.bootstrap)
+    assert refused == "PRODUCER_FENCED"
