@@ -251,17 +251,17 @@ class Broker:
         self._sweep()
         self.upkeep.start()
         self.undecided.start()
-        # The first client would wait for it otherwise; those who are there already wait no longer for that.
-        self._in_background("preload_failed", preload)
         _log.info(
             "listening",
             address=",".join(map(repr, self.listeners)),
             directory=self.directory.path,
         )
+        # The first client would wait for it otherwise; who waits for the line above does not.
+        self.loop.call_soon(self._preload)
 
     def _preload(self) -> None:
         if not self._stopping:
-            self.loop.run_in_executor(self.threads, preload)
+            self._in_background("preload_failed", preload)
 
     async def stop(self, grace_s: float = 5.0) -> None:
         """Take no new connections, answer what was asked, then close. Idempotent.
