@@ -157,17 +157,7 @@ class ShareService:
     def settings(self, group: str) -> ShareSettings:
         """What a group is set to now: by itself, or with all others."""
         own = self._broker.service(GroupService).configs.of(group)
-        common = self._broker.config
-        return ShareSettings(
-            lock_duration_ms=own.share_record_lock_duration_ms
-            or common.group_share_record_lock_duration_ms,
-            delivery_count_limit=own.share_delivery_count_limit
-            or common.group_share_delivery_count_limit,
-            max_record_locks=own.share_partition_max_record_locks
-            or common.group_share_partition_max_record_locks,
-            auto_offset_reset=own.share_auto_offset_reset,
-            read_committed=own.share_isolation_level == "read_committed",
-        )
+        return ShareSettings.of(own, self._broker.config)
 
     def group(self, name: str) -> SharedGroup:
         """A group that clients fetch from."""

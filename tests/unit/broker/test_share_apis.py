@@ -164,6 +164,15 @@ def test_more_time_for_records(wire: Wire, log: logflume.Log) -> None:
     assert code_of(member.say((0, 9, [ACCEPT]))) == NONE
 
 
+def test_no_more_time_where_the_group_gives_none(wire: Wire, log: logflume.Log) -> None:
+    GroupConfigs(log.directory.path).alter(GROUP, {"share.renew.acknowledge.enable": "false"})
+    member = Member(wire, log)
+    member.fetch()
+    refused = member.fetch((0, 9, [RENEW]), is_renew_ack=True, max_records=0)
+    assert refused.acknowledge_error_code == INVALID_RECORD_STATE
+    assert code_of(member.say((0, 9, [ACCEPT]))) == NONE
+
+
 def test_a_lock_that_runs_out_frees_records_for_who_waits(
     broker: ThreadedBroker, wire: Wire, log: logflume.Log
 ) -> None:

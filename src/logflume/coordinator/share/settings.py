@@ -9,9 +9,21 @@ from logflume.config import by_duration_ms
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Protocol
+
     from logflume._native.partition import Partition
-    from logflume.config import DirectoryConfig
     from logflume.config.group import GroupConfig
+
+    class Common(Protocol):
+        """What holds for groups that say nothing themselves: a directory's configuration, or a broker's."""
+
+        @property
+        def group_share_record_lock_duration_ms(self) -> int: ...
+        @property
+        def group_share_delivery_count_limit(self) -> int: ...
+        @property
+        def group_share_partition_max_record_locks(self) -> int: ...
+
 
 __all__ = ["ShareSettings"]
 
@@ -29,15 +41,15 @@ class ShareSettings:
     """Whether a member may ask for more time (share.renew.acknowledge.enable)."""
 
     @classmethod
-    def of(cls, group: GroupConfig, directory: DirectoryConfig) -> ShareSettings:
-        """What a group is set to, and the directory where it is not."""
+    def of(cls, group: GroupConfig, common: Common) -> ShareSettings:
+        """What a group is set to, and what all groups are where it is not."""
         return cls(
             lock_duration_ms=group.share_record_lock_duration_ms
-            or directory.group_share_record_lock_duration_ms,
+            or common.group_share_record_lock_duration_ms,
             delivery_count_limit=group.share_delivery_count_limit
-            or directory.group_share_delivery_count_limit,
+            or common.group_share_delivery_count_limit,
             max_record_locks=group.share_partition_max_record_locks
-            or directory.group_share_partition_max_record_locks,
+            or common.group_share_partition_max_record_locks,
             auto_offset_reset=group.share_auto_offset_reset,
             read_committed=group.share_isolation_level == "read_committed",
             renew=group.share_renew_acknowledge_enable,
