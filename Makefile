@@ -1,21 +1,31 @@
 # Every target sets up what it needs by itself (tools/setup) and leaves a .venv that can import logflume.
-#
-#   make demo [FILE=any.log]   the main job on real data       make test         all tests (JVM peers apart)
-#   make check                 lint, types, unit tests          make test-peers   against a real Kafka
-#   make bench, bench-quick    benchmarks                       make wheel        wheel, repaired and tried
-#   make sanitize              tests under ASan and UBSan       make clean        build products, not .venv
-#   make fuzz [SECONDS=60]     any bytes as batches, codecs' data, directories, requests
-#   make races [SECONDS=20]    the core's threads under ThreadSanitizer
-#   make soak [SECONDS=600]    random histories of transactions, with kills, until one is wrong
-#   make soak-broker [SECONDS=600]      a broker under load, with kills of it and its clients (bench/README.md)
-#   make soak-agent [KILLS=100]  agents that are killed, from each source into each sink
-#   make tidy                  format, imports, MANIFEST.in
+
+#   make demo [FILE=any.log]          the main job on real data
+#   make check                        lint, types, unit tests: before every commit
+#   make test [ARGS=...]              all tests but those of the next two
+#   make test-peers                   against a real Kafka (Java, Maven)
+#   make test-engines                 with Spark, Flink, Storm (over a gigabyte is fetched)
+#   make bench, bench-quick           benchmarks, and docs/benchmarks.md; a look, nothing written
+#   make bench-broker, bench-agent    beside a real Kafka; beside a real Flume
+#   make wheel                        a wheel, repaired and tried in an empty environment
+#   make sanitize                     tests under AddressSanitizer and UndefinedBehaviorSanitizer
+#   make races [SECONDS=20]           the core's threads under ThreadSanitizer
+#   make fuzz [SECONDS=60]            any bytes as batches, codecs' data, directories, requests
+#   make soak [SECONDS=600]           random histories of transactions, with kills, until one is wrong
+#   make soak-broker [SECONDS=600]    a broker under load, with kills of it and its clients
+#   make soak-agent [KILLS=100]       agents that are killed, from each source into each sink
+#   make tidy                         format, imports, and all that tools write from the code
+#   make setup                        nothing but what all of them need: .venv, packages, the native build
+#   make clean, distclean             build products; .venv, too
 
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
 ARGS ?=
 
-.PHONY: demo test check bench bench-quick bench-agent bench-broker wheel test-peers test-engines sanitize races fuzz soak soak-broker soak-agent setup tidy clean distclean
+.PHONY: help demo test check bench bench-quick bench-agent bench-broker wheel test-peers test-engines sanitize races fuzz soak soak-broker soak-agent setup tidy clean distclean
+
+help:
+	@sed -n 's/^#   //p' Makefile
 
 demo:
 	@tools/setup cli $(if $(FILE),,demo)
@@ -103,12 +113,15 @@ soak-agent:
 setup:
 	@tools/setup test check bench wheel
 
-# What a machine can mend: format, imports, the list of native files.
+# What a machine can mend.
 tidy:
-	@tools/setup check
+	@tools/setup test check
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
 	tools/manifest
+	$(PY) tools/gen_config_docs.py
+	$(PY) tools/gen_agent_docs.py
+	$(PY) tools/gen_protocol_docs.py
 
 clean:
 	rm -rf build dist wheelhouse .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .benchmarks

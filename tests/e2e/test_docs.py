@@ -11,7 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from support.pages import ROOT, all_pages, command_lines, expected_output, links, program
+from logflume.log import layout
+from support.pages import (
+    ROOT,
+    all_pages,
+    anchors,
+    command_lines,
+    expected_output,
+    links,
+    program,
+)
 
 WITH_PYTHON = [page for page in all_pages() if program(page).strip()]
 README = ROOT / "README.md"
@@ -102,7 +111,37 @@ def test_the_pages_command_lines_run(page: Path, tmp_path: Path) -> None:
         run_command(line, tmp_path)
 
 
+def leads_somewhere(page: Path, link: str) -> bool:
+    """Whether the file is there, and in a page of ours the heading."""
+    path, _, anchor = link.partition("#")
+    to = (page.parent / path).resolve() if path else page
+    return to.exists() and (not anchor or to.suffix != ".md" or anchor in anchors(to))
+
+
 @pytest.mark.parametrize("page", all_pages(), ids=name)
 def test_links_lead_somewhere(page: Path) -> None:
-    missing = [to for to in links(page) if not (page.parent / to).exists()]
+    missing = [to for to in links(page) if not leads_somewhere(page, to)]
     assert not missing, f"{name(page)} links to {missing}"
+
+
+@pytest.mark.parametrize("folder", ["docs", "docs/guide", "docs/decisions", "examples"])
+def test_an_index_names_every_page_beside_it(folder: str) -> None:
+    index = ROOT / folder / "README.md"
+    named = {(index.parent / to.partition("#")[0]).resolve() for to in links(index)}
+    beside = {*index.parent.glob("*.md")} - {index}
+    assert beside <= named, sorted(page.name for page in beside - named)
+
+
+@pytest.mark.parametrize("page", ["OPERATIONS.md", "FORMAT.md"])
+def test_the_pages_about_files_name_every_file_of_ours(page: str) -> None:
+    text = (ROOT / "docs" / page).read_text()
+    files = [
+        value
+        for key, value in vars(layout).items()
+        if key.endswith("_FILE") and "logflume" in value
+    ]
+    assert len(files) >= 8
+    missing = [
+        file for file in files if not re.search(rf"(?<![\w-]){re.escape(file)}(?![\w-])", text)
+    ]
+    assert not missing, f"{page} does not name {missing}"

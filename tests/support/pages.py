@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-__all__ = ["ROOT", "all_pages", "command_lines", "expected_output", "links", "program"]
+__all__ = [
+    "ROOT",
+    "all_pages",
+    "anchors",
+    "command_lines",
+    "expected_output",
+    "links",
+    "program",
+]
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -67,6 +75,14 @@ def command_lines(page: Path) -> list[str]:
 
 
 def links(page: Path) -> list[str]:
-    """Files that the page links to, as written."""
+    """Files and headings that the page links to, as written."""
     text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.M | re.S)
-    return [to.split("#")[0] for to in _LINK.findall(text) if "://" not in to and to.split("#")[0]]
+    return [to for to in _LINK.findall(text) if "://" not in to]
+
+
+def anchors(page: Path) -> set[str]:
+    """What links can name behind `#`: the page's headings, as GitHub makes anchors of them."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.M | re.S)
+    headings = re.findall(r"^#+ +(.+?) *$", text, flags=re.M)
+    plain = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings)
+    return {heading.replace(" ", "-") for heading in plain}
