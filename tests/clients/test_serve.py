@@ -205,6 +205,30 @@ def test_a_broker_does_without_hypothesis(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
+def test_a_broker_listens_before_it_imports_what_only_clients_need(tmp_path: Path) -> None:
+    code = """
+import asyncio, sys
+from logflume.broker.server import Broker
+from logflume.coordinator.transactions.directory import TransactionalDirectory
+
+LATER = ("handlers.fetch", "handlers.produce", "groups", "transactions", "connection", "messages")
+
+def there():
+    return [name for name in LATER if f"logflume.broker.{name}" in sys.modules]
+
+async def run(directory):
+    broker = Broker(directory, "127.0.0.1:0")
+    await broker.start()
+    assert broker.is_listening and not there(), there()
+    await broker.stop()
+
+directory = TransactionalDirectory(sys.argv[1])
+asyncio.run(run(directory))
+directory.close()
+"""
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=60)
+
+
 def test_two_threads_that_import_kio_at_once_both_have_it() -> None:
     """The broker does at its start, in a thread; the first client's request does in the event loop."""
     code = """

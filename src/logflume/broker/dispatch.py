@@ -8,6 +8,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from logflume.types import NamedTuple
 
 TYPE_CHECKING = False
@@ -86,6 +88,7 @@ class Later:
 
 
 _table: dict[int, Handler] = {}
+_loading = threading.Lock()
 
 
 def handles(
@@ -129,8 +132,9 @@ def handles(
 
 
 def table() -> dict[int, Handler]:
-    """All handlers by API key, their modules imported."""
+    """All handlers by API key, their modules imported. Thread-safe."""
     from logflume.broker import handlers
 
-    handlers.load()
+    with _loading:
+        handlers.load()
     return _table

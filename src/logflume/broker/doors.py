@@ -7,7 +7,6 @@ import errno
 import socket
 from contextlib import suppress
 
-from logflume.broker.connection import Connection
 from logflume.observe import get_logger
 
 TYPE_CHECKING = False
@@ -115,6 +114,9 @@ class Door:
             task.add_done_callback(self._coming.pop)
 
     async def _let_in(self, accepted: socket.socket, host: str) -> None:
+        # The broker imports it when it has told that it listens.
+        from logflume.broker.connection import Connection
+
         broker = self._broker
         connection = Connection(broker, self._listener, host)
         handshake: dict[str, Any] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 
 from logflume._native.frames import FrameMemory
 from logflume.broker.clock import SystemClock
@@ -14,7 +15,6 @@ from logflume.broker.doors import Door
 from logflume.broker.faults import Faults
 from logflume.broker.late_appends import LateAppends
 from logflume.broker.listener import check_exposure, parse_listeners
-from logflume.broker.messages import preload
 from logflume.broker.meters import Meters
 from logflume.broker.news import News
 from logflume.broker.partitions import Partitions
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from logflume.broker.clock import Clock
     from logflume.broker.connection import Connection
+    from logflume.broker.dispatch import Handler
     from logflume.broker.metrics import BrokerMonitor
     from logflume.log.directory import LogDirectory
 
@@ -80,7 +81,6 @@ class Broker:
         self.meters = Meters()
         self.descriptors = Descriptors()
         self.monitor: BrokerMonitor | None = None
-        self.handlers = table()
         self.faults = Faults()
         self.topics = Topics(directory.path, self._refresh)
         self.partitions = Partitions(self)
@@ -131,6 +131,11 @@ class Broker:
         return str(self.listeners[0].told)
 
     # ---- what handlers use
+
+    @cached_property
+    def handlers(self) -> dict[int, Handler]:
+        """By API key. Importing them costs as much as the rest of the start: who asks at once waits for it."""
+        return table()
 
     def service(self, kind: type[S]) -> S:
         """The one `kind(broker)` of this broker, made at the first call.
@@ -261,7 +266,7 @@ class Broker:
 
     def _preload(self) -> None:
         if not self._stopping:
-            self._in_background("preload_failed", preload)
+            self._in_background("preload_failed", _import_what_clients_need)
 
     async def stop(self, grace_s: float = 5.0) -> None:
         """Take no new connections, answer what was asked, then close. Idempotent.
@@ -301,3 +306,10 @@ class Broker:
         await self.news.stop()
         await self.loop.run_in_executor(None, self.threads.shutdown)
         _log.info("stopped", address=self.bootstrap)
+
+
+def _import_what_clients_need() -> None:
+    from logflume.broker.messages import preload
+
+    table()
+    preload()
