@@ -221,6 +221,7 @@ def main() -> int:
                     "wheel: NOT SHOWN without the system's libraries: no mount namespace to be had here"
                 )
             else:
+                check_hidden(python, empty, hidden)
                 print(
                     f"wheel: again with {len(system_files())} system libraries and headers hidden"
                 )

@@ -57,7 +57,7 @@ class Actor:
 
 
 class Sample:
-    """What a broker's process held at a moment: own memory and all of it (MB), descriptors, threads."""
+    """What a broker's process held at a moment: own memory (MB), descriptors, threads."""
 
     def __init__(self, pid: int, at: float) -> None:
         fields = {}
@@ -67,7 +67,6 @@ class Sample:
                 fields[name] = value.split()
         self.at = at
         self.own_mb = int(fields["RssAnon"][0]) / 1024
-        self.all_mb = int(fields["VmRSS"][0]) / 1024
         self.threads = int(fields["Threads"][0])
         self.descriptors = len(os.listdir(f"/proc/{pid}/fd"))
 
@@ -94,7 +93,6 @@ class BrokerProcess:
         self._directory = directory
         self._port = port
         self._log = log
-        self.lives = 0
         self.start_ms: list[float] = []
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -104,7 +102,6 @@ class BrokerProcess:
 
     def start(self) -> None:
         """Start, and wait until it listens."""
-        self.lives += 1
         started = time.monotonic()
         with open(self._log, "ab") as errors:
             self._process = subprocess.Popen(

@@ -180,7 +180,6 @@ class PartitionReport(NamedTuple):
     clean: bool
     """True when it was closed properly and nothing was scanned."""
     bytes_scanned: int = 0
-    indexes_rebuilt: int = 0
     cuts: tuple[Cut, ...] = ()
 
 

@@ -59,6 +59,22 @@ def test_stubs_match_the_native_modules() -> None:
     )
 
 
+def test_no_code_is_dead() -> None:
+    """Nothing that neither a program nor a test uses; options are used by those who set them."""
+    done = subprocess.run(
+        [sys.executable, "-m", "vulture"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode in (0, 3), done.stderr
+    dead = []
+    for line in done.stdout.splitlines():
+        path, number, what = line.split(":", 2)
+        code = (ROOT / path).read_text().splitlines()[int(number) - 1]
+        of_tests = path.startswith("tests/") and not path.startswith("tests/support/")
+        if not of_tests and not re.search(r"= (option|setting)\(", code):
+            dead.append(f"{path}:{number}:{what}")
+    assert not dead, "\n".join(dead)
+
+
 def test_rooms_import_downwards_only() -> None:
     run(str(SCRIPTS / "lint-imports"), "--no-cache")
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from logflume._native.batches import encode_batch
 from logflume.broker.api_keys import ApiKey
-from logflume.config.names import OFFSETS_TOPIC
 from support.wire import Wire
 
 # Highest versions of a client of transactions of version 1, and of version 2.
@@ -134,10 +133,3 @@ class TxnClient:
         if version >= 5 and not answer.error_code:
             self._now(answer.producer_id, answer.producer_epoch)
         return int(answer.error_code)
-
-
-def offsets_place(count: int, group: str = "g") -> tuple[str, int]:
-    """Where a group's offsets are."""
-    from logflume.coordinator.offsets_schema import partition_for
-
-    return OFFSETS_TOPIC, partition_for(group, count)

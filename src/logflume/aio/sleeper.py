@@ -11,13 +11,7 @@ from logflume.aio.descriptors import unwatch_descriptor, watch_descriptor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from typing import Any
-
-    from logflume._native.partition_log import PartitionLog
-    from logflume._native.partition_reader import PartitionReader
-
-    Waited = Iterable[PartitionReader | tuple[PartitionLog, int]]
 
 __all__ = ["Sleeper"]
 

@@ -30,5 +30,3 @@ class GroupSettings:
     share_max_size: int = 200
     offset_metadata_max_bytes: int = 4096
     """Kafka's offset.metadata.max.bytes."""
-    topics_check_interval_ms: int = 1000
-    """How often groups that assign on the server look for topics that came, went or grew."""

@@ -46,7 +46,7 @@ class ArchivePartition:
         self._start = manifest.start_offset
         self._cleaned = manifest.cleaned_offset
         self._open = bytearray()
-        self._open_base = self._open_end = manifest.end_offset
+        self._open_end = manifest.end_offset
         self._at_hand: tuple[Piece, memoryview] | None = None
         self._taken_apart: tuple[Piece, list[Batch]] | None = None
 
@@ -85,9 +85,6 @@ class ArchivePartition:
             if not behind:
                 return
             view = view[behind[0].position :]
-            base_offset = behind[0].base_offset
-        if not self._open:
-            self._open_base = base_offset
         self._open += view
         self._open_end = self._last_offset(view) + 1
         if len(self._open) >= OBJECT_BYTES:
