@@ -240,16 +240,16 @@ class Connection(asyncio.BufferedProtocol):
 
     def _regulate(self) -> None:
         """Read only while what is read can be begun soon."""
-        transport = self.transport
-        if transport is None or self.closed or transport.is_closing():
-            return
         wanted = (
             self._writable
             and self._muted is None
             and not self._reader.stalled
             and len(self._frames) < OPEN_MAX
         )
-        if wanted != self._reading:
+        if wanted == self._reading:
+            return
+        transport = self.transport
+        if transport is not None and not self.closed and not transport.is_closing():
             self._reading = wanted
             (transport.resume_reading if wanted else transport.pause_reading)()
 

@@ -67,7 +67,7 @@ class Later:
     taker: Callable[[Parts], object]
 
     def cancel(self) -> object:
-        """Nobody wants the response any more."""
+        """Nobody wants the response any more, or had it and will not ask for the same `again`."""
         raise NotImplementedError
 
     def again(self, frame: Frame) -> Parts | Later:
@@ -81,6 +81,7 @@ class Later:
         def take(parts: Parts) -> None:
             if not future.done():
                 future.set_result(parts)
+            self.cancel()
 
         self.taker = take
         future.add_done_callback(lambda done: self.cancel() if done.cancelled() else None)

@@ -7,7 +7,6 @@ by threads that sleep on the partitions' shared state, see `logflume._native.wat
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable
 
 from logflume._native.watch import Watch
 
@@ -23,17 +22,14 @@ __all__ = ["News", "Wait"]
 _LONG_S = 3600.0  # one futex wait; nothing happens at its end but the next one
 
 
-class Wait(Hashable):
-    """Somebody who wants to be told, once, when one of some partitions has records behind an offset."""
+class Wait:
+    """Somebody who wants to be told when one of some partitions has records behind an offset."""
 
     __slots__ = ("logs", "tell")
 
     def __init__(self, tell: Callable[[], object]) -> None:
         self.tell = tell
         self.logs: list[PartitionLog] = []
-
-    def __hash__(self) -> int:
-        return id(self)
 
 
 class _Watcher:
@@ -73,8 +69,16 @@ class News:
         self._waits: dict[PartitionLog, set[Wait]] = {}
         self._watchers: list[_Watcher] = []
 
+    @property
+    def partitions(self) -> int:
+        """How many somebody waits for."""
+        return len(self._waits)
+
     def add(self, wait: Wait, logs: Iterable[tuple[PartitionLog, int, int]]) -> None:
-        """Have `wait.tell` called when one of `logs` has its end or its last stable offset above those beside it."""
+        """Have `wait.tell` called when one of `logs` has its end or its last stable offset above those beside it.
+
+        It may be called again; but who wants to be told of news by other processes, too, adds it anew each time.
+        """
         for log, after, stable in logs:
             self._waits.setdefault(log, set()).add(wait)
             wait.logs.append(log)

@@ -34,6 +34,7 @@ _log = get_logger(__name__)
 # Requests whose answers one connection may have open; further ones wait in the socket.
 OPEN_MAX = 128
 _SIZE_BYTES = 4  # in front of a frame
+_FETCH = int(ApiKey.FETCH)
 
 
 class Slot:
@@ -95,7 +96,9 @@ class Pipeline:
 
     def abandon(self) -> None:
         """Stop what only waits."""
-        self._fetched = None
+        if self._fetched is not None:
+            self._fetched.cancel()
+            self._fetched = None
         for slot in self._slots:
             if slot.cancellable and slot.waits_for is not None:
                 slot.waits_for.cancel()
@@ -124,7 +127,7 @@ class Pipeline:
                 answer = asyncio.ensure_future(self._faulty(fault, handler, frame))
             elif handler is None or not handler.lowest <= frame.version <= handler.highest:
                 answer = unsupported(client, frame)
-            elif frame.api_key == ApiKey.FETCH:
+            elif frame.api_key == _FETCH:
                 answer = self._fetch(handler, frame)
             else:
                 answer = begin(client, handler, frame)
@@ -147,6 +150,7 @@ class Pipeline:
             answer = last.again(frame)
             if answer is not None:
                 return answer
+            last.cancel()
         return begin(self._connection, handler, frame)
 
     async def _faulty(self, fault: Fault, handler: Handler | None, frame: Frame) -> Any:

@@ -145,6 +145,33 @@ def test_a_client_that_leaves_while_it_waits_again_leaves_nothing_behind(
             assert fetch(other, **asked(0))[0][1] == 1
 
 
+def test_a_consumer_between_two_fetches_is_not_forgotten_nor_kept(log: logflume.Log) -> None:
+    """It goes on listening, for it is likely to ask for the same; until it asks for something else, or goes."""
+    with logflume.serve(log) as served:
+        news = served.broker.news
+        with Wire(served.bootstrap) as wire:
+            for _ in range(2):
+                assert fetch(wire, **asked(0)) == [(0, 0, 0)] * 2
+            assert news.partitions == 2
+            # Told between two fetches; the next one waits for more than what came, and is told of that, too.
+            log.partition("t", 0).append(b"x")
+            hungry = {**asked(0, wait_ms=120_000), "min_bytes": 150}
+            number = wire.send(ApiKey.FETCH, 11, hungry)
+            log.partition("t", 1).append(b"y" * 100)
+            answer = wire.receive(ApiKey.FETCH, 11, number)
+            assert [p.high_watermark for p in answer.responses[0].partitions] == [1, 1]
+            assert news.partitions == 0
+            assert fetch(wire, **asked(1)) == [(0, 1, 0)] * 2
+            assert news.partitions == 2
+            assert fetch(wire, **asked(1, wait_ms=0)) == [(0, 1, 0)] * 2
+            assert news.partitions == 0
+            assert fetch(wire, **asked(1)) == [(0, 1, 0)] * 2
+        with Wire(served.bootstrap) as other:
+            while served.broker.connections > 1:  # until the first one's end is noticed
+                other.ask(ApiKey.API_VERSIONS, 0)
+            assert news.partitions == 0
+
+
 class Clock(asyncio.SelectorEventLoop):
     """An event loop whose time stands still until it is told."""
 

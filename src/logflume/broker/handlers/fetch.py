@@ -78,6 +78,8 @@ class _Fetch(Later):
         self._wait = Wait(self._news)
         self._waiting = False
         self._ends = 0  # when the waiting does, for `Deadlines`
+        self._listening = False  # also until the same is asked again
+        self._bytes = 0
 
     # ---- partitions
 
@@ -100,6 +102,7 @@ class _Fetch(Later):
         return name is None or self._call.may_topic(Operation.READ, name)
 
     def _find(self, part: FetchPart) -> bool:
+        self._stop_listening()
         part.log, part.error = None, 0
         name = self._broker.partitions.name_of(part.topic)
         served = None if name is None else self._broker.partitions.ready(name, part.index)
@@ -140,7 +143,10 @@ class _Fetch(Later):
         elif not self._incremental or not broker.sessions.go_on(session, self._request):
             return None
         else:
-            self._parts = list(session.parts.values())
+            parts = list(session.parts.values())
+            if parts != self._parts:
+                self._stop_listening()
+                self._parts = parts
         return self.start() if self.all_found() and self.sees_commits_whole() else None
 
     # ---- reading
@@ -148,21 +154,25 @@ class _Fetch(Later):
     def start(self) -> Parts | Later:
         """The answer, or this, which will have it."""
         if self._enough() or self._request.max_wait_ms <= 0 or not self._parts:
+            self._stop_listening()
             return self._answer()
         self._waiting = True
         self._ends = self._broker.deadlines.add(self._request.max_wait_ms, self)
-        self._listen()
+        if not self._listening or self._unsettled:
+            self._listen()
         return self
 
     def _enough(self) -> bool:
         turn = self._session.turn if self._session is not None else 0
         page = self._broker.undecided.page if self._committed else None
-        size, failed, self._unsettled = read_parts(
+        self._bytes, failed, self._unsettled = read_parts(
             self._parts, self._limit, self._committed, turn, page
         )
-        return failed or size >= self._request.min_bytes
+        return failed or self._bytes >= self._request.min_bytes
 
     def _listen(self) -> None:
+        self._stop_listening()
+        self._listening = True
         logs = [
             (part.log, part.end_offset, part.stable_offset)
             for part in self._parts
@@ -173,33 +183,38 @@ class _Fetch(Later):
             # A commit is being published this moment: partitions in which it is will not tell of it again.
             self._broker.loop.call_later(_PUBLISHING_S, self._news)
 
+    def _stop_listening(self) -> None:
+        if self._listening:
+            self._listening = False
+            self._broker.news.remove(self._wait)
+
     def _news(self) -> None:
         if not self._waiting:
-            return
-        if self._enough():
-            self.time_over()
+            self._stop_listening()
+        elif self._enough():
+            self.cancel()
+            self.taker(self._answer())
         else:
-            self._broker.news.remove(self._wait)
             self._listen()
 
     def time_over(self) -> None:
-        """Answer with what there is."""
+        """Answer with what there is. It goes on listening: most clients ask for the same at once."""
         if self._waiting:
-            self.cancel()
+            self._waiting = False
             self.taker(self._answer())
 
     def cancel(self) -> None:
-        """The client may go away meanwhile."""
+        """The client may go away meanwhile, or ask for something else."""
+        self._stop_listening()
         if self._waiting:
             self._waiting = False
-            self._broker.news.remove(self._wait)
             self._broker.deadlines.remove(self._ends, self)
 
     def _answer(self) -> Parts:
         session = self._session
         if session is not None and self._parts:
             session.turn = (session.turn + 1) % len(self._parts)
-        throttle_ms = self._call.throttle_ms(CONSUMER, sum(part.bytes for part in self._parts))
+        throttle_ms = self._call.throttle_ms(CONSUMER, self._bytes)
         for part in self._parts:
             if part.failure is not None:
                 self._broker.report(part.failure, topic=part.topic, partition=part.index)
