@@ -127,14 +127,23 @@ cdef class Handle:
             raise errors.InvalidConfig(name="kafka", value="(address and options)", reason=text.decode(errors="replace"))
         return 0
 
-    cdef int drain(self) except -1:
-        """Refuse calls from now on, and wait for those under way; wakes whoever waits for the queue."""
+    cdef int free(self, int flags) except -1:
+        """Refuse calls from now on, wait for those under way (whoever waits for the queue wakes up), and free everything.
+        Idempotent. `flags`: of rd_kafka_destroy_flags."""
+        cdef rd_kafka_t *rk = self.rk
+        if self.closed:
+            return 0
         self.closed = True
         while self.users:
             if self.queue != NULL:
                 self.api.queue_yield(self.queue)
             with nogil:
                 usleep(1000)
+        self.api.queue_destroy(self.queue)
+        self.queue = NULL
+        self.rk = NULL
+        with nogil:
+            self.api.destroy_flags(rk, flags)
         return 0
 
     cdef int enter(self) except -1:

@@ -331,16 +331,7 @@ cdef class ConsumerHandle(Handle):
 
     def close(self):
         """Free everything; waits for a call under way in another thread. Idempotent."""
-        cdef rd_kafka_t *rk = self.rk
-        if self.closed:
-            return
-        self.drain()
-        self.api.queue_destroy(self.queue)
-        self.queue = NULL
-        self.rk = NULL
-        with nogil:
-            # 0x8: without leaving the group once more.
-            self.api.destroy_flags(rk, 0x8)
+        self.free(0x8)      # without leaving the group once more
 
 
 cdef list ends_of(RecordBatch batch):

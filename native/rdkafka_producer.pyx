@@ -371,15 +371,7 @@ cdef class ProducerHandle(Handle):
 
     def close(self):
         """Free everything; what is not settled is dropped. Idempotent."""
-        cdef rd_kafka_t *rk = self.rk
-        if self.closed:
-            return
-        self.drain()
-        self.api.queue_destroy(self.queue)
-        self.queue = NULL
-        self.rk = NULL
-        with nogil:
-            self.api.destroy_flags(rk, 0)
+        self.free(0)
 
 
 cdef rd_kafka_headers_t *make_headers(lf_rd_api *api, object headers) except NULL:

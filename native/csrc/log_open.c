@@ -10,7 +10,10 @@
 #include <unistd.h>
 
 #include "lf/compact.h"
+#include "lf/shared_page.h"
 #include "lf/transactions.h"
+
+_Static_assert(LF_STATE_BYTES == LF_SHARED_PAGE_BYTES, "the state is one page");
 
 /* Bytes of the directory's lock file belong to each partition, found by its inode: one is held while opening or
  * closing, one (shared) as long as the partition is open, one while it is compacted. The first 64 are the
@@ -29,7 +32,6 @@ int lf_lock_byte(int fd, int64_t byte, short type, double wait_s) {
 
 static int map_state(lf_log *log, lf_error *e) {
     char path[LF_PATH_MAX + 32];
-    struct stat info;
     snprintf(path, sizeof path, "%s/logflume.state", log->dir);
     if (log->config.read_only) {
         /* Nothing may be written here, not even the state: a private copy, good for a stopped log. */
@@ -42,22 +44,9 @@ static int map_state(lf_log *log, lf_error *e) {
         close(fd);
         return LF_OK;
     }
-    int fd = lf_open_file(path, O_RDWR | O_CREAT | O_CLOEXEC);
-    if (fd < 0) return lf_fail(e, LF_E_IO, errno, path, -1, "open state");
-    int rc = LF_OK;
-    if (fstat(fd, &info)) rc = lf_fail(e, LF_E_IO, errno, path, -1, "stat");
-    else if (info.st_size < LF_STATE_BYTES) {
-        /* Written, not truncated to size: a full disk must fail here, not in a store through the map. */
-        static const uint8_t zeroes[LF_STATE_BYTES];
-        ssize_t done = pwrite(fd, zeroes, sizeof zeroes, 0);
-        if (done != (ssize_t)sizeof zeroes) rc = lf_fail(e, LF_E_IO, done < 0 ? errno : ENOSPC, path, -1, "create state");
-    }
-    if (!rc) {
-        void *map = mmap(NULL, LF_STATE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        if (map == MAP_FAILED) rc = lf_fail(e, LF_E_IO, errno, path, -1, "mmap");
-        else log->state = map;
-    }
-    close(fd);
+    void *page;
+    int rc = lf_map_shared_page(path, &page, e);
+    log->state = page;
     return rc;
 }
 

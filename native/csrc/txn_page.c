@@ -10,28 +10,11 @@
 #include <unistd.h>
 
 #include "lf/robust_lock.h"
+#include "lf/shared_page.h"
+
+_Static_assert(LF_TXN_PAGE_BYTES == LF_SHARED_PAGE_BYTES, "the page is one");
 
 #define LOOKS 200           /* at a sequence that is odd or changes, before the caller is told to come again */
-
-static int map_page(const char *path, lf_txn_page **out, lf_error *e) {
-    struct stat info;
-    int fd = lf_open_file(path, O_RDWR | O_CREAT | O_CLOEXEC), rc = LF_OK;
-    if (fd < 0) return lf_fail(e, LF_E_IO, errno, path, -1, "open");
-    if (fstat(fd, &info)) rc = lf_fail(e, LF_E_IO, errno, path, -1, "stat");
-    else if (info.st_size < LF_TXN_PAGE_BYTES) {
-        /* Written, not truncated to size: a full disk must fail here, not in a store through the map. */
-        static const uint8_t zeroes[LF_TXN_PAGE_BYTES];
-        ssize_t done = pwrite(fd, zeroes, sizeof zeroes, 0);
-        if (done != (ssize_t)sizeof zeroes) rc = lf_fail(e, LF_E_IO, done < 0 ? errno : ENOSPC, path, -1, "create");
-    }
-    if (!rc) {
-        void *map = mmap(NULL, LF_TXN_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-        if (map == MAP_FAILED) rc = lf_fail(e, LF_E_IO, errno, path, -1, "mmap");
-        else *out = map;
-    }
-    close(fd);
-    return rc;
-}
 
 static int make_new(lf_txn_page *page) {
     pthread_mutexattr_t attr;
@@ -54,8 +37,9 @@ int lf_txn_page_open(const char *path, int lock_fd, double timeout_s, lf_txn_pag
     int err = lf_lock_byte(lock_fd, LF_TXN_PAGE_OPENING, F_WRLCK, timeout_s);
     if (err == EAGAIN) return lf_fail(e, LF_E_TIMEOUT, 0, path, -1, "another process is opening the transactions");
     if (err) return lf_fail(e, LF_E_LOCKED, err, path, -1, "lock");
-    lf_txn_page *page = NULL;
-    int rc = map_page(path, &page, e);
+    void *map;
+    int rc = lf_map_shared_page(path, &map, e);
+    lf_txn_page *page = map;
     if (!rc) *alone = !lf_lock_byte(lock_fd, LF_TXN_PAGE_PRESENT, F_WRLCK, 0);
     if (!rc && *alone && make_new(page)) rc = lf_fail(e, LF_E_NOMEM, 0, path, -1, "mutex");
     if (!rc && !*alone && (page->magic != LF_TXN_PAGE_MAGIC || !atomic_load(&page->live)))

@@ -215,7 +215,7 @@ cdef class Handle:
 
     cdef int open(self, int kind, dict settings, object made) except -1
     cdef int prepare(self, rd_kafka_conf_t *conf) except -1
-    cdef int drain(self) except -1
+    cdef int free(self, int flags) except -1
     cdef int enter(self) except -1
     cdef int leave(self) noexcept
     cdef int check(self, int code) except -1

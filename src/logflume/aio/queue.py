@@ -168,12 +168,7 @@ class Queue:
     def end(self) -> None:
         """End iterations and polls under way, from any thread; what remains is close()."""
         self._ending = True
-        loop = self._turns.known_loop
-        if loop is not None:
-            try:
-                loop.call_soon_threadsafe(self._stir)
-            except RuntimeError:
-                pass  # the loop is closed: nobody waits in it
+        self._turns.from_any_thread(self._stir)
 
     async def close(self, timeout: float = 30.0) -> None:
         """Leave the group and end any iteration. Idempotent. As logflume.Queue.close."""

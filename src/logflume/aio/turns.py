@@ -56,10 +56,13 @@ class Turns:
         """True in a listener: a thread that has the consumer waits for it."""
         return self._waiting_thread() is not None
 
-    @property
-    def known_loop(self) -> asyncio.AbstractEventLoop | None:
-        """The loop it belongs to, None before the first call."""
-        return self._loop
+    def from_any_thread(self, function: Callable[[], None]) -> None:
+        """Have the loop call `function` soon; nobody does before the first call, or when the loop is closed."""
+        if self._loop is not None:
+            try:
+                self._loop.call_soon_threadsafe(function)
+            except RuntimeError:
+                pass  # the loop is closed: nobody waits in it
 
     async def free(self) -> None:
         """Return when no call is under way in a thread: what follows without an await has the consumer."""

@@ -7,11 +7,25 @@ from logflume.errors import CorruptRecord
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
     from logflume._native.batches import Batch
 
+    E = TypeVar("E")
     Findings = list[tuple[int, str]]
 
 __all__ = ["OffsetIndexCheck", "TimeIndexCheck"]
+
+
+def _read(read: Callable[[str], list[E]], path: str) -> tuple[list[E], Findings]:
+    """The entries, and what is wrong where they cannot be read."""
+    try:
+        return read(path), []
+    except FileNotFoundError:
+        return [], []
+    except CorruptRecord as error:
+        return [], [(error.position, error.reason)]
 
 
 class OffsetIndexCheck:
@@ -19,15 +33,8 @@ class OffsetIndexCheck:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._wrong: Findings = []
+        self._entries, self._wrong = _read(read_offset_index, path)
         self._next = 0
-        try:
-            self._entries = read_offset_index(path)
-        except FileNotFoundError:
-            self._entries = []
-        except CorruptRecord as error:
-            self._entries = []
-            self._wrong.append((error.position, error.reason))
 
     def see(self, batch: Batch) -> None:
         """The batches come in the order of their positions."""
@@ -61,16 +68,9 @@ class TimeIndexCheck:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._wrong: Findings = []
+        self._entries, self._wrong = _read(read_time_index, path)
         self._next = 0
         self._largest = -1
-        try:
-            self._entries = read_time_index(path)
-        except FileNotFoundError:
-            self._entries = []
-        except CorruptRecord as error:
-            self._entries = []
-            self._wrong.append((error.position, error.reason))
 
     def see(self, batch: Batch) -> None:
         """The batches come in the order of their offsets."""

@@ -13,10 +13,7 @@ from logflume.agent.registry import channel
 from logflume.config.kinds import Int
 from logflume.errors import InvalidConfig
 
-__all__ = [
-    "MemoryChannel",
-    "MemoryConfig",
-]
+__all__ = ["MemoryChannel", "MemoryConfig", "take_front"]
 
 
 class MemoryConfig(ByteBoundConfig, table="memory channel"):
@@ -84,21 +81,11 @@ class MemoryChannel(Channel):
             self._filled.notify_all()
 
     def pop(self, max_events: int, timeout: float) -> list[EventBatch]:
-        """Up to so many events off the front, a batch cut where they end."""
+        """Up to so many events off the front, waiting for the first."""
         with self._filled:
             if not self._queue:
                 self._filled.wait(timeout)
-            taken: list[EventBatch] = []
-            while self._queue and max_events > 0:
-                first = self._queue.popleft()
-                if len(first) > max_events:
-                    self._queue.appendleft(first[max_events:])
-                    first = first[:max_events]
-                taken.append(first)
-                max_events -= len(first)
-                if len(first) >= _WORTH_A_TRANSACTION:
-                    break  # joining large batches costs more than a transaction of their own
-            return taken
+            return take_front(self._queue, max_events)
 
     def push_back(self, batch: EventBatch) -> None:
         """To the front again."""
@@ -108,6 +95,21 @@ class MemoryChannel(Channel):
 
 
 _WORTH_A_TRANSACTION = 1000
+
+
+def take_front(queue: deque[EventBatch], max_events: int) -> list[EventBatch]:
+    """Up to so many events off the front, a batch cut where they end."""
+    taken: list[EventBatch] = []
+    while queue and max_events > 0:
+        first = queue.popleft()
+        if len(first) > max_events:
+            queue.appendleft(first[max_events:])
+            first = first[:max_events]
+        taken.append(first)
+        max_events -= len(first)
+        if len(first) >= _WORTH_A_TRANSACTION:
+            break  # joining large batches costs more than a transaction of their own
+    return taken
 
 
 class _MemoryTaker(Taker):

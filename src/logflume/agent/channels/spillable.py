@@ -8,6 +8,7 @@ from collections import deque
 from logflume.agent.channels.byte_bound import ByteBoundConfig
 from logflume.agent.channels.channel import Channel, Taker
 from logflume.agent.channels.file import FileChannel, FileConfig
+from logflume.agent.channels.memory import take_front
 from logflume.agent.events import EventBatch
 from logflume.agent.options import setting
 from logflume.agent.registry import channel
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SpillableConfig", "SpillableMemoryChannel"]
 
-_WORTH_A_TRANSACTION = 1000
 _LOOK_S = 0.05
 
 
@@ -149,20 +149,11 @@ class SpillableMemoryChannel(Channel):
         with self._filled:
             if not self._queue and not self._on_disk:
                 self._filled.wait(timeout)
-            taken: list[EventBatch] = []
-            while self._queue and max_events > 0:
-                first = self._queue.popleft()
-                if len(first) > max_events:
-                    self._queue.appendleft(first[max_events:])
-                    first = first[:max_events]
-                taken.append(first)
-                max_events -= len(first)
-                self._in_memory -= len(first)
-                self._bytes -= first.nbytes
-                if len(first) >= _WORTH_A_TRANSACTION:
-                    break
+            taken = take_front(self._queue, max_events)
             if not taken:
                 return None
+            self._in_memory -= sum(map(len, taken))
+            self._bytes -= sum(batch.nbytes for batch in taken)
             return taken[0] if len(taken) == 1 else EventBatch.joined(taken)
 
     def push_back(self, batch: EventBatch) -> None:

@@ -1,7 +1,7 @@
 """Sources: where events come from.
 
-One file a source, with what several share beside it (`lines`, `line_server`, `datagrams`). Lines, datagrams and
-requests enter; batches leave through `deliver`, with the source's position behind them where it has one.
+One file a source, with what several share beside it (`lines`, `listening`, `line_server`, `datagrams`). Lines,
+datagrams and requests enter; batches leave through `deliver`, with the source's position behind them where it has one.
 """
 
 from logflume.agent.sources.avro import AvroSource

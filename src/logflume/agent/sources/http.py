@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
-from logflume.agent.components import Source
 from logflume.agent.events import EventBatch
 from logflume.agent.intake import Stopped
 from logflume.agent.options import ComponentConfig, family, needed, parse_component, setting
 from logflume.agent.registry import source
+from logflume.agent.sources.listening import ListeningSource
 from logflume.agent.sources.tcp_server import Guarded
 from logflume.agent.tls import TlsServerConfig, server_context
 from logflume.config.kinds import Int, Size, Text
@@ -80,13 +80,12 @@ def _json_event(item: object) -> tuple[dict[str, str], bytes]:
 
 
 @source("http", "org.apache.flume.source.http.HTTPSource")
-class HttpSource(Source):
+class HttpSource(ListeningSource):
     """A request is a transaction: 200 when the channels have its events, 503 when they are full, 400 for nonsense."""
 
     Config = HttpConfig
 
     def setup(self) -> None:
-        self._server: _Server | None = None
         self._tls = server_context(self.config)
         name = self.config.handler.lower().removesuffix("$builder")
         self._limit = _REQUEST_BYTES_MAX
@@ -103,22 +102,8 @@ class HttpSource(Source):
                 reason="there is no such handler; JSONHandler and BlobHandler are served",
             )
 
-    def open(self) -> None:
-        self._server = _Server(self, self._limit, self._tls)
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        assert self._server is not None
-        return self._server.port
-
-    def run(self) -> None:
-        assert self._server is not None
-        self._server.serve(self.draining)
-
-    def close(self) -> None:
-        if self._server is not None:
-            self._server.server_close()
+    def make_server(self) -> _Server:
+        return _Server(self, self._limit, self._tls)
 
 
 class _Server(Guarded, HTTPServer):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from logflume.agent.components import Source
 from logflume.agent.events import EventBatch
 from logflume.agent.options import ComponentConfig, needed, setting
 from logflume.agent.registry import source
 from logflume.agent.sources.datagrams import Datagrams
 from logflume.agent.sources.line_server import Connection, LineServer
+from logflume.agent.sources.listening import ListeningSource
 from logflume.config.kinds import Bool, Int, Text
 from logflume.errors import ChannelFull, InvalidConfig
 
@@ -31,13 +31,12 @@ class NetcatConfig(ComponentConfig, table="netcat source"):
 
 
 @source("netcat", "org.apache.flume.source.NetcatSource")
-class NetcatSource(Source):
+class NetcatSource(ListeningSource):
     """A line is an event. `OK` is answered when the channels have it; `FAILED: ...`, when they are full."""
 
     Config = NetcatConfig
 
     def setup(self) -> None:
-        self._server: LineServer | None = None
         try:
             "".encode(self.config.encoding)
         except LookupError:
@@ -45,27 +44,9 @@ class NetcatSource(Source):
                 name="encoding", value=self.config.encoding, reason="is no known encoding"
             ) from None
 
-    def open(self) -> None:
+    def make_server(self) -> LineServer:
         address = self.config.bind, self.config.port
-        self._server = LineServer(address, self, self, self.config.max_line_length)
-
-    @property
-    def server(self) -> LineServer:
-        """The server, once opened."""
-        assert self._server is not None
-        return self._server
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        return self.server.port
-
-    def run(self) -> None:
-        self.server.serve(self.draining)
-
-    def close(self) -> None:
-        if self._server is not None:
-            self._server.server_close()
+        return LineServer(address, self, self, self.config.max_line_length)
 
     def take_lines(self, lines: list[bytes], connection: Connection) -> bool:
         """Events of one connection that came together are one transaction."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from logflume.agent.components import Source
 from logflume.agent.intake import Stopped
 from logflume.agent.options import setting
+from logflume.agent.sources.listening import ListeningSource
 from logflume.agent.sources.tcp_server import CONNECTIONS_MAX, ConnectionServer
 from logflume.agent.tls import TlsServerConfig, server_context
 from logflume.config.kinds import Int, Size
@@ -46,7 +46,7 @@ class RpcServerConfig(TlsServerConfig, table="RPC source"):
     )
 
 
-class RpcSource(Source):
+class RpcSource(ListeningSource):
     """A subclass serves one connection; its config has `bind` and `port`."""
 
     allows: Callable[[str], bool] | None = None
@@ -55,11 +55,10 @@ class RpcSource(Source):
     """False: the subclass speaks TLS by itself."""
 
     def setup(self) -> None:
-        self._server: ConnectionServer | None = None
         self.tls = server_context(self.config)
 
-    def open(self) -> None:
-        self._server = ConnectionServer(
+    def make_server(self) -> ConnectionServer:
+        return ConnectionServer(
             (self.config.bind, self.config.port),
             self,
             self.serve_one,
@@ -67,20 +66,6 @@ class RpcSource(Source):
             allows=self.allows,
             connections_max=self.config.max_connections,
         )
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        assert self._server is not None
-        return self._server.port
-
-    def run(self) -> None:
-        assert self._server is not None
-        self._server.serve(self.draining)
-
-    def close(self) -> None:
-        if self._server is not None:
-            self._server.server_close()
 
     def serve_one(self, connection: socket.socket, peer: str) -> None:
         """Serve a connection to its end, in a thread of its own."""

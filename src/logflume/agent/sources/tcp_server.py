@@ -67,6 +67,10 @@ class Guarded(socketserver.ThreadingMixIn):
             self.shutdown_request(one)
         thread.join()
 
+    def end(self) -> None:
+        """Listen no more."""
+        self.server_close()
+
     # ---- socketserver's hooks
 
     def get_request(self) -> Any:

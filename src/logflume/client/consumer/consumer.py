@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import time
 
 from logflume._native.consumer_core import RecordIterator
-from logflume._native.guard import Guard
 from logflume.client.consumer.places import as_offsets, as_partitions, as_place
+from logflume.client.one_thread import OneThread
 from logflume.config import ConsumerConfig
 from logflume.errors import Closed, InvalidGroup
 from logflume.types import TopicPartition
@@ -32,7 +31,7 @@ _ITERATE_RECORDS = 20_000  # fetched ahead for `for record in consumer`
 _FOREVER = 1e9
 
 
-class Consumer:
+class Consumer(OneThread):
     """Reads records of its partitions in offset order, partition by partition.
 
     One thread at a time: a second one gets ConcurrentAccess. `close()` and `wakeup()` may be called from any
@@ -47,13 +46,11 @@ class Consumer:
         group: str | None,
         options: Mapping[str, object],
     ) -> None:
+        super().__init__("consumer", log.path)
         self.config = log.engine.parse(
             ConsumerConfig, options if group is None else {**options, "group.id": group}
         )
         self._log = log
-        self._guard = Guard(f"a consumer of {log.path}")
-        self._closing = threading.Event()
-        self._closed = False
         self._woken = False
         self.group = self.config.group_id
         self._poll_records: int = self.config.max_poll_records
@@ -374,45 +371,20 @@ class Consumer:
 
     # ---- life
 
-    def _enter(self) -> Guard:
-        if self._closed:
-            raise Closed(what="the consumer")
-        return self._guard
-
-    @property
-    def closed(self) -> bool:
-        return self._closed
-
     def close(self, timeout: float = 30.0, *, commit: bool = True) -> None:
         """Leave the group and end any iteration. From any thread; idempotent.
 
         With enable.auto.commit positions are committed first, unless `commit` is False (as when an exception
         leaves the consumer's `with` block). `timeout`: seconds to wait for a call under way in another thread.
         """
-        if self._closed:
-            return
-        self._closing.set()
-        self._assignment.wake()
-        deadline = time.monotonic() + timeout
-        while not self._guard.wait(0.01):
-            self._assignment.wake()
-            if time.monotonic() > deadline:
-                break
-        else:
-            try:
-                if not self._closed:
-                    self._give_back()
-                    self._subscription.close(commit=commit)
-            finally:
-                self._closed = True
-                self._assignment.close()
-                self._guard.release()
+        self._end(timeout, self._assignment.wake, lambda: self._leave(commit=commit))
 
-    def abandon(self) -> None:
-        """In a forked child: the parent stays the group's member; this copy is closed."""
-        self._guard = Guard("a consumer made before fork")
-        self._closing.set()
-        self._closed = True
+    def _leave(self, *, commit: bool) -> None:
+        try:
+            self._give_back()
+            self._subscription.close(commit=commit)
+        finally:
+            self._assignment.close()
 
     def __enter__(self) -> Consumer:
         return self

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import deque
 
-from logflume._native.guard import Guard
+from logflume.client.one_thread import OneThread
 from logflume.client.queue.answers import OpenAnswers
+from logflume.closing import Closing
 from logflume.config import QueueConfig
 from logflume.config.names import check_group
 from logflume.coordinator.share.states import AcknowledgeType
@@ -17,7 +17,6 @@ from logflume.observe import get_logger
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from types import TracebackType
     from typing import Any
 
     from logflume._native.queue_record import QueueRecord
@@ -35,7 +34,7 @@ _FOREVER = 1e9
 _logger = get_logger(__name__)
 
 
-class Queue:
+class Queue(Closing, OneThread):
     """A member of a share group (KIP-932): takes records that no other member has, and says what became of each.
 
     A record that is delivered is locked for `share.record.lock.duration.ms`. Until then it is to be answered:
@@ -55,6 +54,7 @@ class Queue:
         on_acknowledged: Listener | None,
         options: Mapping[str, object],
     ) -> None:
+        super().__init__("queue", log.path)
         self.config = log.engine.parse(QueueConfig, {**options, "group.id": check_group(group)})
         self.group = group
         self._topics = [topics] if isinstance(topics, str) else list(topics)
@@ -62,9 +62,6 @@ class Queue:
             raise ValueError("a queue needs a topic")
         self._log = log
         self._on_acknowledged = on_acknowledged
-        self._guard = Guard(f"a queue of {log.path}")
-        self._closing = threading.Event()
-        self._closed = False
         self._woken = False
         self._open = OpenAnswers(
             group, explicit=self.config.share_acknowledgement_mode == "explicit"
@@ -238,37 +235,14 @@ class Queue:
 
     # ---- life
 
-    def _enter(self) -> Guard:
-        if self._closed:
-            raise Closed(what="the queue")
-        return self._guard
-
-    @property
-    def closed(self) -> bool:
-        """True after close()."""
-        return self._closed
-
     def close(self, timeout: float = 30.0) -> None:
         """Leave the group and end any iteration. From any thread; idempotent.
 
         Answers given are handed in and durable; what was not answered is released, for others to have at once.
-        `timeout`: seconds to wait for a call under way in another thread. Raises AcknowledgeFailed.
+        `timeout`: seconds to wait for a call under way in another thread. Raises AcknowledgeFailed. A `with` block
+        closes it also when something failed inside: answers were given for what was done.
         """
-        if self._closed:
-            return
-        self._closing.set()
-        self._core.wake()
-        deadline = time.monotonic() + timeout
-        while not self._guard.wait(0.01):
-            self._core.wake()
-            if time.monotonic() > deadline:
-                return
-        try:
-            if not self._closed:
-                self._leave()
-        finally:
-            self._closed = True
-            self._guard.release()
+        self._end(timeout, self._core.wake, self._leave)
 
     def _leave(self) -> None:
         try:
@@ -279,22 +253,8 @@ class Queue:
 
     def abandon(self) -> None:
         """In a forked child: the parent stays the group's member; this copy is closed."""
-        self._guard = Guard("a queue made before fork")
-        self._closing.set()
-        self._closed = True
+        super().abandon()
         self._core.abandon()
-
-    def __enter__(self) -> Queue:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        # Answers were given for what was done, so they count also when something failed later.
-        self.close()
 
     def __repr__(self) -> str:
         return (
