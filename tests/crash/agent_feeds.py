@@ -88,7 +88,7 @@ class RecordsIn:
 
 
 class FilesOut:
-    """What the file roll sink wrote."""
+    """What the file roll sink, or the HDFS sink on this machine, wrote."""
 
     def __init__(self, where: Path) -> None:
         self._out = where / "out"
@@ -96,7 +96,9 @@ class FilesOut:
     def seen(self) -> Counter[bytes]:
         """Every line that is there."""
         found: Counter[bytes] = Counter()
-        for path in self._out.glob("*"):
+        for path in self._out.rglob("*"):
+            if path.is_dir():
+                continue
             try:
                 found.update(path.read_bytes().splitlines())
             except FileNotFoundError:

@@ -59,6 +59,16 @@ a.sinks.k.type = file_roll
 a.sinks.k.sink.directory = {where}/out
 a.sinks.k.sink.rollCount = 7000
 """,
+    "buckets": """
+a.sinks.k.type = hdfs
+a.sinks.k.hdfs.path = file://{where}/out/%H%M/%S
+a.sinks.k.hdfs.useLocalTimeStamp = true
+a.sinks.k.hdfs.fileType = DataStream
+a.sinks.k.hdfs.rollCount = 700
+a.sinks.k.hdfs.rollSize = 0
+a.sinks.k.hdfs.rollInterval = 1
+a.sinks.k.hdfs.retryInterval = 1
+""",
     "kafka": """
 a.sinks.k.type = org.apache.flume.sink.kafka.KafkaSink
 a.sinks.k.kafka.bootstrap.servers = {kafka}
@@ -94,7 +104,7 @@ def fed(source: str, agent: KilledAgent, where: Path, kafka: str, topic: str) ->
 
 
 def arriving(sink: str, where: Path, kafka: str, topic: str) -> FilesOut | TopicOut:
-    if sink == "files":
+    if sink in ("files", "buckets"):
         return FilesOut(where)
     address = f"kafka://{kafka}" if sink == "kafka" else str(where / "out")
     return TopicOut(address, f"{topic}-out")

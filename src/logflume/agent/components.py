@@ -127,10 +127,11 @@ class Sink(Component):
 
     `write(batch)` delivers; when `settle()` returns, what was written is safe, and is taken off the channel. When
     either raises, all since the last settling comes again after a pause.
-    A sink that can undo says so: its `note()` (text, at most 3,000 bytes) tells what is written, and is stored with the
+    A sink that can undo says so: its `note()` (text) tells what is settled, and is stored with the
     channel's position, atomically. `restore(note)` gets the newest back, before the first write and after a failure,
     and undoes what was written behind it: then each event is there exactly once. It may also ask to be settled less
-    often than with each batch, which costs it a sync a time: `settle_interval_s`.
+    often than with each batch, which costs it a sync a time: `settle_interval_s`. What it is about to begin, and would
+    have to undo, it has noted first: `remember()` stores its note with the position as it is.
     A sink whose target has transactions stores the channel's place there, with the events (`settle_at`), and gives it
     back (`stored_place`): then the channel goes on there, and each event is there exactly once, too.
     """
@@ -140,6 +141,8 @@ class Sink(Component):
     """True: the sink raises EventDrainSuccessCount, which otherwise counts what `write` was given."""
     channel_is_durable: bool = True
     """False: the channel's events are gone with the process, so that what is settled need not be on disk."""
+    remember: Callable[[], None] = staticmethod(lambda: None)
+    """Stores `note()` as it is now, between two settlings. Set before the first write."""
 
     def __init__(self, name: str, config: Any, context: Context) -> None:
         self.counters = Counters(SINK, name)
@@ -154,6 +157,11 @@ class Sink(Component):
     def take_max(self) -> int:
         """The most events of one `write`, when so many wait: a sink that settles by the clock may ask for more."""
         return self.batch_size
+
+    @property
+    def is_pressed(self) -> bool:
+        """True: settle soon, whatever the interval."""
+        return False
 
     def restore(self, note: str | None) -> None:
         """Undo what was written after this note; None when there is none."""

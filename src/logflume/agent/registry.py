@@ -46,7 +46,6 @@ NOT_SERVED: dict[str, dict[str, str]] = {
         "org.apache.flume.channel.PseudoTxnMemoryChannel": "it is for tests only; use memory",
     },
     "sink": {
-        "hdfs": _NOT_YET,
         "hbase2": _NOT_YET,
         "hbase": "HBase 1 is no more",
         "hive": _NOT_YET,

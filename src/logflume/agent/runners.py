@@ -88,6 +88,7 @@ class SinkRunner:
         alone = len(processor.sinks) == 1
         for one in processor.sinks:
             one.channel_is_durable = channel.is_durable
+            one.remember = self._remember
         self._interval_s = processor.sinks[0].settle_interval_s if alone else 0.0
         self._ending = threading.Event()
         self._stopping = threading.Event()
@@ -205,7 +206,7 @@ class SinkRunner:
         if len(batch):  # else all of it was put aside
             self._processor.write(batch)
         # A channel that fills up gets its room back sooner.
-        pressed = self.channel.is_pressed
+        pressed = self.channel.is_pressed or any(one.is_pressed for one in self._processor.sinks)
         if pressed or self._limit is not None or self._is_due():
             self._settle()
             self._widen()
@@ -245,6 +246,9 @@ class SinkRunner:
         self._pending = False
         for one in self._processor.sinks:
             one.settled()
+
+    def _remember(self) -> None:
+        self._taker.renote(self._note())
 
     def _note(self) -> str | None:
         notes = {one.name: one.note() for one in self._processor.sinks}

@@ -24,6 +24,8 @@ __all__ = ["Channel", "LogChannel", "Room", "Taker"]
 class Taker:
     """One sink's, or sink group's, end of a channel. Not thread-safe."""
 
+    _kept: str | None = None
+    """The newest note, where only this process has it."""
     put_aside: PutAside | None = None
     """For what is in the channel and no event; None without a dead-letter topic. Set before the first take."""
 
@@ -44,9 +46,13 @@ class Taker:
         """What was taken since the last commit comes again."""
         raise NotImplementedError
 
+    def renote(self, note: str | None) -> None:
+        """Replace the newest note; the position stays where the last commit put it."""
+        self._kept = note
+
     def note(self) -> str | None:
         """The newest note."""
-        raise NotImplementedError
+        return self._kept
 
     def place(self) -> str | None:
         """Where it stands, behind what was taken; None when that means nothing to another process."""

@@ -7,6 +7,7 @@ import os
 
 from logflume._native.batch_heads import BatchHeads
 from logflume.agent.channels.channel import LogChannel, Taker
+from logflume.agent.channels.long_notes import LongNotes
 from logflume.agent.events import EventBatch
 from logflume.agent.options import ComponentConfig, Words, setting
 from logflume.agent.positions import Carried
@@ -254,6 +255,7 @@ class _FileTaker(Taker):
         self._taken = 0
         self._unfreed = 0
         self._carried = Carried()
+        self._notes = LongNotes(owner.store.path, f"{owner.topic}-{number}")
 
     @property
     def _places(self) -> list[TopicPartition]:
@@ -302,11 +304,7 @@ class _FileTaker(Taker):
         if note is not None:
             # A sink that comes back to this note undoes nothing before it: those events must not vanish, either.
             self._sync(at)
-        # One batch for all partitions, so that the note and the positions are stored together.
-        consumer.commit(
-            {place: OffsetAndMetadata(offset, note or "") for place, offset in at.items()},
-            wait=False,
-        )
+        self._store(at, note)
         self._before = at
         owner.room.release(self._taken)
         owner.counters.add("EventTakeSuccessCount", self._taken)
@@ -314,6 +312,20 @@ class _FileTaker(Taker):
         self._taken = 0
         if self._unfreed >= _FREE_EVERY_EVENTS:
             self._free()
+
+    def renote(self, note: str | None) -> None:
+        assert self._open is not None  # a sink that writes was restored, and that committed
+        self._store(self._before, note)
+
+    def _store(self, at: Mapping[TopicPartition, int], note: str | None) -> None:
+        # One batch for all partitions, so that the note and the positions are stored together.
+        kept = self._notes.keep(note or "")
+        # A file may go when what no longer names it is on disk.
+        self._consumer.commit(
+            {place: OffsetAndMetadata(offset, kept) for place, offset in at.items()},
+            wait=self._notes.has_files,
+        )
+        self._notes.drop_others()
 
     def _free(self) -> None:
         """Delivered events may go: whole segments of them are deleted."""
@@ -342,7 +354,8 @@ class _FileTaker(Taker):
 
     def note(self) -> str | None:
         entries = [self._owner.committed(place.partition) for place in self._places]
-        return next((entry.metadata for entry in entries if entry and entry.metadata), None)
+        kept = next((entry.metadata for entry in entries if entry and entry.metadata), None)
+        return None if kept is None else self._notes.read(kept)
 
     def place(self) -> str | None:
         at = {str(p.partition): self._consumer.position(p) for p in self._places}

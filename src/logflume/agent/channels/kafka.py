@@ -218,6 +218,7 @@ class _KafkaTaker(Taker):
         return events_or_aside(records, self._owner.events, self.put_aside)
 
     def commit(self, note: str | None) -> None:
+        self._kept = note
         self._began = {}
         count, self._taken = self._taken, 0
         if not count or self._consumer is None:
@@ -234,9 +235,6 @@ class _KafkaTaker(Taker):
             # What went to another member is read there, from what this one committed.
             if (topic, number) in self._consumer.assignment():
                 self._consumer.seek(topic, number, offset)
-
-    def note(self) -> str | None:
-        return None
 
     def wake(self) -> None:
         """End a take that waits."""

@@ -127,6 +127,7 @@ class _MemoryTaker(Taker):
         return batch
 
     def commit(self, note: str | None) -> None:
+        self._kept = note
         taken, self._taken = self._taken, []
         count = sum(len(batch) for batch in taken)
         self._owner.room.release(count, sum(self._owner.size(batch) for batch in taken))
@@ -136,6 +137,3 @@ class _MemoryTaker(Taker):
         taken, self._taken = self._taken, []
         for batch in reversed(taken):
             self._owner.push_back(batch)
-
-    def note(self) -> str | None:
-        return None

@@ -211,6 +211,7 @@ class _SpillTaker(Taker):
         return batch
 
     def commit(self, note: str | None) -> None:
+        self._kept = note
         if self._of_disk:
             self.inner.commit(None)
         count = self._of_disk + sum(len(batch) for batch in self._of_memory)
@@ -226,6 +227,3 @@ class _SpillTaker(Taker):
             self.inner.rollback()
             self._owner.moved(-self._of_disk)
             self._of_disk = 0
-
-    def note(self) -> str | None:
-        return None
