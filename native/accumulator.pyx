@@ -8,7 +8,7 @@ import threading
 import time
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from cpython.exc cimport PyErr_SetInterrupt, PyErr_WriteUnraisable
+from cpython.exc cimport PyErr_SetInterrupt, PyErr_SetObject, PyErr_WriteUnraisable
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
 cimport cython
@@ -37,8 +37,10 @@ cdef class PendingBatch:
                     call()
                 except KeyboardInterrupt:
                     PyErr_SetInterrupt()    # raised again once the others are told
-                except BaseException:
+                except BaseException as error:
                     # Its own bug: the others are told all the same, and the batches behind this one settled.
+                    # Set again, as it is caught by now: what is shown is the error that is set, with its traceback.
+                    PyErr_SetObject(type(error), error)
                     PyErr_WriteUnraisable(call)
         return 0
 

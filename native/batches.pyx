@@ -43,7 +43,7 @@ from logflume._native.core cimport (
 from logflume._native.exported cimport memory_view
 from logflume._native.staging cimport Stage
 
-__all__ = ["Batch", "BatchScan", "CODEC_NAMES", "encode_batch", "is_clean_state"]
+__all__ = ["Batch", "BatchScan", "CODEC_NAMES", "encode_batch", "is_clean_state", "unpickled_record"]
 
 CODEC_NAMES = ("none", "gzip", "snappy", "lz4", "zstd")
 """By their number in a batch's attributes."""
@@ -447,3 +447,8 @@ cdef tuple _fields(record):
             raise errors.InvalidRecord(reason=f"a record is (value, key, headers, timestamp), not {len(record)} fields")
         return record + (None, None, None, 0)[len(record):]
     return record.value, record.key, record.headers, record.timestamp
+
+
+def unpickled_record(str topic, int32_t partition, bytes batch):
+    """The Record that was pickled, or copied, as a batch of its own."""
+    return next(BatchScan(batch)).records(topic=topic, partition=partition)[0]

@@ -343,7 +343,8 @@ cdef class ColumnView:
         return out
 
     def to_numpy(self, dtype=None):
-        """An object array of bytes; with `dtype`, each value is one item of it (all must have its size).
+        """An object array of bytes; with `dtype`, each value is one item of it (all must have its size; where numpy pads
+        with NULs, dtype `S`, at most its size).
 
         Raises ValueError naming the first row of another size.
         """
@@ -358,7 +359,8 @@ cdef class ColumnView:
         if wanted.hasobject:
             raise ValueError(f"dtype {wanted} does not describe plain bytes")
         cdef int32_t size = wanted.itemsize
-        typed = numpy.empty(b.c.n, dtype=wanted)
+        cdef bint padded = wanted.kind == "S"
+        typed = numpy.zeros(b.c.n, dtype=wanted) if padded else numpy.empty(b.c.n, dtype=wanted)
         cdef uint8_t *to = <uint8_t *><size_t>typed.ctypes.data
         cdef int32_t *length = b.c.key_len if self.is_key else b.c.value_len
         cdef uint32_t *at = b.c.key_at if self.is_key else b.c.value_at
@@ -367,10 +369,10 @@ cdef class ColumnView:
             for i in range(b.c.n):
                 while k + 1 < b.n_parts and b.parts[k + 1].first_row <= i:
                     k += 1
-                if length[i] != size:
+                if length[i] != size and not (padded and 0 <= length[i] < size):
                     bad = i
                     break
-                memcpy(to + <size_t>i * size, b.parts[k].base + at[i], size)
+                memcpy(to + <size_t>i * size, b.parts[k].base + at[i], length[i])
         if bad >= 0:
             raise ValueError(f"row {bad} has {length[bad]} bytes, dtype {wanted} has {size}")
         return typed
@@ -481,6 +483,10 @@ cdef class Record:
 
     def __hash__(self):
         return hash((self.topic, self.partition, self.offset))
+
+    def __reduce__(self):
+        from logflume._native.batches import encode_batch, unpickled_record
+        return unpickled_record, (self.topic, self.partition, encode_batch([self], base_offset=self.offset))
 
     def __repr__(self):
         return (f"Record(topic={self.topic!r}, partition={self.partition}, offset={self.offset}, "

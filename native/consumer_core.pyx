@@ -1,6 +1,6 @@
 """Fetching from several partitions, and iterating records one by one."""
 
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint8_t
 from libc.stdlib cimport free, malloc
 
 cimport cython
@@ -31,9 +31,9 @@ cdef class Fetcher:
         self.readers = list(readers)
         self.start = 0
 
-    def fetch(self, int32_t max_records, int64_t max_bytes):
+    def fetch(self, Py_ssize_t max_records, int64_t max_bytes):
         """Whatever is there now, as one RecordBatch; None when there is nothing. Does not wait."""
-        cdef RecordBatch out = self.fetch_batch(max_records, max_bytes)
+        cdef RecordBatch out = self.fetch_batch(<int32_t>min(max_records, <Py_ssize_t>INT32_MAX), max_bytes)
         return out if out.c.n else None
 
     def has_news(self, RecordIterator records not None):
@@ -175,6 +175,9 @@ cdef class RecordIterator:
 
     def __iter__(self):
         return self
+
+    def __repr__(self):
+        return f"<RecordIterator, {self.end - self.row} records at hand>"
 
     def __bool__(self):
         """Whether there are records of the batch at hand to hand out."""

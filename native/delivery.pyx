@@ -1,5 +1,7 @@
 """What send() returns: a record on its way, for threads that wait and for event loops."""
 
+from functools import partial
+
 cimport cython
 
 from logflume import errors
@@ -95,7 +97,7 @@ cdef class Delivery:
             return
         if b.waiters is None:
             b.waiters = []
-        b.waiters.append(lambda: callback(self))
+        b.waiters.append(partial(callback, self))     # no lambda: it is shown, should the callback raise
         if b.state >= DONE:     # settled before: this call, or whoever settled, finds it in the list
             b.settle()
 

@@ -2,10 +2,9 @@
 
 What each kind of input means:
 
-- numpy, any dtype of a fixed width: an item is its bytes as they lie in memory. An item of dtype `S10` is
-  always 10 bytes; that numpy hides trailing NULs is numpy's reading of it, not its memory's. Of an array of
-  several dimensions the first is the rows: a row is one value. A masked item is null. Object arrays are
-  read as Python sequences.
+- numpy, any dtype of a fixed width: an item is its bytes as they lie in memory. Of an array of several dimensions the
+  first is the rows: a row is one value. A masked item is null. Object arrays are read as Python sequences. An item of
+  `S10` is what numpy says it is, without the NULs that it is padded with; bytes that may end in NUL are of dtype `V10`.
 - Arrow, through `__arrow_c_array__` or `__arrow_c_stream__`: binary, string (both also large and view),
   fixed_size_binary, and the integer and floating types (an item is its bytes, little-endian).
 - `Packed(data, offsets)`: one buffer and where the values in it end.
@@ -408,7 +407,7 @@ cdef InputColumn _from_numpy(object array, str what):
     if not out.length:
         return out
     chunk = out._chunk()
-    chunk.kind = LF_IN_FIXED
+    chunk.kind = LF_IN_PADDED if kind == "S" and array.ndim == 1 else LF_IN_FIXED
     chunk.n = out.length
     chunk.data = <const uint8_t *><size_t>array.ctypes.data
     chunk.stride = array.strides[0]

@@ -1,6 +1,6 @@
 """A partition with look-ups: what users and the upper layers hold."""
 
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memmove
 
@@ -15,6 +15,8 @@ from logflume._native.partition_reader cimport PartitionReader
 from logflume._native.partition_transactions cimport PartitionTransactions
 
 __all__ = ["Partition"]
+
+cdef double FOREVER_S = 1e9
 
 # Rows decoded for look-ups that a partition keeps, 32 bytes each; then it begins anew.
 cdef int64_t CACHE_ROWS_MAX = 2_000_000
@@ -196,7 +198,7 @@ cdef class Partition(PartitionTransactions):
 
     @cython.binding(False)      # a plain builtin: the interpreter calls it directly
     @cython.embedsignature.format("clinic")
-    def read(self, int64_t offset):
+    def read(self, Py_ssize_t offset):
         """The record at `offset` (or the next one, where compaction removed it).
 
         Raises OffsetOutOfRange, CorruptRecord.
@@ -208,7 +210,10 @@ cdef class Partition(PartitionTransactions):
     def lookup(self, offsets):
         """The records at `offsets` (int64 array or sequence), in that order, as one RecordBatch."""
         import numpy
-        array = numpy.ascontiguousarray(offsets, dtype=numpy.int64)
+        array = numpy.asarray(offsets)
+        if array.dtype.kind not in "iub" and array.size:
+            raise TypeError(f"offsets: whole numbers are needed, not {array.dtype}")
+        array = numpy.ascontiguousarray(array, dtype=numpy.int64)
         if array.ndim != 1:
             raise ValueError(f"offsets: a 1-d array is needed, not {array.ndim}-d")
         cdef const int64_t *wanted = <const int64_t *><size_t>array.ctypes.data
@@ -241,19 +246,20 @@ cdef class Partition(PartitionTransactions):
         from logflume._native.batch_reader import BatchReader
         return BatchReader(self, self.start_offset if offset is None else offset, check_crcs=check_crcs)
 
-    def read_batch(self, int64_t offset, int32_t max_records=100_000, int64_t max_bytes=1 << 20, *,
+    def read_batch(self, Py_ssize_t offset, Py_ssize_t max_records=100_000, Py_ssize_t max_bytes=1 << 20, *,
                    bint read_committed=False):
         """Records from `offset` on as a RecordBatch (empty at the end). Raises OffsetOutOfRange, CorruptRecord."""
         cdef PartitionReader reader = PartitionReader(self, offset, read_committed=read_committed)
         cdef RecordBatch out = RecordBatch.__new__(RecordBatch)
-        reader.read_into(out, max_records, max_bytes)
+        reader.read_into(out, <int32_t>min(max_records, <Py_ssize_t>INT32_MAX), max_bytes)
         return out
 
-    def wait(self, int64_t offset, double timeout, *, bint read_committed=False):
-        """Block until end_offset (or last_stable_offset) > `offset`; False when `timeout` seconds have passed."""
-        return wait_any([(self, offset, read_committed)], timeout)
+    def wait(self, Py_ssize_t offset, timeout=None, *, bint read_committed=False):
+        """Block until end_offset (or last_stable_offset) > `offset`; False when `timeout` seconds (None: no end) have
+        passed."""
+        return wait_any([(self, offset, read_committed)], FOREVER_S if timeout is None else timeout)
 
-    def offset_for_time(self, int64_t timestamp):
+    def offset_for_time(self, Py_ssize_t timestamp):
         """Offset of the first record (in offset order) at or after `timestamp` (ms), or None when there is none."""
         found = PartitionReader(self, self.start_offset).seek_to_time(timestamp)
         return None if found is None else found[0]

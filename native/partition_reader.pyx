@@ -41,7 +41,7 @@ cdef class PartitionReader:
     it ends at the last stable offset, and leaves out records of aborted transactions.
     """
 
-    def __init__(self, PartitionLog log, int64_t offset, *, bint check_crcs=True, bint read_committed=False):
+    def __init__(self, PartitionLog log, Py_ssize_t offset, *, bint check_crcs=True, bint read_committed=False):
         self.log = log
         self.check_crcs = check_crcs
         self.read_committed = read_committed
@@ -74,7 +74,7 @@ cdef class PartitionReader:
         """int: offset of the next record."""
         return self.next
 
-    def seek(self, int64_t offset):
+    def seek(self, Py_ssize_t offset):
         """Stand at `offset`; whether it exists shows when reading."""
         if offset == self.next:
             return
@@ -314,10 +314,10 @@ cdef class PartitionReader:
                 self._forget()
         return out.c.n - first
 
-    def read(self, int32_t max_records=100_000, int64_t max_bytes=1 << 20):
+    def read(self, Py_ssize_t max_records=100_000, Py_ssize_t max_bytes=1 << 20):
         """The next records as a RecordBatch; empty at the end. Raises OffsetOutOfRange, CorruptRecord."""
         cdef RecordBatch out = RecordBatch.__new__(RecordBatch)
-        self.read_into(out, max_records, max_bytes)
+        self.read_into(out, <int32_t>min(max_records, <Py_ssize_t>INT32_MAX), max_bytes)
         return out
 
     def next_batch(self):
@@ -366,7 +366,7 @@ cdef class PartitionReader:
         finally:
             self.log.leave()
 
-    def seek_to_time(self, int64_t timestamp):
+    def seek_to_time(self, Py_ssize_t timestamp):
         """Stand at the first record at or after `timestamp` (ms): its (offset, timestamp), or None."""
         cdef lf_error e
         cdef int rc
@@ -397,3 +397,6 @@ cdef class PartitionReader:
             return None
         finally:
             self.log.leave()
+
+    def __repr__(self):
+        return f"<PartitionReader of {self.log.topic}-{self.log.partition} at {self.next}>"

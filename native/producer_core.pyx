@@ -298,7 +298,7 @@ cdef class ProducerCore(Upkeep):
         return out
 
     cdef Accumulator _explicit(self, TopicSlot s, object partition):
-        cdef int64_t number = partition
+        cdef Py_ssize_t number = partition      # no float: 1.5 is no partition
         if number < 0 or number >= s.count:
             raise errors.UnknownTopicOrPartition(topic=s.name, partition=number)
         return <Accumulator>s.accumulators[number]

@@ -103,6 +103,15 @@ cdef int _need_bytes(str what, object given) except -1:
     return 0
 
 
+cdef int _hold_buffer(object given, Py_buffer *view) except -1:
+    """Its bytes in one piece; those that lie apart (every second of an array) are copied."""
+    try:
+        PyObject_GetBuffer(given, view, PyBUF_SIMPLE)
+    except BufferError:
+        PyObject_GetBuffer(bytes(memoryview(given)), view, PyBUF_SIMPLE)
+    return 0
+
+
 cdef bytes plain_bytes(str what, object given):
     """A key or value that is no bytes object, as one."""
     _need_bytes(what, given)
@@ -231,7 +240,7 @@ cdef class Stage:
                 vn = PyBytes_GET_SIZE(value)
             elif value is not None:
                 _need_bytes("value", value)
-                PyObject_GetBuffer(value, &vb, PyBUF_SIMPLE)
+                _hold_buffer(value, &vb)
                 has_vb = True
                 v = <const uint8_t *>vb.buf
                 vn = vb.len
@@ -240,7 +249,7 @@ cdef class Stage:
                 kn = PyBytes_GET_SIZE(key)
             elif key is not None:
                 _need_bytes("key", key)
-                PyObject_GetBuffer(key, &kb, PyBUF_SIMPLE)
+                _hold_buffer(key, &kb)
                 has_kb = True
                 k = <const uint8_t *>kb.buf
                 kn = kb.len

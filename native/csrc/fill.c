@@ -56,6 +56,7 @@ static inline __attribute__((always_inline)) int64_t put_run(const lf_fill *f, l
 static int64_t put_some(const lf_fill *f, lf_builder *b, int64_t n) {
     switch (f->values[f->value_chunk].kind) {
     case LF_IN_FIXED: return put_run(f, b, n, LF_IN_FIXED);
+    case LF_IN_PADDED: return put_run(f, b, n, LF_IN_PADDED);
     case LF_IN_OFFSETS32: return put_run(f, b, n, LF_IN_OFFSETS32);
     case LF_IN_OFFSETS64: return put_run(f, b, n, LF_IN_OFFSETS64);
     case LF_IN_POINTERS: return put_run(f, b, n, LF_IN_POINTERS);

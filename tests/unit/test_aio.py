@@ -265,3 +265,11 @@ def test_iterating_lets_other_tasks_run(path, run):
             ticker.cancel()
 
     run(main())
+
+
+def test_a_log_that_nobody_awaited_says_how(tmp_path):
+    opening = logflume.aio.open(tmp_path / "data")
+    with pytest.raises(AttributeError, match="async with logflume"):
+        opening.create_topic("t")
+    assert "not awaited" in repr(opening)
+    assert not (tmp_path / "data").exists()

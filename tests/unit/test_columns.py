@@ -202,12 +202,34 @@ def test_nothing_can_be_set_or_made_by_hand(batch: RecordBatch) -> None:
     for thing, name in ((batch, "offsets"), (batch[0], "value"), (batch.values, "batch")):
         with pytest.raises(AttributeError):
             setattr(thing, name, None)
-    for thing in (batch, batch[0], batch.values):
+    for thing in (batch, batch.values):
         # They point into memory of this process.
         with pytest.raises(TypeError):
             pickle.dumps(thing)
         with pytest.raises(TypeError):
             copy.copy(thing)
+
+
+def test_a_record_goes_to_another_process(batch: RecordBatch) -> None:
+    for record in batch:
+        for other in (pickle.loads(pickle.dumps(record)), copy.copy(record), copy.deepcopy(record)):
+            assert other == record
+            assert type(other) is Record
+    odd = batch[2]
+    assert pickle.loads(pickle.dumps(odd)).headers == odd.headers == HEADERS[2]
+    assert pickle.loads(pickle.dumps([odd]))[0].offset == 2
+
+
+def test_strings_that_numpy_pads_go_in_and_out(log: Partition) -> None:
+    array = np.array([b"ab", b"abcd", b""])
+    log.append_many(array)
+    values = log.read_batch(0).values
+    assert values.tolist() == array.tolist()
+    assert values.to_numpy("S4").tolist() == array.tolist()
+    assert values.to_numpy("S9").tolist() == array.tolist()
+    for dtype in ("S3", "V4"):
+        with pytest.raises(ValueError, match="dtype"):
+            values.to_numpy(dtype)
 
 
 def test_header_names_that_are_no_utf8_come_back_as_they_were(log: Partition) -> None:

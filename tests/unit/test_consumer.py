@@ -350,3 +350,66 @@ def test_an_exception_leaving_the_block_does_not_commit_what_failed(log):
         process()
     with log.consumer("t", group="g", auto_offset_reset="earliest") as consumer:
         assert len(drain(consumer, 200)) == 200
+
+
+def test_numbers_of_numpy_are_numbers(log):
+    import numpy as np
+
+    with log.consumer("t", group="g", auto_offset_reset="earliest") as consumer:
+        batch = consumer.poll_batch(60.0)
+        number, offset = batch.partitions[-1], batch.offsets[-1]
+        assert type(number) is np.int32
+        where = ("t", int(number))
+        consumer.seek("t", number, offset)
+        assert consumer.position("t", number) == offset
+        consumer.seek(("t", number), offset=np.int64(3))
+        consumer.commit({("t", number): offset + 1})
+        assert consumer.committed("t", number) == offset + 1
+        consumer.pause(("t", number))
+        assert consumer.paused() == {where}
+        assert consumer.end_offsets([("t", number)]) == {where: 100}
+        assert consumer.offsets_for_times({("t", number): np.int64(1_000_007)})[where].offset == 7
+    assert len(log.create_topic("n", partitions=np.int64(3))) == 3
+    assert len(log.alter_topic("n", partitions=np.int64(4))) == 4
+
+
+def test_a_fraction_is_no_offset_and_no_partition(log):
+    partition = log.partition("t", 0)
+    with log.consumer("t", auto_offset_reset="earliest") as consumer, log.producer() as producer:
+        for call in (
+            lambda: partition.read(1.5),
+            lambda: partition.read_batch(1.0),
+            lambda: partition.lookup([1.5]),
+            lambda: partition.lookup(["1"]),
+            lambda: partition.offset_for_time(1.5),
+            lambda: consumer.seek("t", 0, 1.5),
+            lambda: consumer.seek("t", 0.5, 1),
+            lambda: producer.send("t", b"v", partition=0.5),
+            lambda: log.partition("t", 0.5),
+        ):
+            with pytest.raises(TypeError):
+                call()
+        assert consumer.position("t", 0) == 0
+    assert partition.lookup([]).offsets.tolist() == []
+
+
+def test_as_many_as_there_are(log):
+    import sys
+
+    with log.consumer("t", auto_offset_reset="earliest") as consumer:
+        assert len(consumer.poll(60.0, sys.maxsize)) == 200
+        consumer.seek_to_beginning()
+        assert len(consumer.poll_batch(60.0, sys.maxsize)) == 200
+    partition = log.partition("t", 0)
+    assert len(partition.read_batch(0, sys.maxsize, sys.maxsize)) == 100
+    assert len(partition.reader().read(sys.maxsize, sys.maxsize)) == 100
+
+
+def test_a_poll_without_a_timeout_waits_without_end(log):
+    with log.consumer("t") as consumer:
+        consumer.poll()
+        threading.Timer(0.05, log.partition("t", 1).append, (b"late",)).start()
+        assert [record.value for record in consumer.poll(None)] == [b"late"]
+        threading.Timer(0.05, consumer.wakeup).start()
+        assert consumer.poll_batch(timeout=None) is None
+    assert log.partition("t", 0).wait(0)

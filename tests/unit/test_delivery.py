@@ -386,3 +386,23 @@ def test_settling_while_awaiting_is_never_missed(log):
     finally:
         stop.set()
         thread.join()
+
+
+def test_a_callback_that_raises_is_shown_with_its_traceback(log, monkeypatch):
+    shown = []
+    monkeypatch.setattr("sys.unraisablehook", shown.append)
+
+    def broken(delivery):
+        raise LookupError("in a callback")
+
+    told = []
+    with log.producer() as producer:
+        delivery = producer.send("one", b"v")
+        delivery.add_done_callback(broken)
+        delivery.add_done_callback(told.append)
+        delivery.result(60)
+    assert told == [delivery]  # the others are told all the same
+    (what,) = shown
+    assert str(what.exc_value) == "in a callback"
+    assert what.exc_traceback is not None
+    assert "broken" in repr(what.object)

@@ -43,7 +43,7 @@ def appended(log: Partition, values: Any, **more: Any) -> Strings:
 
 @pytest.mark.parametrize(
     "dtype",
-    ["<i8", ">i2", "u1", "?", "<f4", "<f2", "<c16", "M8[ns]", "S5", "V7", [("a", "<i4"), ("b", "S3")], ("<i2", 3)],
+    ["<i8", ">i2", "u1", "?", "<f4", "<f2", "<c16", "M8[ns]", "V5", "V7", [("a", "<i4"), ("b", "S3")], ("<i2", 3)],
 )  # fmt: skip
 def test_an_item_is_its_bytes(log: Partition, dtype: Any) -> None:
     array = np.empty(100, dtype=dtype)
@@ -54,10 +54,27 @@ def test_an_item_is_its_bytes(log: Partition, dtype: Any) -> None:
     assert appended(log, array) == wanted
 
 
-def test_fixed_width_strings_keep_their_nuls(log: Partition) -> None:
-    array = np.array([b"ab", b"abcd", b""], dtype="S4")
-    assert array.tolist() == [b"ab", b"abcd", b""]
+def test_strings_are_what_numpy_says_they_are(log: Partition) -> None:
+    array = np.array([b"ab", b"abcd", b"", b"a\0b"] * 100, dtype="S4")
+    for strings in (array, array[::-3], np.ma.array(array, mask=np.arange(400) % 5 == 0)):
+        assert appended(log, strings) == strings.tolist()
+        assert appended(log, [b"v"] * len(strings), keys=strings) == [b"v"] * len(strings)
+        keys = log.read_batch(log.end_offset - len(strings), 10_000).keys
+        assert keys.tolist() == strings.tolist()
+    words = np.array(["ä", "bcd"])
+    assert appended(log, np.char.encode(words, "utf-8")) == ["ä".encode(), b"bcd"]
+
+
+def test_raw_bytes_keep_their_nuls(log: Partition) -> None:
+    array = np.array([b"ab", b"abcd", b""], dtype="S4").view("V4")
     assert appended(log, array) == [b"ab\0\0", b"abcd", b"\0\0\0\0"]
+
+
+def test_what_lies_apart_in_memory_is_a_value_too(log: Partition) -> None:
+    apart = memoryview(b"a-b-c")[::2]
+    assert appended(log, [apart, b"x", apart], keys=[b"k", apart, apart]) == [b"abc", b"x", b"abc"]
+    assert log.read_batch(0).keys.tolist() == [b"k", b"abc", b"abc"]
+    assert log.read(log.append(apart, key=apart)).key == b"abc"
 
 
 @pytest.mark.parametrize(

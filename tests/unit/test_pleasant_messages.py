@@ -85,3 +85,67 @@ def test_a_large_record_does_not_fill_the_screen(log: Log) -> None:
     shown = repr(partition.read(0))
     assert len(shown) < 700
     assert f"key={b'k' * 200!r}, value={b'x' * 200!r}... (1000000 bytes), headers=[]" in shown
+
+
+def test_what_is_no_topic_and_no_partition_is_said(log: Log) -> None:
+    anything: Any = log
+    for given, kind in ((b"t", "bytes"), (5, "int"), (None, "NoneType")):
+        words = f"a topic is a str, not {kind}"
+        assert said(lambda given=given: anything[given]) == words
+        assert said(lambda given=given: anything.consumer([given])) == words
+        assert said(lambda given=given: anything.producer().send(given, b"v")) == words
+    assert said(lambda: anything.consumer(b"t")) == "a topic is a str, not bytes"
+    assert said(lambda: anything.consumer(5)) == "a topic is a str, not int"
+    assert (
+        said(lambda: anything.partition("t", None))
+        == "a partition's number is an int, not NoneType"
+    )
+    assert said(lambda: anything.partition("t", "0")) == "a partition's number is an int, not str"
+
+
+def test_what_is_no_mapping_is_said(log: Log) -> None:
+    anything: Any = log
+    for given in ([("retention.ms", 5)], "retention.ms=5"):
+        assert said(lambda given=given: anything.create_topic("u", config=given)).startswith(
+            "options are a mapping of names to values, not "
+        )
+    with anything.consumer("t", group="g") as consumer:
+        consumer.poll()
+        assert said(lambda: consumer.commit("t")) == (
+            "a mapping {(topic, number): offset} is needed, not 't'"
+        )
+        assert said(lambda: consumer.offsets_for_times(None)) == (
+            "a mapping {(topic, number): timestamp} is needed, not None"
+        )
+        words = "of t-0 is no whole number"
+        for given in (None, "5", 1.5):
+            assert words in said(lambda given=given: consumer.commit({("t", 0): given}))
+            assert words in said(lambda given=given: consumer.seek(("t", 0), given or "x"))
+
+
+def test_a_path_that_cannot_be_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert said(lambda: logflume.open("")) == "path='': a directory is needed; this one is '.'"
+    (tmp_path / "file").touch()
+    for path, reason in (
+        ("file", "is not a directory"),
+        ("file/data", "Not a directory"),
+        ("x" * 300, "too long"),
+    ):
+        with pytest.raises(errors.StorageError) as caught:
+            logflume.open(path)
+        assert reason in str(caught.value)
+        assert path in str(caught.value)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_looking_at_things_raises_nothing_and_shows_what_they_are(tmp_path: Path) -> None:
+    with logflume.open(tmp_path / "data") as log:
+        topic = log.create_topic("t")
+        things = [topic, log.transactions, log["t"][0].reader(), iter(log.consumer("t"))]
+        for thing in things:
+            assert " at 0x" not in repr(thing)
+        log.delete_topic("t")
+        assert repr(topic) == "<Topic t>"
+    for thing in (log, *things):
+        assert repr(thing)

@@ -457,3 +457,23 @@ def test_threads_that_send_first_at_once_keep_their_order(log):
         values = [v.split() for v in values_of(log)[start:]]
         for name in range(4):
             assert [int(i) for n, i in values if int(n) == name] == list(range(300))
+
+
+@pytest.mark.parametrize("linger_ms", [5, 60_000])
+def test_what_was_sent_is_appended_though_log_and_producer_were_dropped(tmp_path, linger_ms):
+    code = f"""if True:
+        import gc, logflume, sys
+
+        def tell(value):
+            log = logflume.open(sys.argv[1])
+            log.create_topic("one", exist_ok=True)
+            log.producer(linger_ms={linger_ms}).send("one", value)
+
+        tell(b"a")
+        gc.collect()
+        tell(b"b")
+        gc.collect()
+    """
+    run(code, tmp_path / "data")
+    with logflume.open(tmp_path / "data") as log:
+        assert sorted(values_of(log)) == [b"a", b"b"]

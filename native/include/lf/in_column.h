@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { LF_IN_FIXED, LF_IN_OFFSETS32, LF_IN_OFFSETS64, LF_IN_VIEWS, LF_IN_POINTERS };
+enum { LF_IN_FIXED, LF_IN_PADDED, LF_IN_OFFSETS32, LF_IN_OFFSETS64, LF_IN_VIEWS, LF_IN_POINTERS };
 
 /* Arrow's 16-byte view: up to 12 bytes inline, else four of prefix, a buffer and a place in it. */
 typedef struct lf_in_view {
@@ -24,9 +24,9 @@ typedef struct lf_in_bytes {
 typedef struct lf_in_column {
     int kind;
     int64_t n;
-    const uint8_t *data;            /* FIXED: first item; OFFSETS: the bytes */
-    int64_t stride;                 /* FIXED: bytes from item to item */
-    int64_t width;                  /* FIXED: bytes of an item */
+    const uint8_t *data;            /* FIXED, PADDED: first item; OFFSETS: the bytes */
+    int64_t stride;                 /* FIXED, PADDED: bytes from item to item */
+    int64_t width;                  /* FIXED: bytes of an item; PADDED: with the NULs behind it */
     const void *offsets;            /* OFFSETS: n + 1 ends, `first` already skipped; VIEWS: lf_in_view[n]; POINTERS: lf_in_bytes[n] */
     const uint8_t *const *buffers;  /* VIEWS: the data buffers */
     const uint8_t *validity;        /* a bit an item, 1 = not null; NULL: none is null */
@@ -43,6 +43,12 @@ static inline int64_t lf_in_get(const lf_in_column *c, int64_t i, const uint8_t 
     case LF_IN_FIXED:
         *p = c->data + i * c->stride;
         return c->width;
+    case LF_IN_PADDED: {
+        int64_t length = c->width;
+        *p = c->data + i * c->stride;
+        while (length && !(*p)[length - 1]) length--;
+        return length;
+    }
     case LF_IN_OFFSETS32: {
         const int32_t *o = (const int32_t *)c->offsets;
         *p = c->data + o[i];

@@ -5,7 +5,14 @@ from typing_extensions import Buffer
 
 from logflume._native.columns import Record, RecordBatch
 
-__all__ = ["CODEC_NAMES", "Batch", "BatchScan", "encode_batch", "is_clean_state"]
+__all__ = [
+    "CODEC_NAMES",
+    "Batch",
+    "BatchScan",
+    "encode_batch",
+    "is_clean_state",
+    "unpickled_record",
+]
 
 CODEC_NAMES: Final[tuple[str, ...]]
 MAX_UNPACKED: Final[int]
@@ -97,3 +104,4 @@ def encode_batch(
     control: bool = False,
 ) -> bytes: ...
 def is_clean_state(page: Buffer) -> bool: ...
+def unpickled_record(topic: str, partition: int, batch: bytes) -> Record: ...

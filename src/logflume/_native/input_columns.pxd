@@ -9,6 +9,7 @@ from logflume._native.arrow_abi cimport ArrowArray, ArrowSchema
 cdef extern from "lf/in_column.h" nogil:
     enum:
         LF_IN_FIXED
+        LF_IN_PADDED
         LF_IN_OFFSETS32
         LF_IN_OFFSETS64
         LF_IN_VIEWS

@@ -150,17 +150,19 @@ class Consumer:
 
     # ---- reading
 
-    async def poll(self, timeout: float = 0.0, max_records: int | None = None) -> list[Record]:
-        """Records that are there, waiting up to `timeout` seconds for the first; at most `max_records` (default:
-        max.poll.records, 500). Empty when the time is over, or after `wakeup()` or `close()`. Errors as
-        logflume.Consumer.poll."""
+    async def poll(
+        self, timeout: float | None = 0.0, max_records: int | None = None
+    ) -> list[Record]:
+        """Records that are there, waiting up to `timeout` seconds (None: without end) for the first; at most
+        `max_records` (default: max.poll.records, 500). Empty when the time is over, or after `wakeup()` or `close()`.
+        Errors as logflume.Consumer.poll."""
         if max_records is None:
             max_records = self._consumer.config.max_poll_records
         batch = await self.poll_batch(timeout, max_records)
         return [] if batch is None else batch.records()
 
     async def poll_batch(
-        self, timeout: float = 0.0, max_records: int = 100_000
+        self, timeout: float | None = 0.0, max_records: int = 100_000
     ) -> RecordBatch | None:
         """As `poll`, but columns: no object for each record. None when there is nothing."""
         if max_records < 1:

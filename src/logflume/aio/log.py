@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import weakref
 
 from logflume.aio.blocking import in_thread
@@ -15,11 +16,10 @@ from logflume.closing import AsyncClosing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import os
     from collections.abc import Generator, Iterable, Mapping
     from re import Pattern
     from types import TracebackType
-    from typing import Any
+    from typing import Any, NoReturn
 
     from logflume.client.engine import TopicInfo
     from logflume.client.log import Log as SyncLog
@@ -54,6 +54,15 @@ class Opening:
 
     def __await__(self) -> Generator[Any, Any, Log]:
         return self._open().__await__()
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AttributeError(
+            f"no {name!r} before the log is open: `async with logflume.aio.open(...) as log`, or"
+            " `log = await logflume.aio.open(...)`"
+        )
+
+    def __repr__(self) -> str:
+        return f"<aio.Opening of {os.fspath(self._path)!s}, not awaited>"
 
     async def __aenter__(self) -> Log:
         self._log = await self._open()

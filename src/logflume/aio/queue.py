@@ -59,7 +59,9 @@ class Queue:
 
     # ---- taking
 
-    async def poll(self, timeout: float = 0.0, max_records: int | None = None) -> list[QueueRecord]:
+    async def poll(
+        self, timeout: float | None = 0.0, max_records: int | None = None
+    ) -> list[QueueRecord]:
         """As logflume.Queue.poll."""
         queue = await self._ready()
         limit = queue.config.max_poll_records if max_records is None else max_records

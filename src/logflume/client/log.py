@@ -10,7 +10,13 @@ import weakref
 from logflume.client.topic import Topic
 from logflume.closing import Closing
 from logflume.config.names import INTERNAL_TOPICS, TRANSACTIONS_TOPIC
-from logflume.errors import Closed, InvalidTopicName, TopicExists, UnsupportedByEngine
+from logflume.errors import (
+    Closed,
+    InvalidConfig,
+    InvalidTopicName,
+    TopicExists,
+    UnsupportedByEngine,
+)
 
 # The directory's hook for forked children has to stand before this module's.
 from logflume.log.directory import LogDirectory
@@ -50,9 +56,15 @@ def open_log(path: str | os.PathLike[str], *, read_only: bool = False, **config:
     options of the directory as keywords (`offsets_topic_num_partitions=8`). Options of a cluster's connections are
     librdkafka's, in the address (`kafka://host:9092?security.protocol=ssl`) or as keywords.
     Raises DirectoryLocked while a Kafka runs on it, NetworkFilesystem, ReadOnlyDirectory, UnsupportedFormat,
-    CorruptRecord, UnknownConfig; of a cluster InvalidConfig and MissingExtra: it is connected to by the first call.
+    CorruptRecord, UnknownConfig, InvalidConfig (an empty path too); of a cluster InvalidConfig and MissingExtra: it is
+    connected to by the first call.
     """
-    name = os.fspath(path)
+    name = os.fsdecode(path)
+    if not name:
+        # "" would be the working directory: an environment variable that is not set must not fill that.
+        raise InvalidConfig(
+            name="path", value=path, reason="a directory is needed; this one is '.'"
+        )
     if "://" not in name:
         from logflume.client.directory_engine import DirectoryEngine
 

@@ -26,6 +26,10 @@ __all__ = ["Producer"]
 
 _REFRESH_S = 1.0  # how often settings changed by other processes are looked for
 
+# Those with records that linger: held until these are appended, with the log that they belong to, whoever else has
+# dropped both. Without it a function that opens, sends and returns would lose what it sent.
+_lingering: set[Producer] = set()
+
 
 class Producer(Closing):
     """Sends records to topics. Thread-safe; close it, or use it as a context manager.
@@ -164,11 +168,13 @@ class Producer(Closing):
                 if transactions is not None:
                     transactions.release()
                 self._wanted.set()
+                _lingering.discard(self)
                 self._log.forget_producer(self)
 
     def abandon(self) -> None:
         """In a forked child: the parent sends what is open; this copy starts empty."""
         self._core.abandon()
+        _lingering.discard(self)
         if self._core.transactions is not None:
             self._core.transactions.abandon()
         self._wanted = threading.Event()
@@ -188,6 +194,7 @@ class _Waker:
     def __call__(self) -> None:
         producer = self._producer()
         if producer is not None:
+            _lingering.add(producer)
             if producer._ticker is None:
                 producer._start_ticker()
             producer._wanted.set()
@@ -205,6 +212,8 @@ def _tick(reference: weakref.ref[Producer], wanted: threading.Event) -> None:
         producer = reference()
         if producer is None or producer._core.is_closed():
             return
+        # Before the tick: what is sent from then on wakes, and is held, anew.
+        _lingering.discard(producer)
         try:
             pause = producer._core.tick()
             if time.monotonic() - refreshed >= _REFRESH_S:
@@ -217,4 +226,6 @@ def _tick(reference: weakref.ref[Producer], wanted: threading.Event) -> None:
         ) as error:  # kept for flush() to raise; the ticker goes on with the other partitions
             producer._core.note_failure(error)
             pause = 0.1
+        if pause is not None:
+            _lingering.add(producer)
         del producer

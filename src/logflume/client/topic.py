@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from logflume.errors import LogflumeError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -86,4 +88,9 @@ class Topic:
         )
 
     def __repr__(self) -> str:
-        return f"<Topic {self.name}, {len(self)} partitions>"
+        try:
+            return f"<Topic {self.name}, {len(self)} partitions>"
+        except (
+            LogflumeError
+        ):  # closed, or deleted by now: what is looked at by a debugger raises nothing
+            return f"<Topic {self.name}>"

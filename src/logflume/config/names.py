@@ -6,11 +6,14 @@ and "." and ".." are refused.
 
 from __future__ import annotations
 
+from operator import index
+
 from logflume.errors import InvalidConfig, InvalidGroup, InvalidPartitions, InvalidTopicName
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
 __all__ = [
     "INTERNAL_TOPICS",
@@ -19,6 +22,8 @@ __all__ = [
     "SHARE_STATE_TOPIC",
     "TOPIC_LENGTH_MAX",
     "TRANSACTIONS_TOPIC",
+    "as_number",
+    "as_topic",
     "check_group",
     "check_partitions",
     "check_topic",
@@ -80,11 +85,26 @@ def collides(topic: str, other: str) -> bool:
     return topic.replace(".", "_") == other.replace(".", "_")
 
 
+def as_topic(given: object) -> str:
+    """A topic's name, whatever it says. Raises TypeError for what is no text."""
+    if not isinstance(given, str):
+        raise TypeError(f"a topic is a str, not {type(given).__name__}")
+    return given
+
+
+def as_number(given: Any) -> int:
+    """A partition's number, of any whole kind (numpy's too). Raises TypeError for anything else."""
+    if not hasattr(given, "__index__"):
+        raise TypeError(f"a partition's number is an int, not {type(given).__name__}")
+    return index(given)
+
+
 def check_partitions(topic: str, partitions: int) -> int:
     """Return the number of partitions if a topic can have it, else raise InvalidPartitions."""
     given: object = partitions  # callers without a type checker pass anything
-    if not isinstance(given, int) or isinstance(given, bool):
+    if not hasattr(given, "__index__") or isinstance(given, bool):
         raise InvalidPartitions(topic=topic, partitions=partitions, reason="must be a whole number")
+    partitions = index(given)
     if not 1 <= partitions <= PARTITIONS_MAX:
         raise InvalidPartitions(
             topic=topic, partitions=partitions, reason=f"must be 1 to {PARTITIONS_MAX}"

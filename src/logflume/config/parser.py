@@ -30,6 +30,8 @@ def parse(
     refuse = foreign is None
     reasons = table.foreign if foreign is None else foreign
     parsed: dict[str, Any] = {}
+    if not hasattr(values, "items"):
+        raise TypeError(f"options are a mapping of names to values, not {values!r}")
     for given, value in values.items():
         item = _find(table, given, value, reasons)
         if item.name in parsed:

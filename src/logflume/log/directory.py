@@ -10,7 +10,7 @@ import weakref
 
 from logflume._native.partition import Partition
 from logflume.config import DirectoryConfig, check_partitions, check_topic, parse, update
-from logflume.config.names import INTERNAL_TOPICS, TRANSACTIONS_TOPIC
+from logflume.config.names import INTERNAL_TOPICS, TRANSACTIONS_TOPIC, as_number, as_topic
 from logflume.config.topic import TopicConfig
 from logflume.errors import (
     Closed,
@@ -145,7 +145,7 @@ class LogDirectory:
     def topic(self, name: str) -> TopicEntry:
         """What is known of a topic. Raises UnknownTopicOrPartition."""
         self._check_open()
-        entry = self._entries().get(name)
+        entry = self._entries().get(as_topic(name))
         if entry is None or entry.deleting:
             raise UnknownTopicOrPartition(topic=name)
         return entry
@@ -190,13 +190,11 @@ class LogDirectory:
             if entry is None or entry.deleting:
                 raise UnknownTopicOrPartition(topic=name)
             if partitions is not None:
+                partitions = check_partitions(name, partitions)
                 if partitions < entry.partitions:
-                    raise InvalidPartitions(
-                        topic=name,
-                        partitions=partitions,
-                        reason=f"it has {entry.partitions} already",
-                    )
-                entry = entry._replace(partitions=check_partitions(name, partitions))
+                    reason = f"it has {entry.partitions} already"
+                    raise InvalidPartitions(topic=name, partitions=partitions, reason=reason)
+                entry = entry._replace(partitions=partitions)
             if config:
                 entry = entry._replace(config=update(entry.config, config))
             self._store.put(entry)
@@ -299,6 +297,7 @@ class LogDirectory:
             entry = self._entries(fresh=found is not None).get(topic)
             if entry is None or entry.deleting:
                 raise UnknownTopicOrPartition(topic=topic)
+            number = as_number(number)
             if not 0 <= number < entry.partitions:
                 raise UnknownTopicOrPartition(topic=topic, partition=number)
             if not self.read_only:

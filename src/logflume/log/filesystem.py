@@ -9,6 +9,7 @@ from logflume.errors import (
     DiskFull,
     NetworkFilesystem,
     ReadOnlyDirectory,
+    StorageError,
     SyncFailed,
 )
 from logflume.observe import get_logger
@@ -57,6 +58,8 @@ def raise_typed(error: OSError, path: str, *, syncing: bool = False) -> NoReturn
         raise DiskFull(path=path) from error
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         raise ReadOnlyDirectory(path=path) from error
+    if error.errno in (errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP):
+        raise StorageError(path=path, reason=error.strerror) from error
     if syncing:
         raise SyncFailed(path=path, reason=error.strerror) from error
     raise error

@@ -5,7 +5,13 @@ from __future__ import annotations
 import time
 
 from logflume._native.consumer_core import RecordIterator
-from logflume.client.consumer.places import as_offsets, as_partitions, as_place
+from logflume.client.consumer.places import (
+    as_offset,
+    as_offsets,
+    as_partitions,
+    as_place,
+    by_place,
+)
 from logflume.client.one_thread import OneThread
 from logflume.config import ConsumerConfig
 from logflume.errors import Closed, InvalidGroup
@@ -116,19 +122,23 @@ class Consumer(OneThread):
 
     # ---- reading
 
-    def poll(self, timeout: float = 0.0, max_records: int | None = None) -> list[Record]:
-        """Records that are there, waiting up to `timeout` seconds for the first; at most `max_records`
-        (default: max.poll.records, 500). Empty when the time is over, or after `wakeup()` or `close()`.
+    def poll(self, timeout: float | None = 0.0, max_records: int | None = None) -> list[Record]:
+        """Records that are there, waiting up to `timeout` seconds (None: without end) for the first; at most
+        `max_records` (default: max.poll.records, 500). Empty when the time is over, or after `wakeup()` or `close()`.
 
         Raises CorruptRecord, OffsetOutOfRange (with the reset policy `none`), Closed, ConcurrentAccess.
         """
         batch = self.poll_batch(timeout, self._poll_records if max_records is None else max_records)
         return [] if batch is None else batch.records()
 
-    def poll_batch(self, timeout: float = 0.0, max_records: int = 100_000) -> RecordBatch | None:
+    def poll_batch(
+        self, timeout: float | None = 0.0, max_records: int = 100_000
+    ) -> RecordBatch | None:
         """As `poll`, but columns: no object for each record. None when there is nothing."""
         if max_records < 1:
             raise ValueError(f"max_records is {max_records}")
+        if timeout is None:
+            timeout = _FOREVER
         with self._enter():
             # What a poll that does not wait mostly meets: nothing at all, or records and nothing else to do.
             if timeout <= 0 and not (self._woken or self._subscription.is_due()):
@@ -257,6 +267,7 @@ class Consumer(OneThread):
             if offset is None:
                 raise TypeError("seek() wants an offset")
             where = as_place(topic, partition)
+            offset = as_offset(offset, where)
             self._settle_for([where])
             self._give_back()
             self._assignment.seek(where, offset)
@@ -308,7 +319,7 @@ class Consumer(OneThread):
         self, times: Mapping[tuple[str, int], int]
     ) -> dict[TopicPartition, OffsetAndTimestamp | None]:
         """First record at or after each partition's time (ms since 1970); None where there is none."""
-        return self._assignment.offsets_for_times({as_place(p): t for p, t in times.items()})
+        return self._assignment.offsets_for_times(by_place(times, "timestamp"))
 
     def lag(self) -> dict[TopicPartition, int]:
         """Records between the position and the end, for each assigned partition."""

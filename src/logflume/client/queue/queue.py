@@ -75,9 +75,11 @@ class Queue(Closing, OneThread):
 
     # ---- taking
 
-    def poll(self, timeout: float = 0.0, max_records: int | None = None) -> list[QueueRecord]:
-        """Records that are there, waiting up to `timeout` seconds for the first; at most `max_records` (default:
-        max.poll.records, 500). Empty when the time is over, or after `wakeup()` or `close()`.
+    def poll(
+        self, timeout: float | None = 0.0, max_records: int | None = None
+    ) -> list[QueueRecord]:
+        """Records that are there, waiting up to `timeout` seconds (None: without end) for the first; at most
+        `max_records` (default: max.poll.records, 500). Empty when the time is over, or after `wakeup()` or `close()`.
 
         Hands in the answers that were given since the last poll or commit; those that did not count are told to
         `on_acknowledged`. Raises UnansweredRecords, CorruptRecord, Closed, ConcurrentAccess.
@@ -87,7 +89,7 @@ class Queue(Closing, OneThread):
             raise ValueError(f"max_records is {max_records}")
         with self._enter():
             self._open.check()
-            self._poll(timeout, limit)
+            self._poll(_FOREVER if timeout is None else timeout, limit)
             return self._hand_out(limit)
 
     def __iter__(self) -> Iterator[QueueRecord]:

@@ -62,6 +62,9 @@ class Transactions:
     def __init__(self, room: Room) -> None:
         self._room = room
 
+    def __repr__(self) -> str:
+        return f"<Transactions of {self._room.directory.path}>"
+
     def list(self) -> list[TransactionDescription]:
         """All transactional ids, sorted. Raises LockTimeout."""
         if not self._room.is_used:
