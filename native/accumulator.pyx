@@ -18,7 +18,7 @@ from logflume import errors
 from logflume._native.append_input cimport AppendInput
 from logflume._native.core cimport *
 from logflume._native.partition_log cimport PartitionLog
-from logflume._native.staging cimport Stage
+from logflume._native.staging cimport Stage, give_stage
 
 __all__ = ["Accumulator", "PendingBatch", "Upkeep"]
 
@@ -140,7 +140,7 @@ cdef class Accumulator:
         return b
 
     cdef Stage new_stage(self, int64_t batch_bytes):
-        cdef Stage stage = self.log.take_stage(batch_bytes)
+        cdef Stage stage = self.log.stage_for(batch_bytes)
         stage.codec = self.codec
         stage.level = self.level
         return stage
@@ -163,7 +163,7 @@ cdef class Accumulator:
                 self.pending = pending
                 self.opened = time.monotonic()
             else:
-                self.log.give_stage(stage)
+                give_stage(stage)
         return self.stage
 
     cdef int close_batch(self) except -1:
@@ -198,7 +198,7 @@ cdef class Accumulator:
             pending.settle()
             return 0
         finally:
-            self.log.give_stage(stage)
+            give_stage(stage)
         pending.base_offset = info.base_offset
         pending.last_offset = info.last_offset
         pending.append_time = info.append_time
@@ -279,7 +279,7 @@ cdef class Accumulator:
                 self.append_finished(stage, self.is_followed(stage), &info)
                 stage.reset()
         finally:
-            self.log.give_stage(stage)
+            give_stage(stage)
         return 0
 
     cdef bint is_followed(self, Stage stage) noexcept:
@@ -295,7 +295,7 @@ cdef class Accumulator:
             self.stage = None
             self.pending = None
             if pending is not None:
-                self.log.give_stage(stage)
+                give_stage(stage)
                 pending.error = error
                 pending.state = FAILED
                 pending.settle()

@@ -21,7 +21,7 @@ from logflume._native.append_input cimport AppendInput
 from logflume._native.core cimport *
 from logflume._native.failures cimport fail
 from logflume._native.gather cimport stamp_of
-from logflume._native.staging cimport GIL_BYTES, Stage
+from logflume._native.staging cimport GIL_BYTES, Stage, give_stage, take_stage
 
 __all__ = ["PartitionLog", "arm_failpoints", "failpoint_names"]
 
@@ -350,21 +350,14 @@ cdef class PartitionLog:
         self._append_staged(values, keys, timestamps, headers, batch_bytes, self.codec, self.level, wait_s, &first, followed)
         return first
 
-    cdef Stage take_stage(self, int64_t batch_bytes):
-        """The spare staging buffer, or a new one when another thread has it."""
-        cdef Stage stage = self.spare
-        self.spare = None
-        if stage is None:
-            stage = Stage.__new__(Stage)
+    cdef Stage stage_for(self, int64_t batch_bytes):
+        """A staging buffer, set to what this partition takes; give_stage() gives it back."""
+        cdef Stage stage = take_stage()
         stage.codec = self.codec
         stage.level = self.level
         stage.max_message_bytes = self.max_message_bytes
         stage.batch_bytes = min(batch_bytes, self.max_message_bytes, <int64_t>self.config.segment_bytes)
-        stage.reset()
         return stage
-
-    cdef void give_stage(self, Stage stage) noexcept:
-        self.spare = stage
 
     cdef int64_t _append_staged(self, object values, object keys, object timestamps, object headers, int64_t batch_bytes,
                                 int codec, int level, double wait_s, int64_t *first, bint followed=False) except? -2:
@@ -376,7 +369,7 @@ cdef class PartitionLog:
             given.require_keys()
         first[0] = -1
         info.last_offset = self.end_offset - 1
-        stage = self.take_stage(batch_bytes)
+        stage = self.stage_for(batch_bytes)
         stage.codec = codec
         stage.level = level
         try:
@@ -392,7 +385,7 @@ cdef class PartitionLog:
                 if first[0] < 0:
                     first[0] = info.base_offset
         finally:
-            self.give_stage(stage)
+            give_stage(stage)
         if first[0] < 0:
             first[0] = self.end_offset
         return info.last_offset

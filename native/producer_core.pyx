@@ -23,7 +23,7 @@ from logflume._native.gather cimport stamp_of
 from logflume._native.input_columns cimport as_timestamps
 from logflume._native.partitioner cimport LF_PARTITION_XXH3, lf_partition_of
 from logflume._native.scatter cimport Scatter
-from logflume._native.staging cimport SharedHeaders, Stage, plain_bytes, put_headers, raise_status, take_headers
+from logflume._native.staging cimport SharedHeaders, Stage, give_stage, plain_bytes, put_headers, raise_status, take_headers
 
 __all__ = ["ProducerCore"]
 
@@ -306,7 +306,7 @@ cdef class ProducerCore(Upkeep):
     cdef int _drop_empty(self, Accumulator a) except -1:
         """Takes back a batch that was opened for a record that could not be put."""
         if a.stage is not None and not a.stage.b.count:
-            a.log.give_stage(a.stage)
+            give_stage(a.stage)
             a.stage = None
             a.pending = None
         return 0
@@ -382,8 +382,8 @@ cdef class ProducerCore(Upkeep):
             for full in range(s.count):
                 self._append_scattered(s, stages, full)
         finally:
-            for a, stage in zip(s.accumulators, stages):
-                a.log.give_stage(stage)
+            for stage in stages:
+                give_stage(stage)
         self._sync_appended(s)
         return scatter.length
 
@@ -423,8 +423,10 @@ cdef class ProducerCore(Upkeep):
             elif a.unsynced and (nearest < 0 or due < nearest):
                 nearest = due
             if a.gate.locked():
-                # Another thread appends what has to be settled next.
-                nearest = 0.001
+                # Another thread is appending: what it leaves to be settled is due with it.
+                due = max(due, 0.001)
+                if nearest < 0 or due < nearest:
+                    nearest = due
             elif a.pending is None and not a.unsynced:
                 self.busy.discard(a)
         if not self.busy:

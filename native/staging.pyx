@@ -1,7 +1,8 @@
 """Records become finished batches in one buffer, ready to be written.
 
 The buffer is reused: encoding, compression and CRC happen while the bytes are in the cache, and one write
-takes them to the file.
+takes them to the file. What is not in use is kept for all partitions together, and the one given back last is
+taken first: a producer that goes through a thousand partitions fills the same buffer a thousand times.
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_CheckBuffer, PyObject_GetBuffer
@@ -43,6 +44,56 @@ cdef extern from "lf/fill.h" nogil:
         int64_t at, finished, too_large
     void lf_fill_seek(lf_fill *f, int64_t at) noexcept
     int lf_fill_run(lf_fill *f, lf_builder *b) noexcept
+
+cdef enum:
+    KEPT_BYTES_MAX = 16 * 1024 * 1024       # of buffers that nobody uses
+    KEPT_CODECS_MAX = 2                     # contexts of the codecs: those of zstd take megabytes
+
+# The GIL guards them.
+cdef Stage kept = None                      # a chain, through `Stage.below`
+cdef size_t kept_bytes = 0
+cdef lf_codec_ctx *kept_codecs[KEPT_CODECS_MAX]
+cdef int kept_codecs_count = 0
+
+
+cdef Stage take_stage():
+    """One that nobody uses: it is the caller's until give_stage()."""
+    global kept, kept_bytes
+    cdef Stage stage = kept
+    if stage is None:
+        return Stage.__new__(Stage)
+    kept, stage.below = stage.below, None
+    kept_bytes -= stage.b.cap
+    stage.reset()
+    return stage
+
+
+cdef void give_stage(Stage stage) noexcept:
+    global kept, kept_bytes
+    if kept_bytes + stage.b.cap <= KEPT_BYTES_MAX:
+        kept_bytes += stage.b.cap
+        kept, stage.below = stage, kept
+
+
+cdef lf_codec_ctx *take_codecs() except NULL:
+    global kept_codecs_count
+    if kept_codecs_count:
+        kept_codecs_count -= 1
+        return kept_codecs[kept_codecs_count]
+    cdef lf_codec_ctx *codecs = lf_codec_ctx_new()
+    if codecs == NULL:
+        raise MemoryError
+    return codecs
+
+
+cdef void give_codecs(lf_codec_ctx *codecs) noexcept:
+    """NULL is allowed."""
+    global kept_codecs_count
+    if codecs == NULL or kept_codecs_count == KEPT_CODECS_MAX:
+        lf_codec_ctx_free(codecs)
+        return
+    kept_codecs[kept_codecs_count] = codecs
+    kept_codecs_count += 1
 
 
 cdef int raise_status(int status, int64_t size, int64_t limit) except -1:
@@ -174,11 +225,11 @@ cdef class SharedHeaders:
 
 
 @cython.final
+@cython.no_gc
 cdef class Stage:
-    """Not thread-safe: whoever took it out of its pool owns it."""
+    """Not thread-safe: whoever took it (take_stage) owns it."""
 
     def __cinit__(self):
-        self.codecs = NULL
         self.level = LF_LEVEL_DEFAULT
         self.batch_bytes = 65536
         self.max_message_bytes = 1048588
@@ -187,7 +238,6 @@ cdef class Stage:
 
     def __dealloc__(self):
         free(self.b.buf)
-        lf_codec_ctx_free(self.codecs)
 
     cdef void reset(self) noexcept:
         lf_builder_reset(&self.b)
@@ -197,30 +247,24 @@ cdef class Stage:
         """Closes the open batch."""
         cdef int32_t count = self.b.count
         cdef size_t start = self.b.start
+        cdef lf_codec_ctx *codecs = NULL
         cdef int rc
         if not count:
             return 0
-        if self.codec:
-            self._codec_ctx()
         if not self.codec and <int64_t>(self.b.len - start) < GIL_BYTES:
             rc = lf_builder_finish(&self.b, NULL, 0, 0)
         else:
+            if self.codec:
+                codecs = take_codecs()
             with nogil:
-                rc = lf_builder_finish(&self.b, self.codecs, self.codec, self.level)
+                rc = lf_builder_finish(&self.b, codecs, self.codec, self.level)
+            give_codecs(codecs)
         if rc:
             raise_status(rc, self.b.len - start, self.max_message_bytes)
         if <int64_t>(self.b.start - start) > self.max_message_bytes:
             raise errors.RecordTooLarge(size=self.b.start - start, limit=self.max_message_bytes)
         self.records += count
         return 0
-
-    cdef lf_codec_ctx *_codec_ctx(self) except NULL:
-        """Made when first needed: most topics are not compressed."""
-        if self.codecs == NULL:
-            self.codecs = lf_codec_ctx_new()
-            if self.codecs == NULL:
-                raise MemoryError
-        return self.codecs
 
     cdef int put(self, object value, object key, object headers, int64_t timestamp) except -1:
         """One record into the open batch, which is closed first when it would grow beyond batch_bytes."""
@@ -317,10 +361,11 @@ cdef class Stage:
         f.full_bytes = self.full_bytes
         f.codec = self.codec
         f.level = self.level
-        f.codecs = self._codec_ctx() if self.codec else NULL
+        f.codecs = take_codecs() if self.codec else NULL
         lf_fill_seek(&f, start)
         with nogil:
             rc = lf_fill_run(&f, &self.b)
+        give_codecs(f.codecs)
         self.records += f.finished
         if rc:
             raise_status(rc, f.too_large, self.max_message_bytes)

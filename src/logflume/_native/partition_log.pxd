@@ -20,7 +20,6 @@ cdef class PartitionLog:
     cdef int64_t max_decompressed_bytes
     cdef int codec, level           # of what append() writes
     cdef bint keys_required         # the topic is compacted
-    cdef Stage spare                # one staging buffer, taken by whoever appends
     cdef object __weakref__
 
     cdef lf_log *enter(self) except NULL        # marks use; the caller calls leave()
@@ -33,7 +32,6 @@ cdef class PartitionLog:
     cdef int write_batches(self, uint8_t *batches, size_t length, bint prepare, lf_append_info *info) except -1
     cdef int write_within(self, uint8_t *batches, size_t length, bint prepare, double wait_s, lf_append_info *info) except -1
     cdef int sync_to(self, int64_t offset) except -1
-    cdef Stage take_stage(self, int64_t batch_bytes)
-    cdef void give_stage(self, Stage stage) noexcept
+    cdef Stage stage_for(self, int64_t batch_bytes)
     cdef int64_t _append_staged(self, object values, object keys, object timestamps, object headers, int64_t batch_bytes,
                                 int codec, int level, double wait_s, int64_t *first, bint followed=*) except? -2
