@@ -96,11 +96,6 @@ cdef class FetchPart:
         """(topic as it was asked for, partition)."""
         return self.topic, self.index
 
-    @property
-    def bytes(self):
-        """int: of the records that were read last."""
-        return self.slice.size
-
     def take(self, FetchPart other):
         """The client asks anew for this partition of its session: other offset and limits, the same place."""
         self.offset = other.offset

@@ -9,6 +9,7 @@ from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_FillInfo, PyBuffer_Release, P
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memmove
+from posix.mman cimport MAP_ANONYMOUS, MAP_FAILED, MAP_PRIVATE, PROT_READ, PROT_WRITE, mmap, munmap
 
 cimport cython
 
@@ -21,7 +22,8 @@ __all__ = ["Frame", "FrameFault", "FrameMemory", "FrameReader"]
 cdef int HEAD_BYTES_MIN = 10
 # A frame of which at least this much is still to come is received in place.
 cdef Py_ssize_t IN_PLACE_FROM = 16 * 1024
-# Memory of frames from this size on is used again; so much of it is kept for frames to come.
+# Memory of frames from this size on is used again; so much of it is kept for frames to come. It comes from the kernel
+# and goes back there: an allocator that has seen large frames come and go keeps a hundred megabytes for good.
 cdef Py_ssize_t AGAIN_FROM = 64 * 1024
 cdef Py_ssize_t KEPT_BYTES_MAX = 8 << 20
 
@@ -34,6 +36,22 @@ cdef Py_ssize_t room_of(Py_ssize_t size) noexcept:
     while step * 8 <= size:
         step *= 2
     return (size + step - 1) // step * step
+
+
+cdef uint8_t *allocated(Py_ssize_t room) noexcept:
+    """Memory for a frame; NULL: there is none."""
+    cdef void *found
+    if room < AGAIN_FROM:
+        return <uint8_t *>malloc(room)
+    found = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+    return NULL if found == MAP_FAILED else <uint8_t *>found
+
+
+cdef void let_go(uint8_t *data, Py_ssize_t room) noexcept:
+    if room < AGAIN_FROM:
+        free(data)
+    else:
+        munmap(data, room)
 
 
 class FrameFault(Exception):
@@ -63,10 +81,10 @@ cdef class FrameMemory:
         cdef int i
         free(self.receive)
         for i in range(self.n_kept):
-            free(self.kept[i].data)
+            let_go(self.kept[i].data, self.kept[i].size)
 
     cdef uint8_t *take(self, Py_ssize_t room) noexcept:
-        """Memory for a frame; NULL: there is none.
+        """Memory for a frame, kept or new; NULL: there is none.
 
         A page that is touched for the first time costs more than receiving into it, checking it and writing it to a
         segment do. The last one first: the processor may still have it in its cache.
@@ -76,24 +94,24 @@ cdef class FrameMemory:
         for i in range(self.n_kept - 1, -1, -1):
             if self.kept[i].size == room:
                 found = self.kept[i].data
-                self._let_go(i)
+                self._forget(i)
                 return found
-        return <uint8_t *>malloc(room)
+        return allocated(room)
 
     cdef void keep(self, uint8_t *data, Py_ssize_t room) noexcept:
         """Take back what a frame had, for the next one."""
         if room < AGAIN_FROM or room > KEPT_BYTES_MAX:
-            free(data)
+            let_go(data, room)
             return
         while self.n_kept == KEPT_MAX or self.kept_bytes + room > KEPT_BYTES_MAX:
-            free(self.kept[0].data)
-            self._let_go(0)
+            let_go(self.kept[0].data, self.kept[0].size)
+            self._forget(0)
         self.kept[self.n_kept].data = data
         self.kept[self.n_kept].size = room
         self.n_kept += 1
         self.kept_bytes += room
 
-    cdef void _let_go(self, int i) noexcept:
+    cdef void _forget(self, int i) noexcept:
         self.kept_bytes -= self.kept[i].size
         self.n_kept -= 1
         memmove(&self.kept[i], &self.kept[i + 1], (self.n_kept - i) * sizeof(Kept))

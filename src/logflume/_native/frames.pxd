@@ -24,7 +24,7 @@ cdef class FrameMemory:
 
     cdef uint8_t *take(self, Py_ssize_t room) noexcept
     cdef void keep(self, uint8_t *data, Py_ssize_t room) noexcept
-    cdef void _let_go(self, int i) noexcept
+    cdef void _forget(self, int i) noexcept
     cdef bint has_room(self, Py_ssize_t size) noexcept
     cdef void give_back(self, Py_ssize_t size) noexcept
     cdef void _tell(self) noexcept

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import resource
 import struct
+from pathlib import Path
 
 import pytest
 
@@ -129,3 +131,26 @@ def test_a_client_without_a_name() -> None:
     frame = receive(FrameReader(FrameMemory(), 1000), struct.pack(">i", len(body)) + body)[0]
     frame.open(False)
     assert frame.client_id is None
+
+
+def test_memory_of_many_large_frames_goes_back_to_the_system() -> None:
+    """An allocator kept eighty megabytes for good, in pieces between which something small still lived."""
+
+    def own_bytes() -> int:
+        resident, of_files = Path("/proc/self/statm").read_text().split()[1:3]
+        return (int(resident) - int(of_files)) * resource.getpagesize()
+
+    memory = FrameMemory()
+    reader = FrameReader(memory, 1 << 24)
+    payload = request(0, 9, 1, bytes(1 << 20))
+    before = own_bytes()
+    small = []
+    for _ in range(3):
+        held = []
+        for _ in range(100):
+            held += reader.feed(payload)
+            small.append(bytes(2000))
+        assert own_bytes() > before + (90 << 20)
+        del held
+    assert memory.held == 0
+    assert own_bytes() < before + (30 << 20)  # of which 8 MB are kept for the next ones
