@@ -70,7 +70,12 @@ def _fates(table: type) -> tuple[str, str]:
             differs.append(f"`{row.name}`: {row.effect[0].lower()}{row.effect[1:]}")
         else:
             served.append(f"`{row.name}`")
-    served += [f"`{family.prefix}*`" for family in table.families]  # type: ignore[attr-defined]
+    for family in table.families:  # type: ignore[attr-defined]
+        name = f"`{family.prefix}*`"
+        if family.no_effect:
+            differs.append(f"{name}: no effect. {family.no_effect}")
+        else:
+            served.append(name)
     cells = (", ".join(sorted(served)) or "yes", " ".join(sorted(differs)))
     return cells[0].replace("|", "&#124;"), cells[1].replace("|", "&#124;")
 
@@ -126,7 +131,8 @@ def _rows(table: type) -> str:
         rows.append((f"`{row.name}`{also}", row.kind, default, row.doc + origin + effect))
     for family in table.families:  # type: ignore[attr-defined]
         default = "**must be given**" if family.required else ""
-        rows.append((f"`{family.prefix}*`", "texts", default, family.doc))
+        effect = f" **No effect. {family.no_effect}**" if family.no_effect else ""
+        rows.append((f"`{family.prefix}*`", "texts", default, family.doc + effect))
     if not rows:
         return "\nNo properties.\n"
     lines = [

@@ -43,12 +43,13 @@ class _Setting(Option):
 class _Family:
     """Properties `prefix + anything`; on a parsed config the attribute is a dict of what follows the prefix."""
 
-    __slots__ = ("doc", "keyword", "prefix", "required")
+    __slots__ = ("doc", "keyword", "no_effect", "prefix", "required")
 
-    def __init__(self, prefix: str, doc: str, *, required: bool) -> None:
+    def __init__(self, prefix: str, doc: str, *, required: bool, no_effect: str | None) -> None:
         self.prefix = prefix
         self.doc = doc
         self.required = required
+        self.no_effect = no_effect
         self.keyword = ""
 
     def __set_name__(self, owner: type, attribute: str) -> None:
@@ -88,9 +89,12 @@ def needed(name: str, kind: Kind, *, doc: str, also: tuple[str, ...] = ()) -> An
     return made
 
 
-def family(prefix: str, *, doc: str, required: bool = False) -> Any:
-    """Declare the properties that begin with `prefix`: a dict of text, by what follows it."""
-    return _Family(prefix, doc, required=required)
+def family(prefix: str, *, doc: str, required: bool = False, no_effect: str | None = None) -> Any:
+    """Declare the properties that begin with `prefix`: a dict of text, by what follows it.
+
+    `no_effect` says why they are taken and do nothing.
+    """
+    return _Family(prefix, doc, required=required, no_effect=no_effect)
 
 
 class ComponentConfig(Config, table="component"):
@@ -106,6 +110,16 @@ class ComponentConfig(Config, table="component"):
                     setattr(cls, attribute, item)
         super().__init_subclass__(table=table)
         cls.families = tuple(item for item in vars(cls).values() if isinstance(item, _Family))
+
+    def without_effect(self) -> dict[str, str]:
+        """Properties that were given and do nothing here, each with the reason."""
+        told = super().without_effect()
+        for one in self.families:
+            if one.no_effect is not None:
+                told.update(
+                    {one.prefix + name: one.no_effect for name in getattr(self, one.keyword)}
+                )
+        return told
 
     def check_component(self) -> None:
         """What no single property shows, families included. Raises InvalidConfig."""

@@ -16,6 +16,8 @@ __all__ = ["read_files", "substitute"]
 
 _REFERENCE = re.compile(r"\$\{([^${}]*)\}")
 _DEPTH_MAX = 16
+_SPOKEN_BY_OTHERS = (".command", ".replaceString")
+"""Properties in which `${X}` may be meant for somebody else: a shell's variable, an expression's group."""
 _NAMING = (
     "sources",
     "channels",
@@ -96,13 +98,21 @@ def substitute(
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Put in what `${env:X}`, `${sys:X}` (of -D), `${X}` stand for: (properties, what is wrong by property).
 
-    `${X}` is another property of the file, else the environment's X, as Flume's resolvers have it.
+    `${X}` is another property of the file, else the environment's X, as Flume's resolvers have it. One that nobody
+    knows is wrong, but in a command or a replacement: there it stays as it is, as Flume leaves it.
     """
     done: dict[str, str] = {}
     wrong: dict[str, str] = {}
     for name, value in properties.items():
         try:
-            done[name] = _resolve(value, properties, environment, system, 0)
+            done[name] = _resolve(
+                value,
+                properties,
+                environment,
+                system,
+                0,
+                strict=not name.endswith(_SPOKEN_BY_OTHERS),
+            )
         except LookupError as error:
             done[name] = value
             wrong[name] = str(error.args[0])
@@ -115,6 +125,8 @@ def _resolve(
     environment: Mapping[str, str],
     system: Mapping[str, str],
     depth: int,
+    *,
+    strict: bool,
 ) -> str:
     if depth > _DEPTH_MAX:
         raise LookupError("its references go round in a circle")
@@ -131,9 +143,11 @@ def _resolve(
         else:
             answer = properties.get(name, environment.get(name))
             if answer is not None:
-                answer = _resolve(answer, properties, environment, system, depth + 1)
+                answer = _resolve(answer, properties, environment, system, depth + 1, strict=strict)
         if answer is None and ":-" in match[1]:
             answer = default
+        if answer is None and not strict and not colon:
+            return match[0]
         if answer is None:
             raise LookupError(f"nothing is known of ${{{match[1]}}}")
         return answer

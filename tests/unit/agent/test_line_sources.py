@@ -8,7 +8,7 @@ import time
 import pytest
 
 from logflume.agent.sources import NetcatSource
-from logflume.errors import ChannelFull
+from logflume.errors import ChannelFull, InvalidConfig
 
 from .conftest import Flow, Make
 
@@ -107,5 +107,50 @@ def test_seq_goes_on_and_ends(flow: Make) -> None:
 @pytest.mark.parametrize("limit", ["maxTotalEvents", "maxSuccessfulEvents"])
 def test_stress(flow: Make, limit: str) -> None:
     one = flow("stress", size="3", batchSize="4", **{limit: "10"}).start()
-    assert one.until(10) == [b"\0\0\0"] * 10
+    assert one.until(10) == [b"\x7f\x7f\x7f"] * 10  # Flume's bytes
     assert one.batches == [4, 4, 2]
+
+
+def test_netcat_answers_in_the_order_of_the_lines(flow: Make) -> None:
+    one = flow("netcat", bind="127.0.0.1", port="0", **{"max-line-length": "5"}).start()
+    with connected(one) as client:
+        client.sendall(b"one\n123456789\ntwo\n")
+        client.shutdown(socket.SHUT_WR)
+        said = answer(client, 1000).splitlines()
+    assert [line[:6] for line in said] == [b"OK", b"FAILED", b"OK"]
+    assert one.until(2) == [b"one", b"two"]
+
+
+def test_a_connection_whose_event_cannot_be_processed_is_ended_and_logged(
+    flow: Make, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = flow("netcat", bind="127.0.0.1", port="0").start()
+    one.refuse = ValueError("day is out of range for month")
+    with connected(one) as client:
+        client.sendall(b"x\n")
+        assert answer(client, 1) == b""
+    one.refuse = None
+    assert "day is out of range for month" in caplog.text
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_exec_cuts_a_command_at_blanks_as_flume_does(flow: Make) -> None:
+    one = flow("exec", command='echo "a  b" it\'s c\\d').start()
+    assert one.until(1) == [b'"a b" it\'s c\\d']
+
+
+def test_exec_takes_a_command_of_several_lines(flow: Make) -> None:
+    one = flow("exec", command="for i in 1 2\ndo\techo $i\ndone", shell="/bin/sh -c").start()
+    assert one.until(2) == [b"1", b"2"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "command", "reason"),
+    [("exec", " ", "must not be empty"), ("scheduled", "echo 'a", "No closing quotation")],
+)
+def test_a_command_that_cannot_be_run_is_named(
+    flow: Make, kind: str, command: str, reason: str
+) -> None:
+    more = {"interval": "1s"} if kind == "scheduled" else {}
+    with pytest.raises(InvalidConfig, match=reason):
+        flow(kind, command=command, **more)

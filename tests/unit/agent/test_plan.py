@@ -76,6 +76,14 @@ def test_a_good_one_has_no_problems() -> None:
         ({"a__sources__x__type": "seq"}, "warning: a.sources.x: is not named in a.sources"),
         ({"a__color": "red"}, "warning: a.color: unknown"),
         (
+            {
+                "a__sources__r__type": "http",
+                "a__sources__r__port": "0",
+                "a__sources__r__QueuedThreadPool__maxThreads": "5",
+            },
+            "warning: a.sources.r.QueuedThreadPool.maxThreads: no effect: There is no Jetty here.",
+        ),
+        (
             {"a__sources__r__interceptors": "i"},
             "error: a.sources.r.interceptors.i.type: must be given",
         ),

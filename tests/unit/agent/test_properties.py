@@ -110,6 +110,19 @@ def test_unknown_references_are_named() -> None:
     assert "circle" in wrong["b"]
 
 
+def test_what_a_shell_or_an_expression_knows_stays_as_it_is() -> None:
+    given = {
+        "a.sources.r.command": "echo ${i} ${dir}",
+        "a.sources.r.interceptors.i.replaceString": "<${word}>",
+        "dir": "/logs",
+        "a.sources.s.command": "echo ${env:NO}",
+    }
+    done, wrong = substitute(given, environment={}, system={})
+    assert done["a.sources.r.command"] == "echo ${i} /logs"
+    assert done["a.sources.r.interceptors.i.replaceString"] == "<${word}>"
+    assert list(wrong) == ["a.sources.s.command"]
+
+
 def test_filters_give_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET", "s3")
     own = {

@@ -140,6 +140,20 @@ def test_undecodable_bytes(flow: Make, tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("policy", "body"), [("FAIL", b"a\xffb"), ("REPLACE", "a\ufffdb".encode()), ("IGNORE", b"ab")]
+)
+def test_undecodable_bytes_of_utf_8(flow: Make, tmp_path: Path, policy: str, body: bytes) -> None:
+    (tmp_path / "a").write_bytes(b"a\xffb\n")
+    one = flow("spooldir", spoolDir=str(tmp_path), decodeErrorPolicy=policy)
+    assert one.start().until(1) == [body]
+
+
+def test_an_encoding_whose_lines_end_otherwise_is_named(flow: Make, tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfig, match=r"UTF-16LE.*is not served for lines"):
+        flow("spooldir", spoolDir=str(tmp_path), inputCharset="UTF-16LE")
+
+
 def test_wrong_properties_are_named(flow: Make, tmp_path: Path) -> None:
     with pytest.raises(InvalidConfig, match="there is no such deserializer"):
         flow("spooldir", spoolDir=str(tmp_path), deserializer="csv")

@@ -163,8 +163,24 @@ def test_http_json(flow: Make) -> None:
     assert post(one, b"[]") == 200
 
 
+def test_http_takes_numbers_and_truth_values_as_they_are_written(flow: Make) -> None:
+    one = flow("http", port="0").start()
+    sent = b'[{"headers": {"timestamp": 1434324343, "x": 1.50, "y": true}, "body": 7}, {"headers": null, "body": null}]'
+    assert post(one, sent) == 200
+    assert one.events == [({"timestamp": "1434324343", "x": "1.50", "y": "true"}, b"7"), ({}, b"")]
+
+
 @pytest.mark.parametrize(
-    "data", [b"{", b"{}", b"[1]", b'[{"body": 1}]', b'[{"headers": {"a": 1}}]', b"\xff"]
+    "data",
+    [
+        b"{",
+        b"{}",
+        b"[1]",
+        b'[{"body": []}]',
+        b'[{"headers": {"a": {}}}]',
+        b'[{"headers": 1}]',
+        b"\xff",
+    ],
 )
 def test_http_refuses_what_it_cannot_read(flow: Make, data: bytes) -> None:
     one = flow("http", port="0").start()

@@ -10,8 +10,9 @@ import time
 
 from logflume.agent.components import Source
 from logflume.agent.events import EventBatch
-from logflume.agent.options import ComponentConfig, needed, setting
+from logflume.agent.options import AnyText, ComponentConfig, needed, setting
 from logflume.config.kinds import Bool, Duration, Int, Text
+from logflume.errors import InvalidConfig
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _WHOLE_MAX = 64 << 20  # bytes of output as one event
 class CommandConfig(ComponentConfig, table="command source"):
     """What is run, and how its lines become transactions."""
 
-    command: str = needed("command", Text(), doc="The command.")
+    command: str = needed("command", AnyText(), doc="The command.")
     shell: str | None = setting(
         "shell",
         None,
@@ -54,6 +55,21 @@ class CommandConfig(ComponentConfig, table="command source"):
 class CommandSource(Source):
     """Runs a command and hands on what it prints."""
 
+    def setup(self) -> None:
+        shell, command = self.config.shell, self.config.command
+        if not command.strip():
+            raise InvalidConfig(name="command", value=command, reason="must not be empty")
+        try:
+            self._words = [*self.words(shell), command] if shell else self.words(command)
+        except ValueError as error:
+            raise InvalidConfig(
+                name="command", value=command, reason=f"cannot be run: {error}"
+            ) from None
+
+    def words(self, text: str) -> list[str]:
+        """A program and its arguments, as a shell would see them."""
+        return shlex.split(text)
+
     def once(
         self,
         headers: Mapping[str, str] | None = None,
@@ -65,15 +81,9 @@ class CommandSource(Source):
 
         All events get these headers. Returns the exit code, negative for a signal.
         """
-        config = self.config
-        words = (
-            [*shlex.split(config.shell), config.command]
-            if config.shell
-            else shlex.split(config.command)
-        )
         until = None if timeout is None else time.monotonic() + timeout
         with subprocess.Popen(
-            words,
+            self._words,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -28,6 +28,10 @@ class ExecSource(CommandSource):
 
     Config = ExecConfig
 
+    def words(self, text: str) -> list[str]:
+        """Cut at blanks alone, as Flume does: quotes and backslashes are characters like others."""
+        return text.split()
+
     def run(self) -> None:
         while not self.draining.is_set():
             code = self.once()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import cast
 
 from logflume.agent.events import EventBatch
 from logflume.agent.intake import Stopped
@@ -27,6 +28,7 @@ __all__ = ["BlobConfig", "HttpConfig", "HttpSource"]
 
 _REQUEST_BYTES_MAX = 64 << 20
 _IDLE_S = 30
+_NO_JETTY = "There is no Jetty here."
 
 
 class HttpConfig(TlsServerConfig, table="HTTP source"):
@@ -43,6 +45,12 @@ class HttpConfig(TlsServerConfig, table="HTTP source"):
         doc="How a request becomes events: JSONHandler or BlobHandler.",
     )
     handler_options: dict[str, str] = family("handler.", doc="Its properties.")
+    pool: dict[str, str] = family("QueuedThreadPool.", doc="Jetty's.", no_effect=_NO_JETTY)
+    configuration: dict[str, str] = family(
+        "HttpConfiguration.", doc="Jetty's.", no_effect=_NO_JETTY
+    )
+    tls_factory: dict[str, str] = family("SslContextFactory.", doc="Jetty's.", no_effect=_NO_JETTY)
+    connector: dict[str, str] = family("ServerConnector.", doc="Jetty's.", no_effect=_NO_JETTY)
 
 
 class BlobConfig(ComponentConfig, table="blob handler"):
@@ -58,9 +66,12 @@ class _NoConfig(ComponentConfig, table="JSON handler"):
 
 
 def _json_events(body: bytes, headers: dict[str, str]) -> EventBatch:
-    """`[{"headers": {...}, "body": "..."}]`; ValueError says what is wrong."""
+    """`[{"headers": {...}, "body": "..."}]`; ValueError says what is wrong.
+
+    As in Flume a number or a truth value is the text that it is written as.
+    """
     try:
-        items = json.loads(body)
+        items = json.loads(body, parse_int=str, parse_float=str)
     except ValueError as error:
         raise ValueError(f"is no JSON: {error}") from None
     if not isinstance(items, list):
@@ -71,12 +82,21 @@ def _json_events(body: bytes, headers: dict[str, str]) -> EventBatch:
 def _json_event(item: object) -> tuple[dict[str, str], bytes]:
     if not isinstance(item, dict):
         raise ValueError("has an event that is no object")
-    headers, body = item.get("headers") or {}, item.get("body", "")
-    if not isinstance(headers, dict) or not isinstance(body, str):
+    given, body = item.get("headers"), item.get("body")
+    headers = {} if given is None else given
+    body = "" if body is None else _as_text(body)
+    if not isinstance(headers, dict) or body is None:
         raise ValueError('has an event whose "headers" are no object or whose "body" is no text')
-    if not all(isinstance(value, str) for value in headers.values()):
+    texts = {name: _as_text(value) for name, value in headers.items()}
+    if None in texts.values():
         raise ValueError("has a header that is no text")
-    return headers, body.encode("utf-8", "surrogatepass")
+    return cast("dict[str, str]", texts), body.encode("utf-8", "surrogatepass")
+
+
+def _as_text(value: object) -> str | None:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else None
 
 
 @source("http", "org.apache.flume.source.http.HTTPSource")

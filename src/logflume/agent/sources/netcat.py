@@ -51,32 +51,40 @@ class NetcatSource(ListeningSource):
     def take_lines(self, lines: list[bytes], connection: Connection) -> bool:
         """Events of one connection that came together are one transaction."""
         good = [line for line in lines if len(line) < self.config.max_line_length]
-        if len(good) < len(lines):
-            self._refuse(connection)
-        if not good:
-            return True
+        told = self._store(good) if good else b""
+        answers = []
+        for line in lines:  # in their order: that is how a client knows which was refused
+            if len(line) < self.config.max_line_length:
+                answers.append(told)
+            else:
+                self.counters.add("EventReadFail")
+                answers.append(self._too_long_text())
+        if said := b"".join(answers):
+            connection.answer(said)
+        return True
+
+    def _store(self, lines: list[bytes]) -> bytes:
+        """What each of them is answered."""
         if self.config.encoding.lower() not in ("utf-8", "utf8"):
-            good = [line.decode(self.config.encoding, "replace").encode() for line in good]
+            lines = [line.decode(self.config.encoding, "replace").encode() for line in lines]
         try:
-            self.offer(EventBatch(good), None)
+            self.offer(EventBatch(lines), None)
         except ChannelFull as error:
             self.counters.add("ChannelWriteFail")
-            connection.answer(f"FAILED: {error}\n".encode())
-            return True
-        if self.config.ack_every_event:
-            connection.answer(b"OK\n" * len(good))
-        return True
+            return f"FAILED: {error}\n".encode()
+        return b"OK\n" if self.config.ack_every_event else b""
 
     def too_long(self, part: bytes, connection: Connection) -> bytes | None:
         """As Flume: the line is refused and the connection closed, since its end is not in sight."""
-        self._refuse(connection)
+        self.counters.add("EventReadFail")
+        connection.answer(self._too_long_text())
         return None
 
-    def _refuse(self, connection: Connection) -> None:
-        self.counters.add("EventReadFail")
+    def _too_long_text(self) -> bytes:
         most = self.config.max_line_length
-        text = f"FAILED: Event exceeds the maximum length ({most} chars, including newline)\n"
-        connection.answer(text.encode())
+        return (
+            f"FAILED: Event exceeds the maximum length ({most} chars, including newline)\n".encode()
+        )
 
 
 class NetcatUdpConfig(ComponentConfig, table="netcat UDP source"):

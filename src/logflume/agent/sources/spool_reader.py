@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 
 from logflume._native.lines import split_lines
@@ -68,6 +69,12 @@ def reader_of(name: str, options: Mapping[str, str], charset: str, policy: str) 
                 name="inputCharset", value=encoding, reason="is no known encoding"
             ) from None
     if word in ("line", "org.apache.flume.serialization.linedeserializer"):
+        if "\n".encode(charset) != b"\n":
+            raise InvalidConfig(
+                name="inputCharset",
+                value=charset,
+                reason="is not served for lines: only encodings in which a line's end is the one byte of ASCII are",
+            )
         return _Lines(parse_component(LineConfig, options), charset, policy)
     if word in ("blob", "org.apache.flume.sink.solr.morphline.blobdeserializer"):
         return _Blobs(parse_component(BlobConfig, options))
@@ -92,8 +99,9 @@ class _Lines(_Plain):
     def __init__(self, config: Any, charset: str, policy: str) -> None:
         self._most = config.max_line_length
         self._from, self._to = charset, config.output_charset
-        self._same = charset.lower().replace("-", "") == config.output_charset.lower().replace(
-            "-", ""
+        # What cannot fail is not decoded; who asks for bytes to be replaced or left out is given that.
+        self._same = policy == "FAIL" and codecs.lookup(charset) == codecs.lookup(
+            config.output_charset
         )
         self._errors = {"FAIL": "strict", "REPLACE": "replace", "IGNORE": "ignore"}[policy]
 

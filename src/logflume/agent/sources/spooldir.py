@@ -80,7 +80,7 @@ class SpoolDirConfig(ComponentConfig, table="spooling directory source"):
         "decodeErrorPolicy",
         "FAIL",
         Choice("FAIL", "REPLACE", "IGNORE"),
-        doc="What to do with bytes that the encoding does not have. UTF-8 files are not decoded, so never fail.",
+        doc="What to do with bytes it does not have. With FAIL, UTF-8 files are not decoded, so never fail.",
     )
     file_header: bool = setting("fileHeader", False, Bool(), doc="A header with the file's path.")
     file_header_key: str = setting("fileHeaderKey", "file", Text(), doc="That header's name.")

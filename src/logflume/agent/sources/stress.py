@@ -45,7 +45,7 @@ class StressSource(Source):
         config = self.config
         limits = [n for n in (config.max_total_events, config.max_successful_events) if n >= 0]
         left = min(limits) if limits else LONG_MAX
-        body = bytes(config.size)
+        body = b"\x7f" * config.size
         batch = EventBatch([body] * config.batch_size)
         start, sent = time.monotonic(), 0
         while left > 0 and not self.draining.is_set():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import socketserver
 import ssl
+import sys
 import threading
 
 TYPE_CHECKING = False
@@ -111,6 +112,16 @@ class Guarded(socketserver.ThreadingMixIn):
             self.source.log.debug(
                 "connection_ended", source=self.source.name, peer=peer, error=error
             )
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        # What a source did not expect: an interceptor that cannot take an event, say. Its client sees the end.
+        self.source.counters.add("GenericProcessingFail")
+        self.source.log.error(
+            "connection_failed",
+            source=self.source.name,
+            peer=str(client_address[0]),
+            error=sys.exception(),
+        )
 
     def shutdown_request(self, request: Any) -> None:
         if request in self._open:
