@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from logflume.errors import LogflumeError
+from logflume.log.upkeep import compact, enforce_retention
 from logflume.observe import get_logger
 
 TYPE_CHECKING = False
@@ -38,8 +39,8 @@ class Upkeep:
 
     def _look(self) -> None:
         now_ms = self._broker.clock.ms()
-        self._broker.directory.enforce_retention(now_ms)
-        self._broker.directory.compact(now_ms)
+        enforce_retention(self._broker.directory, now_ms)
+        compact(self._broker.directory, now_ms)
 
     def stop(self) -> None:
         """End; a look under way ends by itself."""

@@ -304,13 +304,15 @@ class Log(Closing):
         """
         import time
 
+        from logflume.log import upkeep
+
         now = time.time_ns() // 1_000_000 if now_ms is None else now_ms
         directory = self._need_directory("maintenance()", _BROKERS)
         if TRANSACTIONS_TOPIC in directory.topics(internal=True):
             # What nobody will commit any more is in the way of both.
             self.transactions.settle()
-        removed = directory.enforce_retention(now)
-        for report in directory.compact(now):
+        removed = upkeep.enforce_retention(directory, now)
+        for report in upkeep.compact(directory, now):
             where = report.topic, report.partition
             segments, size = removed.get(where, (0, 0))
             if report.bytes_removed > 0:
@@ -328,11 +330,13 @@ class Log(Closing):
         """
         import time
 
+        from logflume.log import upkeep
+
         directory = self._need_directory("compact()", _BROKERS)
         for name in topics:
             self._engine.topic(name)
         now = time.time_ns() // 1_000_000 if now_ms is None else now_ms
-        return directory.compact(now, topics=topics or None, force=force)
+        return upkeep.compact(directory, now, topics=topics or None, force=force)
 
     def start_maintenance(self, interval_s: float) -> Upkeep:
         """Call `maintenance()` every `interval_s` seconds in a thread of this process, until the log is closed.

@@ -18,7 +18,7 @@ from logflume.types import CompactionReport, NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from logflume._native.partition_log import PartitionLog
     from logflume.config.topic import TopicConfig
@@ -65,9 +65,8 @@ def look(
     )
 
 
-def _bytes(segments: object) -> int:
-    found: list[SegmentInfo] = list(segments)  # type: ignore[call-overload]
-    return sum(segment.size for segment in found)
+def _bytes(segments: Iterable[SegmentInfo]) -> int:
+    return sum(segment.size for segment in segments)
 
 
 def is_due(partition: PartitionLog, config: TopicConfig, found: Cleanable, now_ms: int) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import threading
 import weakref
@@ -21,12 +20,9 @@ from logflume.errors import (
     TopicExists,
     UnknownTopicOrPartition,
 )
-from logflume.log import compaction, layout, partition_settings
+from logflume.log import layout, partition_settings
 from logflume.log.bulk_sync import sync_partitions, sync_together
-from logflume.log.checkpoints import EpochStart, write_epochs
-from logflume.log.cleaner_offsets import CleanerOffsets
 from logflume.log.filesystem import (
-    has_content,
     is_writable,
     raise_typed,
     refuse_network,
@@ -34,18 +30,18 @@ from logflume.log.filesystem import (
 )
 from logflume.log.ids import new_id
 from logflume.log.locks import DirectoryLock
+from logflume.log.offsets_file import OffsetsFile
+from logflume.log.partition_directory import make_partition_directory
 from logflume.log.producer_ids import ProducerIds
-from logflume.log.properties import MetaProperties, read_meta, write_meta, write_topic_id
+from logflume.log.properties import MetaProperties, read_meta, write_meta
 from logflume.log.small_file import TEMPORARY_SUFFIX, remove_temporaries
-from logflume.log.start_offsets import StartOffsets
 from logflume.log.topic_store import TopicEntry, TopicStore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
-    from logflume.types import CompactionReport
 
 __all__ = ["LogDirectory"]
 
@@ -77,8 +73,10 @@ class LogDirectory:
         self._prepare()
         self.meta = self._identity()
         self._store = TopicStore(self.path)
-        self._starts = StartOffsets(self.path, self._lock)
-        self._cleaned = CleanerOffsets(self.path, self._lock)
+        self._starts = OffsetsFile(os.path.join(self.path, layout.LOG_START_FILE), self._lock)
+        self._cleaned = OffsetsFile(
+            os.path.join(self.path, layout.CLEANER_OFFSETS_FILE), self._lock
+        )
         self.producer_ids = ProducerIds(self.path, self._lock)
         if not read_only:
             self._finish_deletions()
@@ -121,17 +119,20 @@ class LogDirectory:
 
     def topics(self, *, internal: bool = False) -> list[str]:
         """Names, sorted; internal ones only when asked for."""
-        self._check_open()
+        self.check_open()
         return sorted(
             name
             for name, entry in self._entries().items()
             if not entry.deleting and (internal or name not in INTERNAL_TOPICS)
         )
 
-    def entries(self) -> Mapping[str, TopicEntry]:
-        """All topics by name, those being deleted too. The same object until somebody changes a topic."""
-        self._check_open()
-        return self._entries()
+    def entries(self, *, fresh: bool = False) -> Mapping[str, TopicEntry]:
+        """All topics by name, those being deleted too. The same object until somebody changes a topic.
+
+        `fresh`: look now, not when the file was last seen to change.
+        """
+        self.check_open()
+        return self._entries(fresh=fresh)
 
     def _entries(self, *, fresh: bool = False) -> dict[str, TopicEntry]:
         with self._mutex:
@@ -144,7 +145,7 @@ class LogDirectory:
 
     def topic(self, name: str) -> TopicEntry:
         """What is known of a topic. Raises UnknownTopicOrPartition."""
-        self._check_open()
+        self.check_open()
         entry = self._entries().get(as_topic(name))
         if entry is None or entry.deleting:
             raise UnknownTopicOrPartition(topic=name)
@@ -158,7 +159,7 @@ class LogDirectory:
         config: Mapping[str, object] | None = None,
     ) -> TopicEntry:
         """Make a topic. Raises TopicExists, InvalidTopicName, InvalidPartitions, InvalidConfig."""
-        self._check_writable()
+        self.check_writable()
         count = check_partitions(
             name, self.config.num_partitions if partitions is None else partitions
         )
@@ -184,7 +185,7 @@ class LogDirectory:
 
         Raises UnknownTopicOrPartition, InvalidPartitions (fewer than there are), InvalidConfig.
         """
-        self._check_writable()
+        self.check_writable()
         with self._mutex, self._lock.changing():
             entry = self._store.topics(fresh=True).get(name)
             if entry is None or entry.deleting:
@@ -204,7 +205,7 @@ class LogDirectory:
 
     def delete_topic(self, name: str) -> None:
         """Delete a topic and its records. Raises UnknownTopicOrPartition."""
-        self._check_writable()
+        self.check_writable()
         with self._mutex, self._lock.changing():
             entry = self._store.topics(fresh=True).get(name)
             if entry is None or entry.deleting:
@@ -271,19 +272,7 @@ class LogDirectory:
         sync_directory(self.path)
 
     def _make_directory(self, entry: TopicEntry, number: int) -> None:
-        path = self.partition_path(entry.name, number)
-        try:
-            os.makedirs(path, exist_ok=True)
-        except OSError as error:
-            raise_typed(error, path)
-        metadata = os.path.join(path, layout.PARTITION_METADATA_FILE)
-        if entry.topic_id is not None and not has_content(metadata):
-            # Not synced: both files can be made again from the store, which is; a topic of many partitions
-            # would wait for the disk four times each.
-            write_topic_id(metadata, entry.topic_id, sync=False)
-        epochs = os.path.join(path, layout.LEADER_EPOCH_FILE)
-        if not has_content(epochs):
-            write_epochs(epochs, [EpochStart(0, 0)], sync=False)
+        make_partition_directory(self.partition_path(entry.name, number), entry.topic_id)
 
     # ---- partitions
 
@@ -292,7 +281,7 @@ class LogDirectory:
         found = self._partitions.get((topic, number))
         if found is not None and not found.closed and not found.gone:
             return found
-        self._check_open()
+        self.check_open()
         with self._mutex:
             entry = self._entries(fresh=found is not None).get(topic)
             if entry is None or entry.deleting:
@@ -355,79 +344,29 @@ class LogDirectory:
 
     def delete_records(self, topic: str, number: int, before: int) -> int:
         """Make `before` (-1: the end) the first offset; returns the new start. Raises OffsetOutOfRange."""
-        self._check_writable()
+        self.check_writable()
         partition = self.partition(topic, number)
         offset = partition.end_offset if before == -1 else before
         partition.set_start_offset(offset)
         # On disk before a file goes: a crash between must not bring deleted records back half.
-        self._starts.record(topic, number, partition.start_offset)
+        self._starts.record(topic, number, partition.start_offset, never_back=True)
         partition.delete_old_segments()
         return int(partition.start_offset)
 
-    def enforce_retention(self, now_ms: int) -> dict[tuple[str, int], tuple[int, int]]:
-        """Delete what is too old or too much; {(topic, partition): (segments, bytes)} of what went."""
-        self._check_writable()
-        removed = {}
-        for name, entry in self._entries(fresh=True).items():
-            if entry.deleting or "delete" not in entry.config.cleanup_policy:
-                continue
-            for number in range(entry.partitions):
-                partition = self.partition(name, number)
-                gone = partition.expire(
-                    now_ms, entry.config.retention_ms, entry.config.retention_bytes
-                )
-                if gone[0]:
-                    removed[name, number] = gone
-        return removed
+    def cleaned_offset(self, partition: Partition) -> int | None:
+        """First offset that no compaction has compared with those before it; None when there was none."""
+        return self._cleaned.get(partition.topic, partition.partition)
 
-    def compact(
-        self, now_ms: int, *, topics: Collection[str] | None = None, force: bool = False
-    ) -> list[CompactionReport]:
-        """Compact partitions of topics with the policy `compact` that are dirty enough, the dirtiest first.
-
-        `topics`: only these. `force`: also where little or nothing is dirty, for tombstones whose time is over.
-        Raises CorruptRecord, UnsupportedFormat, DiskFull, SyncFailed, LockTimeout.
-        """
-        self._check_writable()
-        due = []
-        for name, entry in self._entries(fresh=True).items():
-            # The transactions' own log is kept short by those who write it: its records carry more than their values.
-            if (
-                entry.deleting
-                or name == TRANSACTIONS_TOPIC
-                or "compact" not in entry.config.cleanup_policy
-            ):
-                continue
-            for number in range(entry.partitions) if topics is None or name in topics else ():
-                partition = self.partition(name, number)
-                checkpoint = self._cleaned.get(name, number)
-                found = compaction.look(partition, entry.config, checkpoint, now_ms)
-                if force or compaction.is_due(partition, entry.config, found, now_ms):
-                    due.append((found.dirty_ratio, partition, entry.config, found))
-        reports = []
-        for _, partition, config, found in sorted(due, key=lambda item: -item[0]):
-            report = compaction.compact(
-                partition,
-                config,
-                found,
-                now_ms=now_ms,
-                map_bytes=self.config.log_cleaner_dedupe_buffer_size,
-                producer_expiration_ms=self.config.producer_id_expiration_ms,
-                record=functools.partial(self._record_cleaned, partition),
-            )
-            if report is not None:
-                reports.append(report)
-        self._check_open()
-        return reports
-
-    def _record_cleaned(self, partition: Partition, offset: int) -> None:
+    def record_cleaned(self, partition: Partition, offset: int) -> None:
+        """Note where the next compaction of a partition begins."""
         with self._mutex:
             if not self._closed:
                 self._cleaned.record(partition.topic, partition.partition, offset)
 
     # ---- life
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Raises Closed."""
         if self._closed:
             raise Closed(what=f"the log {self.path}")
 
@@ -436,8 +375,9 @@ class LogDirectory:
         """The open lock file, for kernel locks on its bytes."""
         return self._lock.fd
 
-    def _check_writable(self) -> None:
-        self._check_open()
+    def check_writable(self) -> None:
+        """Raises Closed, ReadOnlyDirectory."""
+        self.check_open()
         if self.read_only:
             raise ReadOnlyDirectory(path=self.path, reason="opened with read_only=True")
 

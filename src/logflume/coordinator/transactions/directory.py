@@ -29,7 +29,7 @@ class TransactionalDirectory(LogDirectory):
         if self._coordinator is None:
             from .coordinator import TransactionCoordinator
 
-            self._check_writable()
+            self.check_writable()
             with self._mutex:
                 if self._coordinator is None:
                     self._coordinator = TransactionCoordinator(self)

@@ -1,10 +1,7 @@
-"""How far each partition has been compacted, in Kafka's `cleaner-offset-checkpoint`."""
+"""An offset for each partition in one of Kafka's checkpoint files, of those that are changed while logs are open."""
 
 from __future__ import annotations
 
-import os
-
-from logflume.log import layout
 from logflume.log.checkpoints import read_offsets, write_offsets
 from logflume.types import TopicPartition
 
@@ -12,29 +9,27 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from logflume.log.locks import DirectoryLock
 
-__all__ = ["CleanerOffsets"]
+__all__ = ["OffsetsFile"]
 
 
-class CleanerOffsets:
-    """One file for the whole directory, so it is changed under the directory's change lock.
+class OffsetsFile:
+    """One file for the whole directory, so it is changed under the directory's change lock. Not thread-safe."""
 
-    Not thread-safe: the directory's owner locks.
-    """
-
-    def __init__(self, directory: str, lock: DirectoryLock) -> None:
-        self._path = os.path.join(directory, layout.CLEANER_OFFSETS_FILE)
+    def __init__(self, path: str, lock: DirectoryLock) -> None:
+        self._path = path
         self._lock = lock
 
     def get(self, topic: str, partition: int) -> int | None:
-        """First offset that no pass has compared with those before it; None when there was no pass."""
+        """The partition's offset; None when none was recorded."""
         return read_offsets(self._path).get(TopicPartition(topic, partition))
 
-    def record(self, topic: str, partition: int, offset: int) -> None:
-        """Put a partition's offset on disk, after what it says is true."""
+    def record(self, topic: str, partition: int, offset: int, *, never_back: bool = False) -> None:
+        """Put a partition's offset on disk, after what it says is true; `never_back`: unless it is there or beyond."""
         where = TopicPartition(topic, partition)
         with self._lock.changing():
             known = read_offsets(self._path)
-            if known.get(where) != offset:
+            old = known.get(where)
+            if old is None or (offset > old if never_back else offset != old):
                 write_offsets(self._path, {**known, where: offset})
 
     def forget(self, topic: str) -> None:
