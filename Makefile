@@ -51,16 +51,12 @@ test-engines:
 # A contest each: logflume, its limit and its peers in turn (bench/README.md). Writes docs/benchmarks.md.
 bench:
 	@tools/setup test bench
-	@rm -f build/bench.json
-	@$(PYTEST) bench --benchmark-only --benchmark-quiet --scale=full --timeout=600 --benchmark-json=build/bench.json $(ARGS); \
-	    failed=$$?; $(PY) -m bench.report build/bench.json --scale=full && $(PY) bench/import_time.py && exit $$failed
+	@$(PY) -m bench --scale=full $(ARGS)
 
 # A look: small runs, tables on the terminal, nothing written.
 bench-quick:
 	@tools/setup test bench
-	$(PYTEST) bench --benchmark-only --benchmark-quiet --benchmark-max-time=0.1 --benchmark-json=build/bench-quick.json $(ARGS)
-	$(PY) -m bench.report build/bench-quick.json --print
-	$(PY) bench/import_time.py --runs 10
+	@$(PY) -m bench $(ARGS)
 
 # The broker beside a real Kafka, some ten minutes: docs/benchmarks/broker.md.
 bench-broker:

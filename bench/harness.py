@@ -2,7 +2,8 @@
 
 A contestant is opened (untimed), run (timed) and closed (untimed) in each round, in a directory of its own
 that is deleted behind it, so that everybody finds the same recycled pages. The order rotates. Rounds belong
-together: ratios are taken within a round, then median, minimum and maximum over the rounds.
+together: ratios are taken within a round, then median, minimum and maximum over the rounds. A limit or a peer that
+fails is left out, with its reason; the others go on.
 """
 
 from __future__ import annotations
@@ -11,17 +12,31 @@ import gc
 import resource
 import shutil
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy
 
-__all__ = ["Amount", "Contest", "Contestant", "Goal", "Role", "Scale", "Times", "Took"]
+__all__ = [
+    "Amount",
+    "Contest",
+    "Contestant",
+    "Cpu",
+    "Goal",
+    "Role",
+    "Scale",
+    "Times",
+    "Took",
+    "fixed",
+]
 
 Role = Literal["logflume", "limit", "peer"]
+# What processor time is good for. "counts": a goal may be reached by it, on a busy machine; "shown": the disk or
+# another thread is waited for, so that it says how much work it was, and no more; "unseen": others' processes work.
+Cpu = Literal["counts", "shown", "unseen"]
 Job = Callable[[], object]
 Opener = Callable[[Path], AbstractContextManager[Job]]
 
@@ -73,7 +88,8 @@ class Took:
 @dataclass(frozen=True, slots=True)
 class Goal:
     """From the table of speeds to reach. `rate`: records/s of `who` at least; `share`: of `beside`'s speed at
-    least; `at_most`: in the contest's unit (nanoseconds, MB)."""
+    least; `at_most`: in the contest's unit (nanoseconds, MB); `percentile`: of what is held to it, where single
+    operations are timed."""
 
     who: str
     text: str
@@ -81,6 +97,7 @@ class Goal:
     beside: str | None = None
     share: float | None = None
     at_most: float | None = None
+    percentile: str = "p50"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +108,16 @@ class Contestant:
     role: Role
     count: int
     open: Opener
+
+
+def fixed(name: str, role: Role, count: int, job: Job) -> Contestant:
+    """A contestant that needs nothing opened."""
+
+    @contextmanager
+    def open_(_: Path) -> Iterator[Job]:
+        yield job
+
+    return Contestant(name, role, count, open_)
 
 
 @dataclass(slots=True)
@@ -138,6 +165,8 @@ class Contest:
         self.scale = scale
         self.where = where
         self._turn = 0
+        self._scores: dict[str, Score] = {}
+        self._left_out: dict[str, str] = {}
 
     def run(
         self,
@@ -150,20 +179,15 @@ class Contest:
         goals: Sequence[Goal] = (),
         rounds: int | None = None,
         warmup: bool = True,
-        cpu: bool = True,
+        cpu: Cpu = "counts",
     ) -> None:
         """`path`: the chart's title; `about`: what is done; `x`: the swept quantity and its value here;
-        `unit`: what is counted, or for an Amount its unit; `cpu=False`: the work is in processes that go on,
-        so that their processor time is not seen."""
+        `unit`: what is counted, or for an Amount its unit; the first contestant is what the ratios are about."""
+        began = time.perf_counter()
         first = contestants[0]
-        scores = {c.name: Score(c.name, c.role, c.count) for c in contestants}
+        self._scores = {c.name: Score(c.name, c.role, c.count) for c in contestants}
         self._turn = 0 if warmup else 1
         with ExitStack() as stack:
-
-            def race(others: Sequence[Contestant]) -> None:
-                for other in others:
-                    with other.open(self._fresh()) as job:
-                        self._timed(scores[other.name], job)
 
             def in_turn() -> tuple[Sequence[Contestant], Sequence[Contestant]]:
                 """Who comes before the first and who behind it, in this round."""
@@ -173,19 +197,19 @@ class Contest:
                 return order[:place], order[place + 1 :]
 
             def setup() -> tuple[tuple[Job], dict[str, Any]]:
-                race(in_turn()[0])
+                self._race(in_turn()[0])
                 job = stack.enter_context(first.open(self._fresh()))
                 gc.collect()
                 return (job,), {}
 
             def teardown(_job: Job) -> None:
                 stack.pop_all().close()
-                race(in_turn()[1])
+                self._race(in_turn()[1])
                 self._turn += 1
 
             self.benchmark.group = path
             self.benchmark.pedantic(
-                lambda job: self._timed(scores[first.name], job),
+                lambda job: self._timed(self._scores[first.name], job),
                 setup=setup,
                 teardown=teardown,
                 rounds=rounds or self.scale.rounds,
@@ -197,9 +221,25 @@ class Contest:
             "unit": unit,
             "x": x,
             "cpu": cpu,
+            "seconds": time.perf_counter() - began,
             "goals": [asdict(goal) for goal in goals],
-            "contestants": [asdict(score) for score in scores.values()],
+            "left_out": self._left_out,
+            "contestants": [
+                asdict(score) for name, score in self._scores.items() if name not in self._left_out
+            ],
         }
+
+    def _race(self, others: Sequence[Contestant]) -> None:
+        for other in others:
+            if other.name in self._left_out:
+                continue
+            try:
+                with other.open(self._fresh()) as job:
+                    self._timed(self._scores[other.name], job)
+            except Exception as error:
+                if other.role == "logflume":
+                    raise
+                self._left_out[other.name] = f"{type(error).__name__}: {error}"
 
     def _timed(self, score: Score, job: Job) -> None:
         gc.collect()

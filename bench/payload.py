@@ -8,8 +8,9 @@ from functools import lru_cache
 import numpy
 from numpy.typing import NDArray
 
-__all__ = ["json_lines", "packed", "values"]
+__all__ = ["blocks", "json_lines", "packed", "values"]
 
+BLOCK_BYTES = 64 << 10  # of what a bare codec is given
 DISTINCT_BYTES = 64 << 20  # more than any cache; beyond it the same objects come again
 
 
@@ -58,3 +59,9 @@ def json_lines(count: int) -> list[bytes]:
     """Lines of about 376 bytes."""
     lines = _lines()
     return (lines * (count // len(lines) + 1))[:count]
+
+
+def blocks(lines: list[bytes]) -> list[bytes]:
+    """The lines one behind the other, in blocks of 64 KiB."""
+    data = b"".join(lines)
+    return [data[at : at + BLOCK_BYTES] for at in range(0, len(data), BLOCK_BYTES)]

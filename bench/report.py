@@ -1,6 +1,6 @@
-"""Turns a run into bench/results/latest.json, docs/benchmarks.md and its charts.
+"""Turns runs into bench/results/latest.json, docs/benchmarks.md, its charts, and the figures in README.md.
 
-    .venv/bin/python -m bench.report build/bench.json [--print]
+    .venv/bin/python -m bench.report build/bench/runs/*.json [--print | --page NAME]
 
 With --print the tables go to standard output and no file is written.
 """
@@ -13,27 +13,42 @@ import re
 from pathlib import Path
 from typing import Any
 
-from bench.results import Entry, Measure, Path_, duration, load, read, run_info, summary
+from bench.chapters import in_chapters
+from bench.results import Path_, load, read, run_info, summary
+from bench.summary import readme, summary_table
+from bench.tables import goal_counts, goals_table, nearest_table, section
+
+__all__ = ["main"]
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
+RESULTS = ROOT / "bench" / "results"
 HEAD = """# Benchmarks
 
-Written by `make bench` ({date}, commit {commit}; {cpu}, {cores} cores, Python {python}, {system}, scale {scale}).
-Pages of their own: [the broker beside a real Kafka](benchmarks/broker.md), [its soak](benchmarks/broker-soak.md),
-[the agent beside a real Flume](benchmarks/agent.md).
-[bench/README.md](../bench/README.md) says what is measured and how to read it: ratios within a run count, rates
-only show the order. A ratio is logflume's speed over the other's in the same round: median (minimum–maximum).
-`limit` marks C loops that do the least work possible, `peer` others that keep records.
+logflume beside the physical limit of each path and beside what else keeps records, in one run on one machine. Ratios
+are logflume's speed over the other's, medians of the rounds; 100 bytes a value where nothing else is said.
+
+{summary}
+
+A **limit** is a loop in C that does the least work possible for the same end: a ratio of 1 cannot be beaten by better
+code, only by less work. [bench/README.md](../bench/README.md) says what each is, what the peers promise, and how to
+read all this: ratios within a run count, rates only show the order.
+
+Written by `make bench` in {minutes:.0f} minutes ({date}, commit {commit}; {cpu}, {cores} cores, Python {python},
+{system}, scale {scale}). Pages of their own: [the broker beside a real Kafka](benchmarks/broker.md),
+[the agent beside a real Flume](benchmarks/agent.md), [the broker's soak](benchmarks/broker-soak.md).
+
+{contents}
 
 ## Goals
 
+{counts}. What stands between the missed ones and their goal:
+[decision 016](decisions/016-what-made-writing-faster.md), [017](decisions/017-first-look-ups.md). "By CPU" is a goal
+that is reached in processor time only, which is what a busy machine can tell; where the disk or another thread is
+waited for, only the clock counts.
+
 {goals}
-
-## Beside the limit and the nearest peer
-
-{nearest}
-"""
+{pages}"""
 
 PAGE_HEAD = """# Benchmarks: {name}
 
@@ -43,80 +58,39 @@ Written by `make bench-{name}` ({date}, commit {commit}; {cpu}, {cores} cores, P
 ## Goals
 
 {goals}
+
+## Paths
+
 """
+PAGES = {"broker": "The broker beside a real Kafka", "agent": "The agent beside a real Flume"}
 
 
-def shown(entry: Entry, path: Path_) -> str:
-    """A cost in the unit that reads best."""
-    if path.is_amount:
-        return f"{entry.cost:.4g} {path.unit}"
-    if path.unit == "records":
-        return f"{1000 / entry.cost:.3g} M/s ({duration(entry.cost)})"
-    return duration(entry.cost)
+def said(counts: dict[str, int]) -> str:
+    """ "40 reached, 2 missed"."""
+    order = ("reached", "by CPU", "missed", "not compared")
+    return (
+        ", ".join(f"{counts[word]} {word}" for word in order if word in counts) or "None measured"
+    )
 
 
-def tail(entry: Entry) -> str:
-    found = [entry.percentile(name) for name in ("p99", "p99.9")]
-    return " / ".join(f"{value / 1000:.0f}" for value in found if value is not None)
-
-
-def table(measure: Measure, path: Path_) -> list[str]:
-    """Every contestant, and beside the others each of logflume's ways."""
-    ways = measure.role("logflume")
-    has_tail = any(entry.percentiles for entry in measure.entries)
-    # Against every way there would be too many columns: the first one is what the path is about.
-    first = ways[0]
-    cpu = measure.has_cpu and not path.is_amount
-    better = "smaller" if path.is_amount else "faster"
-    columns = ["", "", "cost", f"{first.name} is × {better}"]
-    if has_tail:
-        columns.append("p99 / p99.9 µs")
-    if cpu:
-        columns += ["CPU", "× by CPU"]
-    lines = ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
-    for entry in measure.entries:
-        same = entry is first
-        cells = [
-            entry.name,
-            "" if entry.role == "logflume" else entry.role,
-            shown(entry, path),
-            "" if same else str(first.beside(entry)),
+def of_pages() -> list[str]:
+    """The goals that pages of their own hold, from what their last runs left."""
+    lines = []
+    for name, title in PAGES.items():
+        file = RESULTS / f"{name}.json"
+        if not file.exists():
+            continue
+        run = json.loads(file.read_text())
+        lines += [
+            "",
+            f"**{title}** ([page](benchmarks/{name}.md), run of {run['run']['date']}):",
+            "",
         ]
-        if has_tail:
-            cells.append(tail(entry))
-        if cpu:
-            cells += [duration(entry.cpu_cost), "" if same else str(first.cpu_beside(entry))]
-        lines.append("| " + " | ".join(cells) + " |")
-    return lines
-
-
-def goals_table(paths: list[Path_]) -> list[str]:
-    lines = ["| Path | Way | Goal | Measured | |", "|---|---|---|---|---|"]
-    for path in paths:
-        for measure in path.measures:
-            for goal in measure.goals:
-                verdict, said = measure.reached(goal)
-                mark = verdict if verdict != "missed" else "**missed**"
-                lines.append(f"| {path.title} | {goal['who']} | {goal['text']} | {said} | {mark} |")
-    return lines
-
-
-def nearest_table(paths: list[Path_]) -> list[str]:
-    """Each way of logflume's beside the first limit and the peer that came nearest: × faster, by wall time."""
-    lines = [
-        "| Path | Way | Cost | Beside the limit | Beside the nearest peer |",
-        "|---|---|---|---|---|",
-    ]
-    for path in paths:
-        for measure in path.measures:
-            at = "" if measure.x is None else f", {measure.x[1]:,.0f} {measure.x[0]}"
-            limits, peers = measure.role("limit"), measure.role("peer")
-            nearest = min(peers, key=lambda peer: peer.cost, default=None)
-            for entry in measure.role("logflume"):
-                limit = f"{entry.beside(limits[0])} {limits[0].name}" if limits else ""
-                peer = f"{entry.beside(nearest)} {nearest.name}" if nearest else ""
-                cost = shown(entry, path)
-                lines.append(f"| {path.title}{at} | {entry.name} | {cost} | {limit} | {peer} |")
+        lines += ["| Path | Goal | Measured | |", "|---|---|---|---|"]
+        for path in run["paths"]:
+            for goal in (goal for measure in path["measures"] for goal in measure["goals"]):
+                mark = goal["verdict"] if goal["verdict"] == "reached" else f"**{goal['verdict']}**"
+                lines.append(f"| {path['path']} | {goal['goal']} | {goal['measured']} | {mark} |")
     return lines
 
 
@@ -133,53 +107,55 @@ def slug(title: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
 
 
-def section(path: Path_, chart: str | None) -> list[str]:
-    lines = [f"## {path.title}", "", f"{path.about[0].upper()}{path.about[1:]}.", ""]
-    if chart is not None:
-        lines += [f"![{path.title}]({chart})", ""]
-    for measure in path.measures:
-        if measure.x is not None:
-            lines += [f"**{measure.x[1]:,.0f} {measure.x[0]}**", ""]
-        lines += [*table(measure, path), ""]
-    return lines
+def page(info: dict[str, Any], paths: list[Path_]) -> str:
+    """docs/benchmarks.md."""
+    chapters = in_chapters(paths)
+    links = [f"[{chapter}](#{slug(chapter)})" for chapter in ["Goals", *chapters]]
+    text = HEAD.format(
+        **info,
+        minutes=sum(measure.seconds for path in paths for measure in path.measures) / 60,
+        summary="\n".join(summary_table(paths)),
+        contents=" · ".join(links),
+        counts=said(goal_counts(paths)),
+        goals="\n".join(goals_table(paths)),
+        pages="\n".join(of_pages()),
+    )
+    for chapter, some in chapters.items():
+        text += f"\n\n## {chapter}\n"
+        for path in some:
+            text += "\n" + "\n".join(section(path, f"benchmarks/{slug(path.title)}.svg")).rstrip()
+            text += "\n"
+    return text.rstrip() + "\n"
 
 
 def write(run: dict[str, Any], paths: list[Path_], scale: str) -> None:
     from bench.charts import draw
 
     info = run_info(run) | {"scale": scale}
-    results = ROOT / "bench" / "results"
-    results.mkdir(exist_ok=True)
+    RESULTS.mkdir(exist_ok=True)
     out = json.dumps(rounded({"run": info, "paths": summary(paths)}), ensure_ascii=False)
-    out = (
-        out.replace('{"path"', '\n{"path"')
-        .replace('{"x"', '\n {"x"')
-        .replace('{"name"', '\n  {"name"')
-    )
-    (results / "latest.json").write_text(out + "\n")
+    for key, line in (("path", "\n"), ("x", "\n "), ("name", "\n  ")):
+        out = out.replace(f'{{"{key}"', f'{line}{{"{key}"')
+    (RESULTS / "latest.json").write_text(out + "\n")
     charts = DOCS / "benchmarks"
     charts.mkdir(exist_ok=True)
     for old in charts.glob("*.svg"):
         old.unlink()
-    text = HEAD.format(
-        **info, goals="\n".join(goals_table(paths)), nearest="\n".join(nearest_table(paths))
-    )
     for path in paths:
-        name = f"{slug(path.title)}.svg"
-        draw(path, charts / name)
-        text += "\n" + "\n".join(section(path, f"benchmarks/{name}"))
-    (DOCS / "benchmarks.md").write_text(text.rstrip() + "\n")
-    print(f"wrote {results / 'latest.json'}, {DOCS / 'benchmarks.md'} and {len(paths)} charts")
+        draw(path, charts / f"{slug(path.title)}.svg")
+    (DOCS / "benchmarks.md").write_text(page(info, paths))
+    front = ROOT / "README.md"
+    front.write_text(readme(front.read_text(), paths))
+    print(f"wrote {RESULTS / 'latest.json'}, {DOCS / 'benchmarks.md'} and {len(paths)} charts")
 
 
 def write_page(run: dict[str, Any], paths: list[Path_], name: str) -> None:
     """docs/benchmarks/NAME.md and bench/results/NAME.json, of paths that have a make target of their own."""
     info = run_info(run) | {"scale": "full"}
     out = json.dumps(rounded({"run": info, "paths": summary(paths)}), ensure_ascii=False, indent=1)
-    (ROOT / "bench" / "results" / f"{name}.json").write_text(out + "\n")
+    (RESULTS / f"{name}.json").write_text(out + "\n")
     text = PAGE_HEAD.format(**info, name=name, goals="\n".join(goals_table(paths)))
-    for path in paths:
-        text += "\n" + "\n".join(section(path, None))
+    text += "\n".join(line for path in paths for line in section(path, None))
     (DOCS / "benchmarks" / f"{name}.md").write_text(text.rstrip() + "\n")
 
 
@@ -196,13 +172,13 @@ def main() -> None:
     paths = load(run)
     if given.page is not None:
         write_page(run, paths, given.page)
-        return
-    if not given.only_print:
+    elif given.only_print:
+        for path in paths:
+            print("\n".join(section(path, None)))
+        print("\n".join([*goals_table(paths), "", *nearest_table(paths)]))
+        print("\n".join(["", *summary_table(paths), "", f"Goals: {said(goal_counts(paths))}"]))
+    else:
         write(run, paths, given.scale)
-        return
-    for path in paths:
-        print("\n".join(section(path, None)))
-    print("\n".join([*goals_table(paths), "", *nearest_table(paths)]))
 
 
 if __name__ == "__main__":

@@ -9,9 +9,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Entry", "Measure", "Path_", "Ratio", "duration", "load", "read", "run_info", "summary"]
+from bench.harness import Cpu
 
-TIMES = {"records", "calls", "starts", "syncs"}  # units that are counted; others are amounts
+__all__ = [
+    "Entry",
+    "Measure",
+    "Path_",
+    "Ratio",
+    "duration",
+    "load",
+    "read",
+    "run_info",
+    "summary",
+    "times",
+]
+
+# Units of which so many were done in the time that was taken; others are amounts.
+TIMES = {"records", "calls", "starts", "syncs", "keys", "partitions", "transactions", "trips"}
 
 
 def duration(nanoseconds: float) -> str:
@@ -20,6 +34,13 @@ def duration(nanoseconds: float) -> str:
         if nanoseconds < limit:
             return f"{nanoseconds / divisor:.3g} {unit}"
     return f"{nanoseconds / 1e9:.3g} s"
+
+
+def times(ratio: float) -> str:
+    """A ratio in as many digits as tell something."""
+    if ratio >= 100:
+        return f"{ratio:,.0f}"
+    return f"{ratio:.1f}" if ratio >= 10 else f"{ratio:.2f}" if ratio >= 0.1 else f"{ratio:.2g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +59,7 @@ class Ratio:
         return cls(statistics.median(rounds), min(rounds), max(rounds))
 
     def __str__(self) -> str:
-        return f"{self.median:.2f} ({self.low:.2f}–{self.high:.2f})"
+        return f"{times(self.median)} ({times(self.low)}–{times(self.high)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +88,12 @@ class Entry:
             return None
         return statistics.median(each[name] for each in self.percentiles)
 
-    def beside(self, other: Entry) -> Ratio:
-        return Ratio.of(self.wall, other.wall)
+    def beside(self, other: Entry, percentile: str = "p50") -> Ratio:
+        """Of a percentile other than the median only where single operations were timed."""
+        if percentile == "p50":
+            return Ratio.of(self.wall, other.wall)
+        ours, theirs = ([each[percentile] for each in one.percentiles] for one in (self, other))
+        return Ratio.of(ours, theirs)
 
     def cpu_beside(self, other: Entry) -> Ratio:
         return Ratio.of(self.cpu, other.cpu)
@@ -79,32 +104,50 @@ class Measure:
     """One contest: a path at one point of what is swept."""
 
     x: tuple[str, float] | None
+    unit: str
     entries: list[Entry]
     goals: list[dict[str, Any]]
-    has_cpu: bool = True
+    cpu: Cpu
+    left_out: dict[str, str]
+    seconds: float
 
-    def entry(self, name: str) -> Entry:
-        return next(entry for entry in self.entries if entry.name == name)
+    def entry(self, name: str) -> Entry | None:
+        return next((entry for entry in self.entries if entry.name == name), None)
 
     def role(self, role: str) -> list[Entry]:
         return [entry for entry in self.entries if entry.role == role]
 
+    def limit(self) -> Entry | None:
+        """The one that the path is held against."""
+        return next(iter(self.role("limit")), None)
+
+    def nearest_peer(self) -> Entry | None:
+        return min(self.role("peer"), key=lambda peer: peer.cost, default=None)
+
     def reached(self, goal: dict[str, Any]) -> tuple[str, str]:
         """A verdict and what was measured. "by CPU": on a machine that is shared only processor time tells."""
         entry = self.entry(goal["who"])
+        assert entry is not None  # logflume is never left out
+        counts = self.cpu == "counts"
         if goal["share"] is not None:
             other = self.entry(goal["beside"])
-            wall, cpu = entry.beside(other), entry.cpu_beside(other)
-            found = f"{wall} × {goal['beside']}"
-            if not self.has_cpu:
-                return _verdict(wall.median >= goal["share"]), found
-            found += f", by CPU {cpu.median:.2f}"
-            return _verdict(wall.median >= goal["share"], cpu.median >= goal["share"]), found
+            if other is None:
+                return "not compared", f"{goal['beside']} was left out"
+            wall, cpu = entry.beside(other, goal["percentile"]), entry.cpu_beside(other)
+            found = f"{wall} × {goal['beside']}" + (
+                f", by CPU {times(cpu.median)}" if counts else ""
+            )
+            return _verdict(
+                wall.median >= goal["share"], counts and cpu.median >= goal["share"]
+            ), found
         if goal["rate"] is not None:
             rate, by_cpu = 1e9 / entry.cost, 1e9 / max(entry.cpu_cost, 1e-3)
-            found = f"{rate / 1e6:.2f} M/s, by CPU {by_cpu / 1e6:.2f}"
-            return _verdict(rate >= goal["rate"], by_cpu >= goal["rate"]), found
-        return _verdict(entry.cost <= goal["at_most"]), duration(entry.cost)
+            found = f"{rate / 1e6:.2f} M/s" + (f", by CPU {by_cpu / 1e6:.2f}" if counts else "")
+            return _verdict(rate >= goal["rate"], counts and by_cpu >= goal["rate"]), found
+        cost = entry.percentile(goal["percentile"])
+        cost = entry.cost if cost is None else cost
+        found = duration(cost) if self.unit in TIMES else f"{cost:.3g} {self.unit}"
+        return _verdict(cost <= goal["at_most"]), found
 
 
 def _verdict(by_wall: bool, by_cpu: bool = False) -> str:
@@ -113,16 +156,23 @@ def _verdict(by_wall: bool, by_cpu: bool = False) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Path_:
-    """A path with its measures, by the swept quantity."""
+    """A path with its measures, by the swept quantity; `file`: the benchmark that measured it."""
 
     title: str
     about: str
     unit: str
+    file: str
     measures: list[Measure]
 
     @property
     def is_amount(self) -> bool:
         return self.unit not in TIMES
+
+    def at(self, x: float | None) -> Measure | None:
+        """The measure at a point of what is swept, or the only one."""
+        if x is None:
+            return self.measures[0]
+        return next((m for m in self.measures if m.x is not None and m.x[1] == x), None)
 
 
 def load(run: dict[str, Any]) -> list[Path_]:
@@ -132,12 +182,22 @@ def load(run: dict[str, Any]) -> list[Path_]:
         contest = bench["extra_info"].get("contest")
         if contest is None:
             continue
-        path = found.setdefault(
-            contest["path"], Path_(contest["path"], contest["about"], contest["unit"], [])
-        )
+        title, file = contest["path"], Path(bench["fullname"].partition("::")[0]).stem
+        new = Path_(title, contest["about"], contest["unit"], file, [])
+        path = found.setdefault(title, new)
         entries = [Entry(**each) for each in contest["contestants"]]
         x = None if contest["x"] is None else (contest["x"][0], float(contest["x"][1]))
-        path.measures.append(Measure(x, entries, contest["goals"], contest["cpu"]))
+        path.measures.append(
+            Measure(
+                x,
+                contest["unit"],
+                entries,
+                contest["goals"],
+                contest["cpu"],
+                contest["left_out"],
+                contest["seconds"],
+            )
+        )
     return list(found.values())
 
 
@@ -166,7 +226,7 @@ def summary(paths: Iterable[Path_]) -> list[dict[str, Any]]:
             "role": each.role,
             "count": each.count,
             "wall": each.cost,
-            "cpu": each.cpu_cost if measure.has_cpu else None,
+            "cpu": each.cpu_cost if measure.cpu != "unseen" else None,
             "rounds": each.wall,
         }
         for name in ("p50", "p99", "p99.9"):
@@ -191,6 +251,8 @@ def summary(paths: Iterable[Path_]) -> list[dict[str, Any]]:
             "measures": [
                 {
                     "x": measure.x,
+                    "seconds": measure.seconds,
+                    "left_out": measure.left_out,
                     "entries": [entry(each, measure) for each in measure.entries],
                     "goals": [
                         {"who": g["who"], "goal": g["text"], "verdict": verdict, "measured": said}

@@ -6,7 +6,6 @@ import gzip
 import os
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import cramjam
@@ -17,13 +16,12 @@ import zstandard
 
 import logflume
 from bench.entrants import TOPIC, limit_writing, log_with_topic, opener, ours
-from bench.harness import Contest, Contestant, Goal, Job
-from bench.payload import json_lines
+from bench.harness import Contest, Contestant, Goal, Job, fixed
+from bench.payload import blocks, json_lines
 from bench.peers import Rocks
-from bench.test_read import fixed
-from bench.test_scaling import in_threads
+from bench.stored import by_records, consuming, reading
+from bench.threads import in_threads
 
-BLOCK = 64 << 10
 Pack = Callable[[bytes], bytes]
 BARE: dict[str, tuple[Pack, Pack]] = {
     "lz4": (lz4.block.compress, lz4.block.decompress),
@@ -36,11 +34,6 @@ BARE: dict[str, tuple[Pack, Pack]] = {
 }
 RATES = {"lz4": 2.5e6, "zstd": 1e6, "snappy": 2e6, "gzip": 0.3e6}
 GOALS = {"lz4": [Goal("send_many lz4", "≥ 0.85 of the limit", beside="bare lz4", share=0.85)]}
-
-
-def blocks(lines: list[bytes]) -> list[bytes]:
-    data = b"".join(lines)
-    return [data[at : at + BLOCK] for at in range(0, len(data), BLOCK)]
 
 
 @pytest.mark.parametrize("codec", BARE)
@@ -135,7 +128,7 @@ def test_two_threads(contest: Contest) -> None:
             fixed(ones[1], "limit", count, lambda: in_threads([bare])),
         ],
         about="JSON lines of 380 bytes, a partition each; the bare library's two threads say what this machine allows",
-        cpu=False,
+        cpu="unseen",
         goals=[Goal(twos[0], "≥ 1.8 × one thread", beside=ones[0], share=1.8)],
     )
 
@@ -150,47 +143,22 @@ def test_out(contest: Contest, where: Path, codec: str) -> None:
     with log_with_topic(where, config={"compression.type": codec}) as log:
         log.partition(TOPIC, 0).append_many(lines)
 
-        @contextmanager
-        def columns(_: Path) -> Iterator[Job]:
-            partition = log.partition(TOPIC, 0)
+        def views(partition: logflume.Partition) -> None:
+            reader, seen = partition.reader(), 0
+            while len(batch := reader.read(100_000, 4 << 20)):
+                seen += len(batch)
+            assert seen == count
 
-            def job() -> None:
-                reader, seen = partition.reader(), 0
-                while len(batch := reader.read(100_000, 4 << 20)):
-                    seen += len(batch)
-                assert seen == count
-
-            yield job
-
-        @contextmanager
-        def objects(_: Path) -> Iterator[Job]:
-            with log.consumer(auto_offset_reset="earliest") as consumer:
-                consumer.assign([(TOPIC, 0)])
-
-                def job() -> None:
-                    left = count
-                    for record in consumer:
-                        record.value  # noqa: B018 - the bytes are made by the property
-                        left -= 1
-                        if not left:
-                            break
-
-                yield job
-
-        @contextmanager
-        def bare(_: Path) -> Iterator[Job]:
-            def job() -> None:
-                for block in packed:
-                    unpack(block)
-
-            yield job
+        def bare() -> None:
+            for block in packed:
+                unpack(block)
 
         contest.run(
             f"Decompression: {codec}",
             [
-                Contestant("views", "logflume", count, columns),
-                Contestant("records, value", "logflume", count, objects),
-                Contestant(f"bare {codec}", "limit", count, bare),
+                reading(where, "views", count, views),
+                consuming(where, "records, value", count, by_records),
+                fixed(f"bare {codec}", "limit", count, bare),
             ],
             about=f"reading JSON lines of 380 bytes packed with {codec}; the bare library unpacks blocks of"
             " 64 KiB and leaves the lines in them",

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy
@@ -16,6 +15,7 @@ from bench.harness import Contest, Contestant, Goal, Job, Times
 from bench.limits import limits
 from bench.payload import values
 from bench.peers import FramedFile, Lmdb, Rocks, Sqlite, Store
+from bench.threads import each_thread
 
 BARE = "C fdatasync, written blocks"
 RECORD_BYTES = 61 + 107  # a batch of one record of 100 bytes
@@ -86,6 +86,7 @@ def test_one_thread(contest: Contest) -> None:
         about="one record on the disk before the next begins, in logs that hold 4 MB; the median of single records"
         " is compared",
         unit="syncs",
+        cpu="shown",
         goals=[
             Goal("send().result()", "p50 ≤ 1.15 × the bare primitive", beside=BARE, share=1 / 1.15),
             Goal("append + sync", "p50 ≤ 1.15 × the bare primitive", beside=BARE, share=1 / 1.15),
@@ -93,12 +94,44 @@ def test_one_thread(contest: Contest) -> None:
     )
 
 
-def in_threads(threads: int, each: Callable[[], None]) -> None:
-    workers = [threading.Thread(target=each) for _ in range(threads)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+def rocks_in_threads(threads: int, records: list[bytes]) -> Contestant:
+    """RocksDB joins the writes of threads to one sync, as far as its binding lets them in together."""
+
+    @contextmanager
+    def open_(where: Path) -> Iterator[Job]:
+        store = Rocks(where)
+        store.put_many(history(), durable=True)
+
+        def worker(number: int) -> None:
+            put, durable = store.db.put, store.durable
+            for i, value in enumerate(records):
+                put(b"%08d%08d" % (number, i), value, durable)
+
+        yield each_thread(threads, worker)
+        store.close()
+
+    return Contestant(Rocks.name, "peer", threads * len(records), open_)
+
+
+def sqlite_in_threads(threads: int, records: list[bytes]) -> Contestant:
+    """A connection for each thread; SQLite lets one write at a time."""
+
+    @contextmanager
+    def open_(where: Path) -> Iterator[Job]:
+        with ExitStack() as stack:
+            stores = []
+            for _ in range(threads):
+                stores.append(Sqlite(where, shared=True))
+                stack.callback(stores[-1].close)
+            stores[0].put_many(history(), durable=True)
+
+            def worker(number: int) -> None:
+                for value in records:
+                    stores[number].put_durable(value)
+
+            yield each_thread(threads, worker)
+
+    return Contestant(Sqlite.name, "peer", threads * len(records), open_)
 
 
 def test_threads(contest: Contest, threads: int) -> None:
@@ -110,33 +143,33 @@ def test_threads(contest: Contest, threads: int) -> None:
         producer = log.producer(acks="all")
         producer.send_many(TOPIC, history())
 
-        def worker() -> None:
+        def worker(_: int) -> None:
             for value in records:
                 producer.send(TOPIC, value).result(30)
 
-        return lambda: in_threads(threads, worker)
+        return each_thread(threads, worker)
 
     def append(log: logflume.Log) -> Job:
         partition = log.partition(TOPIC, 0)
         partition.append_many(history())
         partition.sync()
 
-        def worker() -> None:
+        def worker(_: int) -> None:
             for value in records:
                 partition.append(value)
                 partition.sync()
 
-        return lambda: in_threads(threads, worker)
+        return each_thread(threads, worker)
 
     @contextmanager
     def shared_sync(where: Path) -> Iterator[Job]:
         limits.group_open(str(where / "blocks"), 4 << 20)
 
-        def worker() -> None:
+        def worker(_: int) -> None:
             for value in records:
                 limits.group_append(value)
 
-        yield lambda: in_threads(threads, worker)
+        yield each_thread(threads, worker)
         limits.group_close()
 
     limit = "C group commit from Python threads"
@@ -147,10 +180,13 @@ def test_threads(contest: Contest, threads: int) -> None:
             ours("send().result()", count, send),
             ours("append + sync", count, append),
             Contestant(limit, "limit", count, shared_sync),
+            rocks_in_threads(threads, records[: max(10, each // 4)]),
+            sqlite_in_threads(threads, records[: max(5, each // threads)]),
         ],
         about="Python threads, each waiting for its record to be on the disk before it sends the next, in a log that"
         " holds 4 MB; the limit's blocks are all written beforehand",
         unit="syncs",
+        cpu="shown",
         x=("threads", threads),
-        goals=goals if threads > 1 else [],
+        goals=goals if threads >= 16 else [],
     )

@@ -10,10 +10,10 @@ import pytest
 
 import logflume
 from bench.entrants import TOPIC, ours
-from bench.harness import Contest, Contestant, Goal, Job
+from bench.harness import Contest, Contestant, Goal, Job, fixed
 from bench.payload import values
 from bench.peers.kafka import Kafka, missing
-from bench.test_read import by_batches, by_records, consuming, fixed, stored
+from bench.stored import by_batches, by_records, consuming, stored
 
 ABOUT = (
     "100 bytes a value, one partition; Kafka and its clients are processes on the same machine. `librdkafka` is"
@@ -77,7 +77,7 @@ def test_producing(contest: Contest, kafka: Kafka) -> None:
         ],
         about=f"acks=1, linger 5 ms, batches of 64 KiB; {ABOUT}",
         warmup=False,
-        cpu=False,
+        cpu="unseen",
         goals=[Goal("producer.send", "≥ 2 × Kafka", beside="Kafka, its perf test", share=2)],
     )
 
@@ -86,12 +86,12 @@ def test_consuming(contest: Contest, kafka: Kafka, where: Path) -> None:
     count, few = 1_000_000, 300_000
     kafka.create_topic("stored")
     kafka.put_each("stored", values(100, few))
-    with stored(where, 100, count) as log:
+    with stored(where, 100, count):
         contest.run(
             "Consuming beside Kafka",
             [
-                consuming(log, "for record in consumer", count, by_records),
-                consuming(log, "poll_batch", count, by_batches),
+                consuming(where, "for record in consumer", count, by_records),
+                consuming(where, "poll_batch", count, by_batches),
                 fixed("Kafka, librdkafka", "peer", few, lambda: kafka.read_all("stored", few)),
                 fixed(
                     "Kafka, its perf test", "peer", few, lambda: kafka.perf_consumer("stored", few)
@@ -99,7 +99,7 @@ def test_consuming(contest: Contest, kafka: Kafka, where: Path) -> None:
             ],
             about=f"from the beginning, everything in the page cache; {ABOUT}",
             warmup=False,
-            cpu=False,
+            cpu="unseen",
             goals=[
                 Goal(
                     "for record in consumer", "≥ 2 × Kafka", beside="Kafka, its perf test", share=2

@@ -8,16 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy
-import pytest
 
 import logflume
 from bench.entrants import TOPIC, log_with_topic
-from bench.harness import Contest, Contestant, Goal, Job
+from bench.harness import Contest, Contestant, Goal, Job, fixed
 from bench.limits import limits
 from bench.pages import forget
 from bench.payload import values
 from bench.peers import FramedFile, Lmdb, Rocks, Sqlite
-from bench.test_read import fixed, mapped_segment, peer_reading
+from bench.stored import mapped_segment, peers_reading
 
 KINDS = (FramedFile, Lmdb, Rocks, Sqlite)
 
@@ -47,7 +46,7 @@ def test_one(contest: Contest, where: Path) -> None:
             for offset in offsets:
                 find(offset).value  # noqa: B018 - the bytes are made by the property
 
-        with mapped_segment(log) as segment:
+        with mapped_segment(log) as segment, peers_reading(KINDS, where, records) as (_, peers):
             limits.read_open(segment)
 
             def c_call() -> None:
@@ -55,7 +54,6 @@ def test_one(contest: Contest, where: Path) -> None:
                 for offset in offsets:
                     find(offset)
 
-            peers = [peer_reading(kind, where, records)[1] for kind in KINDS]
             contest.run(
                 "Look-up by offset, warm",
                 [
@@ -80,83 +78,7 @@ def test_one(contest: Contest, where: Path) -> None:
                     Goal("partition.lookup(array)", "≤ 280 ns each", at_most=280),
                 ],
             )
-            for peer in peers:
-                peer.close()
             limits.read_open(b"")  # lets go of the map
-
-
-def one_of_each(log: logflume.Log) -> list[int]:
-    """A random offset in each batch, in no order."""
-    generator = numpy.random.default_rng(3)
-    batches = [(b.base_offset, b.last_offset + 1) for b in log.partition(TOPIC, 0).batches()]
-    found = [int(generator.integers(first, end)) for first, end in batches]
-    generator.shuffle(found)
-    return found[:2000]
-
-
-@pytest.mark.parametrize("codec", ["uncompressed", "lz4"])
-@pytest.mark.parametrize("batch_kib", [4, 64])
-def test_first(contest: Contest, where: Path, codec: str, batch_kib: int) -> None:
-    """A freshly opened partition: only the sparse index is there, the pages are in memory."""
-    total = records_stored(contest)
-    with log_with_topic(where, config={"compression.type": codec}) as log:
-        partition = log.partition(TOPIC, 0)
-        partition.append_many(values(100, total), batch_bytes=batch_kib << 10)
-        offsets = one_of_each(log)
-
-    def opened(name: str, *, again: bool) -> Contestant:
-        @contextmanager
-        def open_(_: Path) -> Iterator[Job]:
-            with logflume.open(where / "log") as log:
-                partition = log.partition(TOPIC, 0)
-                partition.read(0)
-                if again:
-                    partition.lookup(offsets)
-                    partition.lookup(offsets)
-
-                def each() -> None:
-                    for offset in offsets:
-                        partition.read(offset)
-
-                yield each
-
-        return Contestant(name, "logflume", len(offsets), open_)
-
-    @contextmanager
-    def in_c(_: Path) -> Iterator[Job]:
-        with logflume.open(where / "log") as log, mapped_segment(log) as segment:
-            limits.read_open(segment)
-
-            def each() -> None:
-                find = limits.read_first
-                for offset in offsets:
-                    find(offset)
-
-            yield each
-            limits.read_open(b"")  # lets go of the map
-
-    later = Goal("later look-up", "≤ 500 ns", at_most=500)
-    first = {
-        "uncompressed": Goal("first look-up", "≤ 900 ns", at_most=900),
-        "lz4": Goal("first look-up", "≤ 15 µs", at_most=15_000),
-    }
-    contest.run(
-        f"First look-up, {codec}",
-        [
-            opened("first look-up", again=False),
-            opened("later look-up", again=True),
-            *(
-                [Contestant("C call, sum and walk", "limit", len(offsets), in_c)]
-                if codec == "uncompressed"
-                else []
-            ),
-        ],
-        about=f"one random offset in each of {len(offsets):,} batches of records of 100 bytes, {codec}, just after"
-        " opening; pages are in memory. The batch is summed and walked; the C call does no more than that",
-        unit="calls",
-        x=("KiB of a batch", batch_kib),
-        goals=[first[codec], later],
-    )
 
 
 def test_by_time(contest: Contest, where: Path) -> None:

@@ -61,8 +61,8 @@ def run(
         ],
         about=f"{about}: {ABOUT}",
         unit="MB",
-        rounds=2 if how else 1,
         warmup=False,
+        cpu="unseen",
     )
 
 

@@ -1,10 +1,9 @@
-"""Into DuckDB, Polars and Arrow: a filter and an aggregate over all records, and windows of one percent."""
+"""Into DuckDB and Polars: a filter and an aggregate over all records."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +12,11 @@ import numpy
 import polars
 import pyarrow
 import pytest
-from pyarrow import parquet
 
 import logflume
 from bench.entrants import TOPIC, log_with_topic
-from bench.harness import Amount, Contest, Contestant, Job
-from bench.pages import bytes_read, forget
+from bench.harness import Contest, Contestant, Job, fixed
 from bench.payload import packed
-from bench.test_read import fixed
-from logflume.client import low_times
-from logflume.integrations import arrow
-from logflume.integrations import polars as lazy
 
 T0 = 1_700_000_000_000
 QUERY = 'SELECT count(*), max("offset") FROM records WHERE "offset" % 10 = 0'
@@ -53,15 +46,23 @@ def test_aggregate(contest: Contest, where: Path, engine: str) -> None:
         log.partition(TOPIC, 0).append_many(values, timestamps=stamps)
         del data
 
-        @contextmanager
-        def streamed(_: Path) -> Iterator[Job]:
-            with log.consumer(auto_offset_reset="earliest") as consumer:
+        def opened(name: str, job: Callable[[logflume.Log], None]) -> Contestant:
+            """On a log that is opened anew, so that all checksums are computed."""
+
+            @contextmanager
+            def open_(_: Path) -> Iterator[Job]:
+                with logflume.open(where / "log") as fresh:
+                    yield lambda: job(fresh)
+
+            return Contestant(name, "logflume", count, open_)
+
+        def scanned(columns: list[str]) -> Callable[[logflume.Log], None]:
+            return lambda fresh: query(fresh[TOPIC].scan(columns))
+
+        def polled(fresh: logflume.Log) -> None:
+            with fresh.consumer(auto_offset_reset="earliest") as consumer:
                 consumer.assign([(TOPIC, 0)])
-
-                def job() -> None:
-                    query(read_all(consumer, count))
-
-                yield job
+                query(read_all(consumer, count))
 
         table = pyarrow.table(
             {
@@ -84,151 +85,15 @@ def test_aggregate(contest: Contest, where: Path, engine: str) -> None:
         contest.run(
             f"Read into {engine}",
             [
-                fixed(
-                    "scan",
-                    "logflume",
-                    count,
-                    lambda: query(log[TOPIC].scan(["offset", "timestamp", "value"])),
-                ),
-                fixed(
-                    "scan, columns of the query",
-                    "logflume",
-                    count,
-                    lambda: query(log[TOPIC].scan(["offset"])),
-                ),
-                Contestant("poll_batch", "logflume", count, streamed),
+                opened("scan", scanned(["offset", "timestamp", "value"])),
+                opened("scan, columns of the query", scanned(["offset"])),
+                opened("poll_batch", polled),
                 fixed("Arrow table in memory", "limit", count, lambda: query(in_memory)),
                 fixed("pyarrow map", "peer", count, mapped),
             ],
             about=f"{count:,} records of 20 bytes: a filter on the offset, then count and maximum,"
-            f" in {engine} through the Arrow C stream",
-        )
-
-
-def windows(log: logflume.Log, count: int) -> dict[str, Callable[[], object]]:
-    """A window of one percent in the middle, in every way there is."""
-    first = count // 2
-    stop = first + count // 100
-    begin, end = datetime.fromtimestamp(T0 / 1000, UTC), timedelta(milliseconds=1)
-    topic = log[TOPIC]
-    columns = ["offset", "value"]
-    offset, time = polars.col("offset"), polars.col("timestamp")
-
-    def in_sql() -> None:
-        with duckdb.connect() as db:
-            db.register("records", arrow.dataset(topic))
-            db.execute(
-                f'SELECT count(value) FROM records WHERE "offset" >= {first} AND "offset" < {stop}'
-            )
-            assert db.fetchall() == [(count // 100,)]
-
-    def lazily() -> None:
-        within = (time >= begin + first * end) & (time < begin + stop * end)
-        chosen = lazy.scan(topic).filter(within)
-        assert chosen.select(polars.col("value").count()).collect().item() == count // 100
-
-    def by_offset() -> None:
-        assert topic.scan(columns, offsets=(first, stop)).to_arrow().num_rows == count // 100
-
-    def by_time() -> None:
-        window = topic.scan(columns, start=T0 + first, end=T0 + stop)
-        assert window.to_arrow().num_rows == count // 100
-
-    def bounded() -> None:
-        frame = lazy.scan(topic).filter(offset.is_between(first, stop - 1))
-        assert frame.select(polars.col("value").count()).collect().item() == count // 100
-
-    return {
-        "scan, offsets": by_offset,
-        "scan, times": by_time,
-        "Polars, filter on offsets": bounded,
-        "Polars, filter on times": lazily,
-        "DuckDB, WHERE": in_sql,
-    }
-
-
-@contextmanager
-def analysed(where: Path, count: int, size: int) -> Iterator[None]:
-    """A closed log of `count` values, a millisecond apart."""
-    data, _offsets = packed(size, count)
-    with log_with_topic(where) as log:
-        stamps = T0 + numpy.arange(count)
-        log.partition(TOPIC, 0).append_many(
-            numpy.frombuffer(data, dtype=f"V{size}"), timestamps=stamps
-        )
-    yield
-
-
-def test_window(contest: Contest, where: Path) -> None:
-    count, size = (10_000_000 if contest.scale.name == "full" else 500_000), 20
-    few = count // 100
-    with analysed(where, count, size), logflume.open(where / "log") as log:
-        stamps = T0 + numpy.arange(count)
-        path = str(where / "records.parquet")
-        values = pyarrow.FixedSizeBinaryArray.from_buffers(
-            pyarrow.binary(size), count, [None, pyarrow.py_buffer(packed(size, count)[0])]
-        )
-        table = pyarrow.table({"offset": numpy.arange(count), "timestamp": stamps, "value": values})
-        parquet.write_table(
-            table, path, row_group_size=100_000, compression="none", use_dictionary=False
-        )
-        del table, values
-        within = [("offset", ">=", count // 2), ("offset", "<", count // 2 + few)]
-
-        def pruned() -> None:
-            found = parquet.read_table(path, columns=["offset", "value"], filters=within)
-            assert found.num_rows == few
-
-        contest.run(
-            "Read a window of one percent",
-            [
-                *(fixed(name, "logflume", few, job) for name, job in windows(log, count).items()),
-                fixed("Parquet, row groups pruned", "peer", few, pruned),
-            ],
-            about=f"offset and value of {few:,} of {count:,} records of {size} bytes, from the middle of the log;"
-            " the file has the same columns in row groups of 100,000",
-        )
-
-
-def test_window_bytes(contest: Contest, where: Path) -> None:
-    """What a window brings from the disk, with nothing of the log in memory before."""
-    count, size = (10_000_000 if contest.scale.name == "full" else 500_000), 20
-    with analysed(where, count, size):
-        folder = where / "log" / f"{TOPIC}-0"
-        first_ever = "scan, times, the first ever"
-
-        def reading(name: str, role: str, which: str) -> Contestant:
-            @contextmanager
-            def open_(_: Path) -> Iterator[Job]:
-                forget(folder.iterdir())
-                with logflume.open(where / "log") as log:
-                    jobs = windows(log, count)
-                    if which == first_ever:  # nothing is known yet of what lies behind the window
-                        (folder / "logflume.lowtimes").unlink(missing_ok=True)
-                        low_times.forget()
-                    jobs[first_ever] = jobs["scan, times"]
-                    jobs["whole"] = lambda: log[TOPIC].scan(["offset", "value"]).to_arrow()
-
-                    def job() -> Amount:
-                        before = bytes_read()
-                        jobs[which]()
-                        return Amount((bytes_read() - before) / 1e6)
-
-                    yield job
-
-            return Contestant(name, role, 1, open_)  # type: ignore[arg-type] # a Role
-
-        with logflume.open(where / "log") as log:
-            names = [*windows(log, count), first_ever]
-        contest.run(
-            "Bytes read for a window of one percent",
-            [
-                *(reading(name, "logflume", name) for name in names),
-                reading("the whole log", "limit", "whole"),
-            ],
-            about=f"from the disk, indexes and read-ahead included, for one percent of {count:,} records of {size}"
-            " bytes",
-            unit="MB",
+            f" in {engine} through the Arrow C stream. Our log is opened anew in each round and computes its checksums,"
+            " pyarrow's file and table have none",
         )
 
 

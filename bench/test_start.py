@@ -1,19 +1,23 @@
-"""Starting: import, opening a log of many segments, clean and after a crash."""
+"""Starting: opening a log of many segments, clean and after a crash; a broker."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import logflume
 from bench.entrants import TOPIC
-from bench.harness import Contest, Contestant, Goal, Job
+from bench.harness import Contest, Contestant, Goal, Job, Took, fixed
+from bench.limits import limits
 from bench.payload import values
+from bench.peers.serving import Serving
 from bench.programs import ROOT
+from bench.stored import segment_bytes
 
 SEGMENTS = 1000
 CRASH = """
@@ -26,32 +30,6 @@ for _ in range(int(sys.argv[2])):
     partition.append_many(values(1024, 16384))
 os.kill(os.getpid(), 9)
 """
-
-
-def starting(name: str, role: str, code: str) -> Contestant:
-    @contextmanager
-    def open_(_: Path) -> Iterator[Job]:
-        yield lambda: subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
-
-    return Contestant(name, role, 1, open_)  # type: ignore[arg-type] # a Role
-
-
-def test_import(contest: Contest) -> None:
-    contest.run(
-        "Interpreter and import",
-        [
-            starting("import logflume", "logflume", "import logflume"),
-            starting("import logflume, open", "logflume", "import logflume; logflume.open"),
-            starting("bare interpreter", "limit", "pass"),
-            *(
-                starting(f"import {name}", "peer", f"import {name}")
-                for name in ("lmdb", "sqlite3", "rocksdict", "persistqueue", "pyarrow")
-            ),
-        ],
-        about="a process from its start to its end",
-        unit="starts",
-        rounds=15 if contest.scale.name == "full" else 5,
-    )
 
 
 def test_open_many_segments(contest: Contest, where: Path) -> None:
@@ -89,7 +67,7 @@ def test_open_many_segments(contest: Contest, where: Path) -> None:
 
 
 def test_open_after_crash(contest: Contest, where: Path) -> None:
-    megabytes = 1024 if contest.scale.name == "full" else 128
+    megabytes = 512 if contest.scale.name == "full" else 128
     made = where / "made"
     subprocess.run(
         [sys.executable, "-c", CRASH, made, str(megabytes // 16)], cwd=ROOT, check=False, timeout=60
@@ -106,13 +84,16 @@ def test_open_after_crash(contest: Contest, where: Path) -> None:
 
         yield job
 
+    (segment,) = (made / f"{TOPIC}-0").glob("*.log")
+
     @contextmanager
     def summed(_: Path) -> Iterator[Job]:
-        from bench.limits import limits
-        from bench.test_read import segment_bytes
+        with segment_bytes(segment) as view:
 
-        with segment_bytes(next((made / f"{TOPIC}-0").glob("*.log"))) as view:
-            yield lambda: limits.decode(view)
+            def job() -> None:
+                assert limits.decode(view) == megabytes * 1024
+
+            yield job
 
     contest.run(
         "Open after kill -9",
@@ -122,6 +103,57 @@ def test_open_after_crash(contest: Contest, where: Path) -> None:
         ],
         about=f"a partition of {megabytes} MB in one unsealed segment, whose writer was killed; the page cache is warm",
         unit="starts",
-        rounds=3,
         goals=[Goal("open", "≤ 1 s per GiB", at_most=megabytes / 1024 * 1e9)],
+    )
+
+
+LISTENING = """
+import socket
+with socket.create_server(("127.0.0.1", 0)):
+    print("listening", flush=True)
+"""
+
+
+def test_broker(contest: Contest) -> None:
+    """Beside a real Kafka: make bench-broker."""
+
+    def process(where: Path) -> Iterator[Job]:
+        def job() -> Took:
+            began = time.perf_counter()
+            with Serving.running(where / "data"):
+                return Took(time.perf_counter() - began)
+
+        yield job
+
+    def inside(where: Path) -> Iterator[Job]:
+        def job() -> Took:
+            began = time.perf_counter()
+            with logflume.serve(where / "data"):
+                return Took(time.perf_counter() - began)
+
+        yield job
+
+    def bare() -> Took:
+        began = time.perf_counter()
+        words = [sys.executable, "-c", LISTENING]
+        with subprocess.Popen(words, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            return Took(time.perf_counter() - began)
+
+    contest.run(
+        "Start of a broker",
+        [
+            Contestant("logflume serve, a process", "logflume", 1, contextmanager(process)),
+            Contestant("logflume.serve, in this process", "logflume", 1, contextmanager(inside)),
+            fixed("a socket in a bare interpreter", "limit", 1, bare),
+        ],
+        about="from its start to where clients can connect, on an empty directory; a Kafka takes seconds"
+        " ([beside it](benchmarks/broker.md))",
+        unit="starts",
+        cpu="unseen",
+        goals=[
+            Goal("logflume serve, a process", "≤ 300 ms", at_most=300e6),
+            Goal("logflume.serve, in this process", "≤ 50 ms", at_most=50e6),
+        ],
     )

@@ -14,10 +14,9 @@ import pytest
 
 import logflume
 from bench.entrants import TOPIC, log_with_topic
-from bench.harness import Amount, Contest, Contestant, Job
+from bench.harness import Amount, Contest, Contestant, Job, fixed
 from bench.payload import values
 from bench.programs import start
-from bench.test_read import fixed
 
 HOT = 20_000
 

@@ -19,9 +19,12 @@ class Sqlite(Store):
     name = "SQLite (WAL)"
     rate = {"each": 0.7e6, "surviving": 0.17e6, "many": 1e6, "read": 3.4e6, "get": 0.4e6}
 
-    def __init__(self, where: Path) -> None:
+    def __init__(self, where: Path, *, shared: bool = False) -> None:
+        """`shared`: other connections write, too, and this one is used by a thread that did not make it."""
         super().__init__(where)
-        self.db = sqlite3.connect(where / "records.db", isolation_level=None)
+        self.db = sqlite3.connect(
+            where / "records.db", timeout=60, isolation_level=None, check_same_thread=not shared
+        )
         self.db.execute("PRAGMA journal_mode=WAL")
         self.db.execute(
             "CREATE TABLE IF NOT EXISTS records (number INTEGER PRIMARY KEY, value BLOB)"

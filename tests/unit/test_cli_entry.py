@@ -103,7 +103,7 @@ print(main(["--version"]), main(["ls"]))
 
 
 def test_ls_imports_no_rich_no_numpy(run: Runner) -> None:
-    """The start stays under 150 ms; bench/import_time.py measures, this holds the cause."""
+    """The start stays under 150 ms; bench/test_import.py measures, this holds the cause."""
     run("topic", "create", "t")
     code = f"""
 import sys

@@ -1,4 +1,4 @@
-"""What `import logflume` may bring in: bench/import_time.py measures the budget, this holds its cause."""
+"""What `import logflume` may bring in: bench/test_import.py measures the budget, this holds its cause."""
 
 from __future__ import annotations
 
