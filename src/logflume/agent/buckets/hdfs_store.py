@@ -24,8 +24,9 @@ def hdfs_client(address: str, **login: str) -> Any:
         import hdfs_native
     except ImportError as error:
         raise MissingExtra(what="HDFS", extra="hdfs", reason=str(error)) from error
+    client: Any = hdfs_native.Client
     with _errors(address):
-        return hdfs_native.Client(address, **login)  # type: ignore[arg-type]
+        return client(address, **login)
 
 
 @contextmanager
