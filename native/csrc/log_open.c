@@ -57,6 +57,8 @@ static bool is_clean(lf_log *log) {
     struct stat info;
     if (st->magic != LF_STATE_MAGIC || st->phase != LF_STATE_CLEAN || st->crc != lf_state_clean_crc(st)) return false;
     if (!log->n_segments || lf_segment_active(log)->base_offset != st->active_base) return false;
+    /* Whoever deletes the oldest segments by hand moves the start, as a Kafka's does. */
+    if (log->segments[0]->base_offset > atomic_load(&st->start_offset)) return false;
     lf_segment_path(log, st->active_base, ".log", path);
     return !stat(path, &info) && info.st_size == st->end_position;
 }

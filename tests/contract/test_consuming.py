@@ -50,8 +50,13 @@ def test_reset_policies(log, filled):
         assert consumer.poll(0.2) == []
         log.partition(filled, 1).append(b"new")
         assert [r.value for r in drain(consumer, 1)] == [b"new"]
+
+    def begin_nowhere():
+        with log.consumer(filled, auto_offset_reset="none") as consumer:  # a cluster's says so here
+            consumer.poll(60.0)
+
     with pytest.raises(errors.NoOffsetForPartition):
-        log.consumer(filled, auto_offset_reset="none")
+        begin_nowhere()
 
 
 def test_an_empty_poll_takes_its_time(log, name):

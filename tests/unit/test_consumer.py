@@ -36,6 +36,10 @@ def drain(consumer, count, timeout=60.0):
     return records
 
 
+def numbers(records):
+    return sorted((record.partition, record.offset) for record in records)
+
+
 def test_reset_policies(log):
     with log.consumer("t", auto_offset_reset="earliest") as consumer:
         assert len(drain(consumer, 200)) == 200
@@ -43,8 +47,24 @@ def test_reset_policies(log):
         assert consumer.poll(0.05) == []
         log.partition("t", 1).append(b"new")
         assert [r.value for r in consumer.poll(5.0)] == [b"new"]
-    with pytest.raises(errors.NoOffsetForPartition):
-        log.consumer("t", auto_offset_reset="none")
+    nowhere = log.consumer("t", auto_offset_reset="none")
+    with nowhere, pytest.raises(errors.NoOffsetForPartition):
+        nowhere.poll()
+
+
+def test_without_a_policy_who_seeks_begins_there(log):
+    with log.consumer(group="g", auto_offset_reset="none") as consumer:
+        consumer.assign([("t", 0), ("t", 1)])
+        for call in (consumer.poll, lambda: consumer.position("t", 0)):
+            with pytest.raises(errors.NoOffsetForPartition, match="t-0"):
+                call()
+        consumer.seek("t", 0, 95)
+        consumer.commit()
+        assert consumer.committed("t", 0) == 95
+        assert consumer.committed("t", 1) is None
+        assert consumer.lag() == {("t", 0): 5}
+        consumer.seek("t", 1, 98)
+        assert numbers(drain(consumer, 7)) == [*((0, i) for i in range(95, 100)), (1, 98), (1, 99)]
 
 
 def test_order_within_a_partition_and_max_records(log):
@@ -413,3 +433,20 @@ def test_a_poll_without_a_timeout_waits_without_end(log):
         threading.Timer(0.05, consumer.wakeup).start()
         assert consumer.poll_batch(timeout=None) is None
     assert log.partition("t", 0).wait(0)
+
+
+def test_a_segment_that_was_taken_away_is_no_endless_poll(tmp_path):
+    def made():
+        with logflume.open(tmp_path / "data") as log:
+            partition = log.create_topic("t", config={"segment.bytes": 1024})[0]
+            for number in range(50):
+                partition.append(b"%d" % number * 50)
+            return partition.segments()
+
+    first, second, *_ = made()
+    (tmp_path / "data/t-0/00000000000000000000.log").unlink()
+    with logflume.open(tmp_path / "data") as log:
+        assert log.partition("t", 0).start_offset == first.end_offset == second.base_offset
+        with log.consumer("t", auto_offset_reset="earliest") as consumer:
+            records = drain(consumer, 50 - first.end_offset)
+            assert [record.offset for record in records] == list(range(first.end_offset, 50))

@@ -305,3 +305,27 @@ def test_places_that_are_no_directories(tmp_path):
         logflume.open(tmp_path / "file")
     with pytest.raises(errors.StorageError, match="no such directory"):
         logflume.open(tmp_path / "missing", read_only=True)
+
+
+def test_a_producer_of_a_log_that_is_only_read_is_refused_at_once(tmp_path):
+    logflume.open(tmp_path / "data").close()
+    with logflume.open(tmp_path / "data", read_only=True) as log:
+        for options in ({}, {"acks": 0}, {"acks": 1}, {"transactional_id": "t"}):
+            with pytest.raises(errors.ReadOnlyDirectory):
+                log.producer(**options)
+
+
+def test_what_is_no_file_is_named(tmp_path):
+    with logflume.open(tmp_path / "data") as log:
+        log.create_topic("t")[0].append(b"v")
+    checkpoint = tmp_path / "data/t-0/leader-epoch-checkpoint"
+    checkpoint.unlink()
+    for make in (checkpoint.mkdir, lambda: checkpoint.symlink_to(checkpoint.name)):
+        make()
+        log = logflume.open(tmp_path / "data")
+        with log, pytest.raises(errors.StorageError, match="leader-epoch-checkpoint"):
+            log.partition("t", 0)
+        if checkpoint.is_symlink():
+            checkpoint.unlink()
+        else:
+            checkpoint.rmdir()

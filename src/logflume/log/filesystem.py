@@ -58,7 +58,7 @@ def raise_typed(error: OSError, path: str, *, syncing: bool = False) -> NoReturn
         raise DiskFull(path=path) from error
     if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
         raise ReadOnlyDirectory(path=path) from error
-    if error.errno in (errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP):
+    if error.errno in (errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP):
         raise StorageError(path=path, reason=error.strerror) from error
     if syncing:
         raise SyncFailed(path=path, reason=error.strerror) from error
@@ -141,8 +141,10 @@ def refuse_network(path: str, *, mounts: str = MOUNTS_FILE) -> None:
 
 
 def has_content(path: str) -> bool:
-    """Whether there is such a file with something in it; a power loss leaves some empty."""
+    """Whether there is such a file with something in it; a power loss leaves some empty. Raises StorageError."""
     try:
         return os.stat(path).st_size > 0
     except FileNotFoundError:
         return False
+    except OSError as error:
+        raise_typed(error, path)

@@ -88,14 +88,15 @@ def _remove_if_there(path: str) -> None:
 def read_small(path: str, *, size_max: int = 16 << 20) -> bytes | None:
     """The content of a small file; None when there is no such file.
 
-    Raises CorruptRecord when it is larger than `size_max` bytes.
+    Raises CorruptRecord when it is larger than `size_max` bytes, StorageError for what is no file.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        with open(path, "rb") as file:
+            data = file.read(size_max + 1)
     except FileNotFoundError:
         return None
-    with open(descriptor, "rb") as file:
-        data = file.read(size_max + 1)
+    except OSError as error:
+        raise_typed(error, path)
     if len(data) > size_max:
         reason = f"has more than {size_max} bytes, so it is not what its name says"
         raise CorruptRecord(path=path, position=size_max, reason=reason)

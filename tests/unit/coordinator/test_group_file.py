@@ -18,6 +18,7 @@ from logflume.errors import (
     DiskFull,
     LockTimeout,
     ReadOnlyDirectory,
+    StorageError,
     UnsupportedFormat,
 )
 
@@ -162,7 +163,7 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "target").write_bytes(b"")
     (tmp_path / "g").symlink_to(tmp_path / "target")
-    with pytest.raises(OSError, match="symbolic links"):
+    with pytest.raises(StorageError, match="symbolic links"):
         open_file(tmp_path / "g")
 
 

@@ -118,5 +118,5 @@ def test_a_missing_or_full_place_is_said(tmp_path):
     full = "/dev/full"
     if os.path.exists(full):
         (tmp_path / "state.table.logflume-tmp").symlink_to(full)
-        with pytest.raises(OSError, match="symbolic link"):
+        with pytest.raises(errors.StorageError, match="symbolic link"):
             write_checkpoint(str(tmp_path / "state.table"), checkpoint({}))

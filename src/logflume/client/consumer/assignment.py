@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Assignment"]
 
+_NOWHERE = (
+    -1
+)  # the position of a partition for which neither a group nor a policy nor a seek has given one
 _FETCH_BYTES = 4 << 20  # of segments, for one fetch over all partitions
 
 
@@ -69,10 +72,14 @@ class Assignment:
         return self._directory.partition(where.topic, where.partition)
 
     def add(self, where: TopicPartition, committed: int | None) -> None:
-        """Read a partition too, from its committed offset or where the reset policy says."""
+        """Read a partition too, from its committed offset or where the reset policy says; with the policy `none`
+        from nowhere, until somebody seeks."""
         if where not in self._readers:
             log = self.partition(where)
-            offset = committed if committed is not None else self.reset_offset(where)
+            if committed is not None:
+                offset = committed
+            else:
+                offset = _NOWHERE if self._reset == "none" else self.reset_offset(where)
             self._readers[where] = PartitionReader(
                 log,
                 offset,
@@ -122,12 +129,14 @@ class Assignment:
     # ---- positions
 
     def position(self, where: TopicPartition) -> int:
-        """Offset of the next record to fetch."""
-        return int(self._reader(where).position)
+        """Offset of the next record to fetch. Raises NoOffsetForPartition while there is none."""
+        offset = int(self._reader(where).position)
+        return self.reset_offset(where) if offset == _NOWHERE else offset
 
     def positions(self) -> dict[TopicPartition, int]:
-        """Of all assigned partitions."""
-        return {where: int(reader.position) for where, reader in self._readers.items()}
+        """Of all assigned partitions that have one."""
+        found = {where: int(reader.position) for where, reader in self._readers.items()}
+        return {where: offset for where, offset in found.items() if offset != _NOWHERE}
 
     def seek(self, where: TopicPartition, offset: int) -> None:
         """Stand at `offset`. One outside the log is met by the reset policy when it is fetched from."""
@@ -217,10 +226,15 @@ class Assignment:
         return beyond
 
     def _reset_out_of_range(self, error: OffsetOutOfRange) -> None:
-        if self._reset == "none":
+        if self._reset == "none" and error.offset != _NOWHERE:
             raise error
         where = TopicPartition(error.topic, error.partition)
-        self._readers[where].seek(self.reset_offset(where))
+        if error.offset == _NOWHERE and self._readers[where].position != _NOWHERE:
+            return  # somebody sought since it was met
+        offset = self.reset_offset(where)
+        if offset == error.offset:
+            raise error  # a segment was taken away under the open log: trying again would never end
+        self._readers[where].seek(offset)
 
     def is_gone(self, where: TopicPartition) -> bool:
         """Whether the partition that is read was deleted; one of its name may be there again, without its records."""
