@@ -28,7 +28,7 @@ from logflume._native.arrow_abi cimport ArrowArray, ArrowArrayStream, ArrowSchem
 from logflume._native.columns cimport RecordBatch, lf_rows
 from logflume._native.core cimport LF_E_TOO_LARGE
 
-__all__ = ["COLUMN_NAMES", "export_column", "export_stream"]
+__all__ = ["COLUMN_NAMES", "export_column", "export_stream", "pyarrow_table"]
 
 COLUMN_NAMES = ("topic", "partition", "offset", "timestamp", "key", "value", "headers")
 """The columns, in their order where nobody asks for another."""
@@ -185,3 +185,12 @@ def export_column(RecordBatch batch not None, bint is_key, requested_schema=None
     if rc:
         raise MemoryError
     return schema_capsule, array_capsule
+
+
+def pyarrow_table(source):
+    """A pyarrow.Table of what has the Arrow stream interface. Raises MissingExtra."""
+    try:
+        import pyarrow
+    except ImportError as error:
+        raise errors.MissingExtra(what="a pyarrow.Table", extra="arrow", reason=str(error)) from error
+    return pyarrow.table(source)

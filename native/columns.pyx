@@ -240,12 +240,12 @@ cdef class RecordBatch:
         }
 
     def to_arrow(self, *, views=True):
-        """A pyarrow.Table over the same memory (needs pyarrow; `__arrow_c_stream__` does not).
+        """A pyarrow.Table over the same memory (`__arrow_c_stream__` needs no pyarrow). Raises MissingExtra.
 
         `views=False`: keys and values as binary, copied, for libraries that do not know binary_view.
         """
-        import pyarrow
-        return pyarrow.table(self if views else _Copied(self))
+        from logflume._native.arrow_stream import pyarrow_table
+        return pyarrow_table(self if views else _Copied(self))
 
     def __arrow_c_stream__(self, requested_schema=None):
         """Arrow PyCapsule interface: Polars, DuckDB, pandas and pyarrow read the batch through this.

@@ -1,8 +1,9 @@
 from collections.abc import Iterable
+from typing import Any
 
 from logflume._native.columns import RecordBatch
 
-__all__ = ["COLUMN_NAMES", "export_column", "export_stream"]
+__all__ = ["COLUMN_NAMES", "export_column", "export_stream", "pyarrow_table"]
 
 COLUMN_NAMES: tuple[str, ...]
 
@@ -16,3 +17,4 @@ def export_stream(
 def export_column(
     batch: RecordBatch, is_key: bool, requested_schema: object = None
 ) -> tuple[object, object]: ...
+def pyarrow_table(source: object) -> Any: ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from importlib.util import find_spec
 
 from logflume._native.frames import FrameMemory
 from logflume.broker.clock import SystemClock
@@ -29,7 +30,7 @@ from logflume.broker.topics import Topics
 from logflume.broker.undecided import Undecided
 from logflume.broker.upkeep import Upkeep
 from logflume.config import BrokerConfig, parse
-from logflume.errors import LogflumeError
+from logflume.errors import LogflumeError, MissingExtra
 from logflume.observe import get_logger
 
 TYPE_CHECKING = False
@@ -58,7 +59,8 @@ class Broker:
     Parameters: `directory`; `listen`, "host:port" (port 0: any free one) or "SASL_SSL://host:port", also several;
     `config`, options of the table `broker`; `insecure`, to listen beyond this machine without authentication;
     `clock`, for tests.
-    Raises InvalidConfig for a bad address or one that is not allowed, and for certificates that cannot be used.
+    Raises InvalidConfig for a bad address or one that is not allowed, and for certificates that cannot be used;
+    MissingExtra without the packages of the extra `broker`.
     """
 
     def __init__(
@@ -72,6 +74,8 @@ class Broker:
     ) -> None:
         self.directory = directory
         self.config = parse(BrokerConfig, config or {})
+        if find_spec("kio") is None:  # said now, and not when the first client comes
+            raise MissingExtra(what="serving Kafka clients", extra="broker")
         self.listeners = parse_listeners(listen, self.config)
         for listener in self.listeners:
             check_exposure(listener, self.config, insecure=insecure)

@@ -8,7 +8,6 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from logflume.cli.context import Shared
-from logflume.cli.failures import Failed
 from logflume.cli.settings import parse_settings
 from logflume.cli.systemd import tell
 from logflume.config import BrokerConfig, DirectoryConfig, ServeConfig, parse
@@ -63,10 +62,7 @@ def serve(
 ) -> None:
     """Serve the directory to Kafka clients until SIGTERM or Ctrl-C. Other programs may use it meanwhile."""
     import asyncio
-    from importlib.util import find_spec
 
-    if find_spec("kio") is None:  # said now, and not when the first client comes
-        raise Failed("serving Kafka clients needs more: pip install 'logflume[broker]'")
     flags = {
         "listen": ",".join(listen) if listen else None,
         "http": http,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from logflume._native.arrow_stream import COLUMN_NAMES
+from logflume._native.arrow_stream import COLUMN_NAMES, pyarrow_table
 from logflume._native.scan import WindowReader, export_batches, export_schema
 from logflume.client.low_times import low_times
 from logflume.errors import InvalidConfig, UnknownTopicOrPartition
@@ -177,10 +177,8 @@ class Scan:
         return export_schema(columns=self.columns)
 
     def to_arrow(self) -> Any:
-        """A pyarrow.Table of the window: keys and values point into the log (needs pyarrow). Raises as iterating."""
-        import pyarrow
-
-        return _Pass(self).into(pyarrow.table)
+        """A pyarrow.Table of the window: keys and values point into the log. Raises as iterating, and MissingExtra."""
+        return _Pass(self).into(pyarrow_table)
 
     def to_polars(self) -> Any:
         """A polars.DataFrame of the window (needs polars); `integrations.polars.scan` is the lazy way. Raises as

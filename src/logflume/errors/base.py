@@ -79,15 +79,16 @@ def _rebuild(cls: type[LogflumeError]) -> LogflumeError:
 
 
 def _compose(template: str, fields: dict[str, Any]) -> str:
-    """Fill the template; a bracketed part counts only if no field in it is None."""
-    head, *optional = template.split("[")
+    """Fill the template; a bracketed part counts only if no field in it is None. `[[` and `]]` are brackets."""
+    head, *optional = template.replace("[[", "\0").replace("]]", "\1").split("[")
     parts = [head]
     for piece in optional:
         inside, _, outside = piece.partition("]")
         if not any(value is None and f"{{{name}" in inside for name, value in fields.items()):
             parts.append(inside)
         parts.append(outside)
-    return "".join(parts).format_map(fields)
+    filled = "".join(parts).replace("\0", "[").replace("\1", "]")
+    return filled.format_map(fields)
 
 
 def code_of(name: str) -> int:

@@ -109,7 +109,7 @@ class ArchiveTaken(LogflumeError):
 class MissingExtra(LogflumeError, ImportError):
     """Something is needed that `pip install logflume[{extra}]` brings."""
 
-    template = "{what} needs pip install 'logflume[{extra}]'[: {reason}]"
+    template = "{what} needs pip install 'logflume[[{extra}]]'[: {reason}]"
     what: str
     extra: str
     reason: str | None = None
