@@ -121,7 +121,7 @@ class DirectoryEngine(TransactionalDirectory):
         """The native part of a producer."""
         from logflume._native.producer_core import ProducerCore
 
-        self._check_writable()
+        self.check_writable()
         transactions = None
         opener = _TopicOpener(self, config)
         if config.transactional_id is not None:
