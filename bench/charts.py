@@ -52,15 +52,11 @@ MARKERS = {"logflume": "o", "limit": "s", "peer": "^"}
 
 
 def colours(path: Path_) -> dict[str, str]:
-    """A colour for each contestant, by its role."""
+    """A colour for each contestant: logflume's ways first, then limits, then peers."""
     found: dict[str, str] = {}
-    used: dict[str, int] = defaultdict(int)
-    for measure in path.measures:
-        for entry in measure.entries:
-            if entry.name not in found:
-                shades = PALETTE[entry.role]
-                found[entry.name] = shades[used[entry.role] % len(shades)]
-                used[entry.role] += 1
+    for role, shades in PALETTE.items():
+        names = dict.fromkeys(entry.name for m in path.measures for entry in m.role(role))
+        found |= {name: shades[i % len(shades)] for i, name in enumerate(names)}
     return found
 
 
@@ -147,7 +143,10 @@ def _bars(axes: Axes, path: Path_) -> None:
     names = [e.name if e.role == "logflume" else f"{e.name} ({e.role})" for e in entries]
     bars = axes.barh(names, costs, color=[shades[e.name] for e in entries], height=0.7)
     axes.bar_label(bars, [f"{cost:,.3g}" for cost in costs], padding=3, fontsize=8)
-    if max(costs) > 30 * min(costs) > 0:
+    label = label_of(path)
+    if max(costs) > 100 * min(costs) > 0:
         axes.set_xscale("log")
-    axes.set_xlabel(label_of(path))
+        axes.xaxis.set_major_formatter("{x:g}")
+        label = f"{label}, logarithmic"
+    axes.set_xlabel(label)
     axes.margins(x=0.12)

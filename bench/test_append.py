@@ -13,24 +13,51 @@ from bench.limits import limits
 from bench.payload import values
 from bench.peers import FramedFile, Lmdb, PersistQueue, Rocks, Sqlite
 
+KEY, HEADERS = b"key-of-8", [("trace", b"0123456789abcdef")]
 GOALS = [Goal("append", "≥ 6 M/s", rate=6e6)]
 
 
 def call_each(call: Callable[[bytes], object], records: list[bytes]) -> Job:
     def job() -> None:
-
         for value in records:
             call(value)
 
     return job
 
 
+def appending(records: list[bytes]) -> Callable[[logflume.Log], Job]:
+    return lambda log: call_each(log.partition(TOPIC, 0).append, records)
+
+
+def keyed(records: list[bytes]) -> Callable[[logflume.Log], Job]:
+    def prepare(log: logflume.Log) -> Job:
+        append = log.partition(TOPIC, 0).append
+
+        def job() -> None:
+            for value in records:
+                append(value, key=KEY)
+
+        return job
+
+    return prepare
+
+
+def with_header(records: list[bytes]) -> Callable[[logflume.Log], Job]:
+    def prepare(log: logflume.Log) -> Job:
+        append = log.partition(TOPIC, 0).append
+
+        def job() -> None:
+            for value in records:
+                append(value, key=KEY, headers=HEADERS)
+
+        return job
+
+    return prepare
+
+
 def test_append(contest: Contest, size: int) -> None:
     count = contest.scale.count(5e6, size)
     records = values(size, count)
-
-    def append(log: logflume.Log) -> Job:
-        return call_each(log.partition(TOPIC, 0).append, records)
 
     @contextmanager
     def mapped(where: Path) -> Iterator[Job]:
@@ -45,10 +72,16 @@ def test_append(contest: Contest, size: int) -> None:
 
         return job
 
+    ways = [ours("append", count, appending(records))]
+    if size == 100:
+        ways += [
+            ours("append with key", count, keyed(records)),
+            ours("append with key and header", count, with_header(records)),
+        ]
     contest.run(
         "Append per call",
         [
-            ours("append", count, append),
+            *ways,
             Contestant("C call into a written map", "limit", count, mapped),
             limit_writing("C call with write()", count, write_each, role="peer"),
             *(

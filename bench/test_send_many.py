@@ -15,6 +15,7 @@ from bench.limits import limits
 from bench.payload import values
 from bench.peers import FramedFile, Lmdb, Rocks, Sqlite
 
+HEADERS = [("trace", b"0123456789abcdef")]
 LOOP = "C loop, write()"
 GOALS = {
     100: [
@@ -23,7 +24,10 @@ GOALS = {
         Goal("send_many(list)", "≥ 14 M/s", rate=14e6),
         Goal("send_many(list)", "≥ 0.65 of the C loop", beside=LOOP, share=0.65),
     ],
-    1024: [Goal("append_many(list)", "≥ 0.9 of the C loop", beside=LOOP, share=0.9)],
+    1024: [
+        Goal("append_many(list)", "≥ 0.9 of the C loop", beside=LOOP, share=0.9),
+        Goal("send_many(list)", "≥ 0.9 of the C loop", beside=LOOP, share=0.9),
+    ],
 }
 
 
@@ -67,12 +71,22 @@ def test_lists(contest: Contest, size: int) -> None:
         producer.send(TOPIC, b"").result(10)
         return lambda: producer.send_many(TOPIC, records, keys=keys)
 
+    def append_headers(log: logflume.Log) -> Job:
+        partition = log.partition(TOPIC, 0)
+        return lambda: partition.append_many(records, keys=keys, headers=headers)
+
+    headers = [HEADERS] * count
+    ways = [
+        ours("append_many(list)", count, append_many),
+        ours("send_many(list)", count, send_many, partitions=4),
+        ours("send_many(list, keys)", count, send_many_keyed, partitions=4),
+    ]
+    if size == 100:
+        ways.append(ours("append_many(list, keys, headers)", count, append_headers))
     contest.run(
         "Lists of records",
         [
-            ours("append_many(list)", count, append_many),
-            ours("send_many(list)", count, send_many, partitions=4),
-            ours("send_many(list, keys)", count, send_many_keyed, partitions=4),
+            *ways,
             limit_writing(LOOP, count, lambda fd: lambda: limits.encode_list(records, fd)),
             limit_writing(
                 "C loop in RAM", count, lambda fd: lambda: limits.encode_list(records, -1)
