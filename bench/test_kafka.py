@@ -10,7 +10,7 @@ import pytest
 
 import logflume
 from bench.entrants import TOPIC, ours
-from bench.harness import Contest, Contestant, Goal, Job, fixed
+from bench.harness import Contest, Contestant, Job, fixed
 from bench.payload import values
 from bench.peers.kafka import Kafka, missing
 from bench.stored import by_batches, by_records, consuming, stored
@@ -78,7 +78,6 @@ def test_producing(contest: Contest, kafka: Kafka) -> None:
         about=f"acks=1, linger 5 ms, batches of 64 KiB; {ABOUT}",
         warmup=False,
         cpu="unseen",
-        goals=[Goal("producer.send", "≥ 2 × Kafka", beside="Kafka, its perf test", share=2)],
     )
 
 
@@ -100,9 +99,4 @@ def test_consuming(contest: Contest, kafka: Kafka, where: Path) -> None:
             about=f"from the beginning, everything in the page cache; {ABOUT}",
             warmup=False,
             cpu="unseen",
-            goals=[
-                Goal(
-                    "for record in consumer", "≥ 2 × Kafka", beside="Kafka, its perf test", share=2
-                )
-            ],
         )
