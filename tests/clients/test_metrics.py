@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import logflume
 from logflume.broker import ThreadedBroker, serve
+from logflume.coordinator.group_configs import GroupConfigs
 from logflume.errors import InvalidConfig
 
 PUBLIC = ["0.0.0.0:0", "[::]:0", "example.org:9644"]
@@ -72,6 +73,20 @@ def test_requests_bytes_partitions_and_lag(log: logflume.Log) -> None:
     assert 0 < found["logflume_broker_request_seconds_sum{api=PRODUCE}"] < 60
     assert found["process_resident_memory_bytes{}"] > 1 << 20
     assert re.search(r"^# TYPE logflume_broker_request_seconds histogram$", text, re.MULTILINE)
+
+
+def test_lag_of_a_share_group_is_what_is_not_done(log: logflume.Log) -> None:
+    log.create_topic("work", partitions=2)
+    log.partition("work", 0).append_many([b"x"] * 10)
+    GroupConfigs(log.directory.path).alter("workers", {"share.auto.offset.reset": "earliest"})
+    with log.queue("work", group="workers") as queue, serve(log, http="127.0.0.1:0") as broker:
+        for record in queue.poll(max_records=4, timeout=60):
+            queue.accept(record)
+        queue.commit()
+        found = samples(get(broker, "/metrics")[1])
+    assert found["logflume_group_lag{group=workers,partition=0,topic=work}"] == 6
+    assert found["logflume_group_lag{group=workers,partition=1,topic=work}"] == 0
+    assert found["logflume_groups{kind=share,state=Stable}"] == 1
 
 
 def test_health_says_whether_the_loop_answers(

@@ -220,15 +220,15 @@ class GroupService:
         except LogflumeError as error:
             raise GroupRefused(GroupError.COORDINATOR_NOT_AVAILABLE, str(error)) from error
 
-    async def all_groups(self) -> list[ListedGroup]:
-        """All groups of the directory. Raises GroupRefused."""
+    async def all_groups(self, shared: Mapping[str, bool]) -> list[ListedGroup]:
+        """All groups of the directory; `shared` as `ShareAdmin.with_state` has them. Raises GroupRefused."""
         try:
             with_offsets = await self.ready_all()
             now = self._broker.clock.monotonic()
             embedded = await self._in_thread(list_groups, self._directory.path, now=now)
         except LogflumeError as error:
             raise GroupRefused(GroupError.COORDINATOR_NOT_AVAILABLE, str(error)) from error
-        return self.overview.groups(with_offsets, embedded)
+        return self.overview.groups(with_offsets, embedded, shared)
 
     async def ready(self, group: str) -> None:
         """Have the group's records in memory. Raises GroupRefused, InvalidGroup, LogflumeError."""

@@ -10,6 +10,7 @@ from logflume._version import __version__
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.groups import GroupService
 from logflume.broker.listener import Address
+from logflume.broker.share_admin import ShareAdmin
 from logflume.coordinator.group_errors import GroupRefused
 from logflume.errors import InvalidConfig, LogflumeError
 from logflume.observe import get_logger
@@ -157,15 +158,23 @@ class BrokerMonitor:
         ]
 
     async def _groups(self, groups: GroupService) -> list[Family]:
-        listed = await groups.all_groups()
+        shares = self._broker.service(ShareAdmin)
+        shared = await shares.with_state()
+        listed = await groups.all_groups(shared)
         states = Counter((group.kind, group.state) for group in listed)
         committed = await groups.all_offsets()
-        lags = []
-        for (group, where), offset in sorted(committed.items()):
+        found: dict[tuple[str, TopicPartition], int] = {}
+        for (group, where), offset in committed.items():
             end = await self._end_offset(where)
             if end is not None:
-                labels = {"group": group, "topic": where.topic, "partition": str(where.partition)}
-                lags.append((labels, max(end - offset, 0)))
+                found[group, where] = max(end - offset, 0)
+        for group in shared:
+            for where, info in (await shares.stands(group)).items():
+                found[group, where] = info.lag
+        lags = [
+            ({"group": group, "topic": where.topic, "partition": str(where.partition)}, lag)
+            for (group, where), lag in sorted(found.items())
+        ]
         return [
             Family(
                 "logflume_groups",
@@ -176,7 +185,8 @@ class BrokerMonitor:
             Family(
                 "logflume_group_lag",
                 "gauge",
-                "Records between a group's committed offset and the end of the partition.",
+                "Records between a group's committed offset and the end of the partition;"
+                " of a share group those that are not done.",
                 [*lags],
             ),
         ]

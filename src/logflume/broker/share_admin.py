@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from logflume.broker.server import Broker
-    from logflume.coordinator.share import SharePartitionInfo
+    from logflume.coordinator.share import SharePartitionInfo, SharingMember
     from logflume.coordinator.share_group import ShareGroup
     from logflume.types import TopicPartition
 
@@ -45,6 +45,20 @@ class ShareAdmin:
     async def names(self) -> list[str]:
         """All share groups."""
         return await self._ask(self._shared.groups)
+
+    async def with_state(self) -> dict[str, bool]:
+        """Share groups that have begun with a partition, and whether each has members beside this broker's clients."""
+        found = await self._ask(self._shared.with_state)
+        sessions = self._broker.service(ShareService).sessions
+        return {group: not living <= {*sessions.of_group(group)} for group, living in found.items()}
+
+    async def queues(self, group: str) -> list[SharingMember]:
+        """Members of a group that are no clients of this broker."""
+        sessions = self._broker.service(ShareService).sessions
+        known = await self._groups.ask(group, self._groups.coordinator.share_group, group)
+        clients = {*sessions.of_group(group), *(known.members if known is not None else ())}
+        living = await self._ask(lambda: self._shared.members(group))
+        return [one for one in living if one.member_id not in clients]
 
     async def stands(self, group: str) -> dict[TopicPartition, SharePartitionInfo]:
         """Where a group stands in each partition that it has read."""

@@ -87,9 +87,9 @@ class ShareSessions:
         del self._sessions[key]
         return True
 
-    def of_group(self, group: str) -> bool:
-        """Whether a group has any."""
-        return any(name == group for name, _ in self._sessions)
+    def of_group(self, group: str) -> list[str]:
+        """The members of a group that have one."""
+        return [member_id for name, member_id in self._sessions if name == group]
 
     def of_connection(self, connection: Connection) -> Iterable[ShareSession]:
         """Those that a client has that is gone."""

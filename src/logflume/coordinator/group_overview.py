@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from logflume.types import TopicPartition
@@ -68,21 +68,31 @@ class GroupOverview:
         self._coordinator = coordinator
 
     def groups(
-        self, with_offsets: Iterable[str], embedded: Iterable[GroupListing]
+        self,
+        with_offsets: Iterable[str],
+        embedded: Iterable[GroupListing],
+        shared: Mapping[str, bool],
     ) -> list[ListedGroup]:
-        """All groups, sorted. `with_offsets` committed; `embedded` have a file."""
+        """All groups, sorted.
+
+        `with_offsets` committed; `embedded` have a file; `shared` have a state, and embedded members or none.
+        """
         found = {name: ListedGroup(name, CLASSIC, "", EMPTY) for name in with_offsets}
         for listing in embedded:
             if listing.fault is None:
                 state = STABLE if listing.state == RECONCILING else listing.state
                 found[listing.group] = ListedGroup(listing.group, CLASSIC, CONSUMER_PROTOCOL, state)
+        for name, lives in shared.items():
+            found[name] = ListedGroup(name, SHARE, SHARE, STABLE if lives else EMPTY)
         for name, machine in self._coordinator.machines.items():
             group = machine.group
             if isinstance(group, ConsumerGroup):
                 found[name] = ListedGroup(name, CONSUMER, CONSUMER_PROTOCOL, group.state)
+            elif group.is_empty and found.get(name, _NOBODY).state != EMPTY:
+                continue  # its members are embedded
             elif isinstance(group, ShareGroup):
                 found[name] = ListedGroup(name, SHARE, SHARE, group.state)
-            elif not (group.is_empty and found.get(name, _NOBODY).state != EMPTY):
+            else:
                 found[name] = ListedGroup(name, CLASSIC, group.protocol_type or "", group.state)
         return [found[name] for name in sorted(found)]
 

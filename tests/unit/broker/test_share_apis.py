@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -385,3 +386,39 @@ def test_offsets_are_altered_and_deleted_in_a_group_without_members(
     assert not offsets_of(wire, None).topics
     assert acquired(Member(wire, log).fetch()) == [(0, 9, 1)], "it begins anew"
     assert wire.ask(ApiKey.DELETE_GROUPS, 2, groups_names=[GROUP]).results[0].error_code == NONE
+
+
+def described(wire: Wire) -> Any:
+    (group,) = wire.ask(
+        ApiKey.SHARE_GROUP_DESCRIBE, 1, group_ids=[GROUP], include_authorized_operations=False
+    ).groups
+    return group
+
+
+def test_queues_of_the_directory_are_members_like_others(wire: Wire, log: logflume.Log) -> None:
+    def listed() -> list[tuple[str, str, str]]:
+        answer = wire.ask(ApiKey.LIST_GROUPS, 5, states_filter=[], types_filter=[])
+        return [(g.group_id, g.group_type, g.group_state) for g in answer.groups]
+
+    assert listed() == []  # what there is of groups is read now
+    assert described(wire).error_code == GROUP_NOT_FOUND
+    with log.queue("t", group=GROUP) as queue:
+        assert queue.poll(timeout=60)
+        assert listed() == [(GROUP, "share", "Stable")]
+        group = described(wire)
+        assert (group.error_code, group.group_state, group.assignor_name) == (0, "Stable", "simple")
+        (member,) = group.members
+        assert (member.client_host, member.member_epoch) == (f"/pid {os.getpid()}", 0)
+        assert member.subscribed_topic_names == ("t",)
+        (assigned,) = member.assignment.topic_partitions
+        assert (assigned.topic_name, assigned.partitions) == ("t", (0, 1))
+        # A client beside it is told of once, by what it said of itself.
+        assert join(wire, 0) == NONE
+        client = Member(wire, log, "m")
+        client.fetch(part=0)
+        hosts = {one.client_host for one in described(wire).members}
+        assert hosts == {f"/pid {os.getpid()}", "/127.0.0.1"}
+        assert len(described(wire).members) == 2
+    join(wire, -1)
+    assert (described(wire).group_state, described(wire).members) == ("Empty", ())
+    assert listed() == [(GROUP, "share", "Empty")]

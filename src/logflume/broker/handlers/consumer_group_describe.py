@@ -6,12 +6,10 @@ v1: whether a member speaks the classic protocol (none does). A classic group is
 from __future__ import annotations
 
 from logflume.broker.api_keys import ApiKey
+from logflume.broker.described_groups import DescribedGroup, describe_groups
 from logflume.broker.dispatch import handles
 from logflume.broker.groups import GroupService
 from logflume.broker.handlers.consumer_group_heartbeat import topic_partitions
-from logflume.broker.permissions import NO_OPERATIONS
-from logflume.broker.security.acl import Operation, Resource
-from logflume.coordinator.group_errors import GroupError, GroupRefused
 from logflume.log.ids import decode_id
 
 TYPE_CHECKING = False
@@ -33,48 +31,17 @@ CONSUMER_MEMBER = 1
 @handles(ApiKey.CONSUMER_GROUP_DESCRIBE, versions="0-1")
 async def consumer_group_describe(call: Call, request: Any) -> Answer:
     """What groups of the consumer protocol are doing."""
-    asked = request.include_authorized_operations
-    return {
-        "groups": [await _describe(call, group, operations=asked) for group in request.group_ids]
-    }
+    return await describe_groups(call, request, _describe)
 
 
-async def _describe(call: Call, name: str, *, operations: bool) -> dict[str, Any]:
+async def _describe(call: Call, name: str) -> DescribedGroup:
     groups = call.broker.service(GroupService)
-    try:
-        call.check_group(Operation.DESCRIBE, name)
-        group = await groups.ask(name, groups.overview.describe_consumer, name)
-        members = [_member(call, group, member) for member in group.members.values()]
-        if not all(call.may_topic(Operation.DESCRIBE, topic) for topic in _topics(members)):
-            raise GroupRefused(
-                GroupError.TOPIC_AUTHORIZATION_FAILED, "it reads topics that may not be described"
-            )
-    except GroupRefused as refused:
-        return {
-            "error_code": refused.error,
-            "error_message": refused.message or None,
-            "group_id": name,
-            "group_state": "",
-            "group_epoch": 0,
-            "assignment_epoch": 0,
-            "assignor_name": "",
-            "members": [],
-            "authorized_operations": NO_OPERATIONS,
-        }
-    default = groups.coordinator.context.settings.consumer_assignors[0]
-    return {
-        "error_code": GroupError.NONE,
-        "error_message": None,
-        "group_id": name,
-        "group_state": group.state,
-        "group_epoch": group.epoch,
-        "assignment_epoch": group.target_epoch,
-        "assignor_name": group.assignor(default),
-        "members": members,
-        "authorized_operations": call.operations(Resource.GROUP, name)
-        if operations
-        else NO_OPERATIONS,
-    }
+    group = await groups.ask(name, groups.overview.describe_consumer, name)
+    members = [_member(call, group, member) for member in group.members.values()]
+    assignor = group.assignor(groups.coordinator.context.settings.consumer_assignors[0])
+    return DescribedGroup(
+        group.state, group.epoch, group.target_epoch, assignor, members, _topics(members)
+    )
 
 
 def _topics(members: list[dict[str, Any]]) -> set[str]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from logflume.broker.api_keys import ApiKey
+from logflume.broker.described_topics import described_topic, missing_topic
 from logflume.broker.dispatch import handles
 from logflume.broker.refusals import TopicForbidden
 from logflume.broker.security.acl import Operation, Resource
-from logflume.config.names import INTERNAL_TOPICS
 from logflume.errors import UnknownTopicOrPartition
 
 TYPE_CHECKING = False
@@ -38,12 +38,12 @@ def describe_topic_partitions(call: Call, request: Any) -> Answer:
             continue
         if not call.may_topic(Operation.DESCRIBE, name):
             if request.topics:
-                topics.append(_missing(name, TopicForbidden.code))
+                topics.append(missing_topic(name, TopicForbidden.code))
             continue
         entry = entries.get(name)
         if entry is None or entry.deleting:
             if request.topics:
-                topics.append(_missing(name))
+                topics.append(missing_topic(name, UnknownTopicOrPartition.code))
             continue
         first = max(0, start[1]) if name == start[0] else 0
         if left == 0:
@@ -58,37 +58,11 @@ def describe_topic_partitions(call: Call, request: Any) -> Answer:
     return {"topics": topics, "next_cursor": following}
 
 
-def _missing(name: str, code: int = UnknownTopicOrPartition.code) -> dict[str, Any]:
-    return {
-        "error_code": code,
-        "name": name,
-        "topic_id": None,
-        "is_internal": False,
-        "partitions": [],
-    }
-
-
 def _describe(call: Call, entry: TopicEntry, first: int, stop: int) -> dict[str, Any]:
-    node = call.broker.node_id
-    epochs = call.broker.topics.leader_epochs(entry)
+    topic = described_topic(call, entry, range(first, stop))
+    nothing_lost: dict[str, Any] = {"eligible_leader_replicas": [], "last_known_elr": []}
     return {
-        "error_code": 0,
-        "name": entry.name,
-        "topic_id": call.broker.topics.id_of(entry.name),
-        "is_internal": entry.name in INTERNAL_TOPICS,
-        "partitions": [
-            {
-                "error_code": 0,
-                "partition_index": number,
-                "leader_id": node,
-                "leader_epoch": epochs[number],
-                "replica_nodes": [node],
-                "isr_nodes": [node],
-                "eligible_leader_replicas": [],
-                "last_known_elr": [],
-                "offline_replicas": [],
-            }
-            for number in range(first, stop)
-        ],
+        **topic,
+        "partitions": [{**partition, **nothing_lost} for partition in topic["partitions"]],
         "topic_authorized_operations": call.operations(Resource.TOPIC, entry.name),
     }

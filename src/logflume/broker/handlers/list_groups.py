@@ -9,6 +9,7 @@ from logflume.broker.api_keys import ApiKey
 from logflume.broker.dispatch import handles
 from logflume.broker.groups import GroupService
 from logflume.broker.security.acl import Operation, Resource
+from logflume.broker.share_admin import ShareAdmin
 from logflume.coordinator.group_errors import GroupError, GroupRefused
 
 TYPE_CHECKING = False
@@ -27,7 +28,8 @@ async def list_groups(call: Call, request: Any) -> Answer:
     states = {state.lower() for state in getattr(request, "states_filter", ())}
     kinds = {kind.lower() for kind in getattr(request, "types_filter", ())}
     try:
-        found = await call.broker.service(GroupService).all_groups()
+        shared = await call.broker.service(ShareAdmin).with_state()
+        found = await call.broker.service(GroupService).all_groups(shared)
     except GroupRefused as refused:
         return {"error_code": refused.error, "groups": []}
     if not call.may_cluster(Operation.DESCRIBE):

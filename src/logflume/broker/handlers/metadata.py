@@ -8,6 +8,7 @@ Differs from Kafka: the leader epoch is the partition's own last one.
 from __future__ import annotations
 
 from logflume.broker.api_keys import ApiKey
+from logflume.broker.described_topics import described_topic, missing_topic
 from logflume.broker.dispatch import handles
 from logflume.broker.partitions import UNKNOWN_TOPIC_ID
 from logflume.broker.permissions import NO_OPERATIONS
@@ -15,7 +16,7 @@ from logflume.broker.refusals import TopicForbidden
 from logflume.broker.security.acl import Operation, Resource
 from logflume.config.names import INTERNAL_TOPICS
 from logflume.errors import InvalidTopicName, LogflumeError, TopicExists, code_of
-from logflume.log.ids import NO_ID, encode_id
+from logflume.log.ids import encode_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ async def _topics(call: Call, request: Any) -> list[dict[str, Any]]:
     if asked is None or (call.version == 0 and not asked):
         entries = call.broker.topics.entries()
         return [
-            _describe(call, entry)
+            described_topic(call, entry, range(entry.partitions))
             for name, entry in sorted(entries.items())
             if not entry.deleting and call.may_topic(Operation.DESCRIBE, name)
         ]
@@ -82,28 +83,31 @@ async def _topic(call: Call, asked: Any, *, may_create: bool) -> dict[str, Any]:
     name: str | None = asked.name
     topic_id = getattr(asked, "topic_id", None)
     if name is None and call.version < 12:
-        return _missing("", INVALID_REQUEST)  # there are no ids yet, nor an answer without a name
+        # Before v12 a name may not be null.
+        return missing_topic(
+            "", INVALID_REQUEST
+        )  # there are no ids yet, nor an answer without a name
     if name is None:
         known = topics.name_of(topic_id.bytes) if topic_id is not None else None
         entry = None if known is None else topics.find(known)
         if entry is None or not call.may_topic(Operation.DESCRIBE, entry.name):
             raw = bytes(16) if topic_id is None else topic_id.bytes
-            return _missing(None, UNKNOWN_TOPIC_ID, encode_id(raw))
-        return _describe(call, entry)
+            return missing_topic(None, UNKNOWN_TOPIC_ID, encode_id(raw))
+        return described_topic(call, entry, range(entry.partitions))
     if not call.may_topic(Operation.DESCRIBE, name):
-        return _missing(name, TopicForbidden.code)
+        return missing_topic(name, TopicForbidden.code)
     entry = topics.find(name)
     if entry is not None:
-        return _describe(call, entry)
+        return described_topic(call, entry, range(entry.partitions))
     if not may_create or not call.broker.config.auto_create_topics_enable:
-        return _missing(name, UNKNOWN_TOPIC)
+        return missing_topic(name, UNKNOWN_TOPIC)
     if not call.may_cluster(Operation.CREATE) and not call.may_topic(Operation.CREATE, name):
-        return _missing(name, TopicForbidden.code)
+        return missing_topic(name, TopicForbidden.code)
     try:
         entry = await call.in_thread(_create, call, name)
     except LogflumeError as error:
-        return _missing(name, error.code)
-    return _describe(call, entry)
+        return missing_topic(name, error.code)
+    return described_topic(call, entry, range(entry.partitions))
 
 
 def _create(call: Call, name: str) -> TopicEntry:
@@ -113,32 +117,3 @@ def _create(call: Call, name: str) -> TopicEntry:
         return call.directory.create_topic(name)
     except TopicExists:  # another client, or another process, this moment
         return call.directory.topic(name)
-
-
-def _missing(name: str | None, code: int, topic_id: str = NO_ID) -> dict[str, Any]:
-    # Before v12 a name may not be null; such a client cannot have asked by id.
-    return {"error_code": code, "name": name, "topic_id": topic_id, "is_internal": False, "partitions": []}  # fmt: skip
-
-
-def _describe(call: Call, entry: TopicEntry) -> dict[str, Any]:
-    """A topic and its partitions, as Metadata has them."""
-    node = call.broker.node_id
-    epochs = call.broker.topics.leader_epochs(entry)
-    return {
-        "error_code": 0,
-        "name": entry.name,
-        "topic_id": call.broker.topics.id_of(entry.name),
-        "is_internal": entry.name in INTERNAL_TOPICS,
-        "partitions": [
-            {
-                "error_code": 0,
-                "partition_index": number,
-                "leader_id": node,
-                "leader_epoch": epochs[number],
-                "replica_nodes": [node],
-                "isr_nodes": [node],
-                "offline_replicas": [],
-            }
-            for number in range(entry.partitions)
-        ],
-    }

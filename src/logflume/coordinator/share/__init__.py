@@ -9,7 +9,7 @@ member holds. It does not know: sockets, clients' sessions, what a record says.
 """
 
 from .settings import ShareSettings
-from .share_groups import ShareGroups
+from .share_groups import ShareGroups, SharingMember
 from .share_holder import ShareHolder
 from .share_partition import SharePartition, SharePartitionInfo
 from .states import AcknowledgeType, Acquired, Answer, RecordState
@@ -24,4 +24,5 @@ __all__ = [
     "SharePartition",
     "SharePartitionInfo",
     "ShareSettings",
+    "SharingMember",
 ]

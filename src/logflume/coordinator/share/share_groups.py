@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from operator import itemgetter
 from uuid import UUID
 
 from logflume.config.names import OFFSETS_TOPIC, SHARE_STATE_TOPIC
@@ -15,7 +16,7 @@ from logflume.coordinator.offset_store import OffsetStore
 from logflume.coordinator.share_records import SHARE_GROUP
 from logflume.errors import GroupNotEmpty, GroupNotFound, UnknownTopicOrPartition
 from logflume.log.boot import boot_id
-from logflume.types import TopicPartition
+from logflume.types import NamedTuple, TopicPartition
 
 from .group_record import GroupRecord
 from .share_partition import SharePartitionInfo, describe
@@ -29,7 +30,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from logflume.log.directory import LogDirectory
 
-__all__ = ["ShareGroups"]
+__all__ = ["ShareGroups", "SharingMember"]
+
+
+class SharingMember(NamedTuple):
+    """Who may hold records of these partitions; the rest is for people. `joined_ms`: since 1970."""
+
+    member_id: str
+    pid: int
+    client_id: str
+    joined_ms: int
+    partitions: tuple[TopicPartition, ...]
 
 
 class ShareGroups:
@@ -71,18 +82,31 @@ class ShareGroups:
             out[where] = describe(table, self._log_end(where))
         return dict(sorted(out.items()))
 
-    def members(self, group: str) -> list[Holder]:
-        """Who lives, embedded or behind a broker; sorted by id. The number of each means nothing here."""
-        found = {}
-        for key, _ in self._of(group):
-            with self._file(key) as file:
-                if file is None:
-                    continue
-                table = self._decode(file)
-                for holder in table.holders.values() if table is not None else ():
-                    if file.is_slot_alive(holder.slot):
-                        found[holder.member_id] = holder
+    def members(self, group: str) -> list[SharingMember]:
+        """Who lives, embedded or behind a broker; sorted by id."""
+        found: dict[str, SharingMember] = {}
+        for key, where in sorted(self._of(group), key=itemgetter(1)):
+            for holder in self._living(key):
+                known = found.get(holder.member_id)
+                partitions = (*known.partitions, where) if known is not None else (where,)
+                found[holder.member_id] = SharingMember(
+                    holder.member_id, holder.pid, holder.client_id, holder.joined_ms, partitions
+                )
         return [found[member_id] for member_id in sorted(found)]
+
+    def with_state(self) -> dict[str, set[str]]:
+        """Groups that have begun with a partition, and the ids of who lives of each. Less work than `groups`."""
+        found: dict[str, set[str]] = {}
+        for key in self._keys():
+            found.setdefault(key.group, set()).update(one.member_id for one in self._living(key))
+        return found
+
+    def _living(self, key: ShareKey) -> list[Holder]:
+        with self._file(key) as file:
+            table = None if file is None else self._decode(file)
+            if file is None or table is None:
+                return []
+            return [one for one in table.holders.values() if file.is_slot_alive(one.slot)]
 
     # ---- changing
 
