@@ -123,6 +123,21 @@ def test_users_are_made_log_in_and_are_removed(
     assert log.partition("t", 0).end_offset == 3
 
 
+def test_leaders_are_elected_and_partitions_stay_where_they_are(
+    broker: ThreadedBroker, log: logflume.Log, tmp_path: Path
+) -> None:
+    script()
+    log.create_topic("t")
+    preferred = ("--election-type", "preferred", "--all-topic-partitions")
+    tool(broker, "kafka-leader-election", *preferred)
+    plan = tmp_path / "plan.json"
+    plan.write_text('{"version":1,"partitions":[{"topic":"t","partition":0,"replicas":[1]}]}')
+    words = ("kafka-reassign-partitions", "--reassignment-json-file", str(plan))
+    done = tool(broker, *words, "--execute")
+    assert "Successfully started partition reassignment for t-0" in done
+    assert "Reassignment of partition t-0 is completed" in tool(broker, *words, "--verify")
+
+
 def test_offsets_and_sizes_are_shown(broker: ThreadedBroker, log: logflume.Log) -> None:
     script()
     log.create_topic("t")

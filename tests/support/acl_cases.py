@@ -378,6 +378,20 @@ CASES = [
     ),
     Case(Api.DELETE_GROUPS, 0, {"groups_names": ["g"]}, GROUP, group(Op.DELETE)),
     Case(
+        Api.ELECT_LEADERS,
+        1,
+        {"election_type": 0, "topic_partitions": None, "timeout": 1000},
+        CLUSTER,
+        cluster(Op.ALTER),
+    ),
+    Case(
+        Api.ALTER_PARTITION_REASSIGNMENTS,
+        0,
+        {"timeout": 1000, "topics": []},
+        CLUSTER,
+        cluster(Op.ALTER),
+    ),
+    Case(
         Api.LIST_PARTITION_REASSIGNMENTS,
         0,
         {"timeout": 1000, "topics": None},

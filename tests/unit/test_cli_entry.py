@@ -132,6 +132,30 @@ def test_a_reader_that_goes_away_is_no_error(run: Runner) -> None:
     process.stderr.close()
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_write_that_is_taken_in_part_goes_on(run: Runner, unbuffered: str) -> None:
+    """Containers set PYTHONUNBUFFERED: standard output is a bare file then, whose writes may be cut short."""
+    run("topic", "create", "t")
+    with logflume.open(run.directory) as log:
+        log.partition("t", 0).append(b"x" * 900_000)
+    process = run.process("cat", "t", env=dict(os.environ, PYTHONUNBUFFERED=unbuffered))
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.read(10)
+    process.stdout.close()  # the pipe took a part of the record
+    assert process.wait(60) == 141
+    assert process.stderr.read() == b""
+    process.stderr.close()
+
+
+def test_an_empty_directory_name_is_no_default(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LOGFLUME_DIR", raising=False)
+    assert main(["--dir", "", "ls"]) == 2
+    assert capsys.readouterr().err == "logflume: --dir: names no directory\n"
+
+
 def test_full_disk_of_the_reader_is_one_line(run: Runner) -> None:
     run("topic", "create", "t")
     with logflume.open(run.directory) as log:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from logflume._native.produce import Admission
-from logflume.errors import LogflumeError, UnknownTopicOrPartition
+from logflume.errors import LogflumeError
 from logflume.log.partition_settings import codec_of
 
 TYPE_CHECKING = False
@@ -89,9 +89,7 @@ class Partitions:
         Raises UnknownTopicOrPartition, StorageError.
         """
         broker = self._broker
-        entry = broker.topics.find(name)
-        if entry is None or not 0 <= number < entry.partitions:
-            raise UnknownTopicOrPartition(topic=name, partition=number)
+        entry = broker.topics.with_partition(name, number)
         log = await self._opened(name, number)
         epoch = broker.topics.leader_epochs(entry)[number]
         served = Served(log, entry.config, self._admission(entry), epoch)

@@ -6,10 +6,12 @@ from logflume.errors import LogflumeError
 
 __all__ = [
     "ClusterForbidden",
+    "ElectionNotNeeded",
     "GroupForbidden",
     "InvalidReplicaAssignment",
     "InvalidReplicationFactor",
     "InvalidRequest",
+    "NoReassignmentInProgress",
     "SecurityDisabled",
     "TopicForbidden",
     "TransactionalIdForbidden",
@@ -38,6 +40,20 @@ class InvalidRequest(LogflumeError):
     code = 42
     template = "{reason}"
     reason: str
+
+
+class ElectionNotNeeded(LogflumeError):
+    """The partition's leader is the one that an election would give."""
+
+    code = 84
+    template = "no election is needed: there is one broker, which leads every partition"
+
+
+class NoReassignmentInProgress(LogflumeError):
+    """A move that is to be given up, where nothing moves."""
+
+    code = 85
+    template = "nothing moves: there is one broker"
 
 
 class TopicForbidden(LogflumeError):

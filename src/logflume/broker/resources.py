@@ -46,6 +46,10 @@ async def alter(
     try:
         check_configs(call, Operation.ALTER_CONFIGS, resource)
         if resource.resource_type == BROKER:
+            if all(value is None for value in changes.values()):
+                return _changed(
+                    resource
+                )  # nothing is set at run time, so nothing is left to take back
             raise InvalidRequest(reason="a broker's settings are fixed when it starts")
         if resource.resource_type == GROUP:
             configs = call.broker.service(GroupService).configs
@@ -66,6 +70,10 @@ async def alter(
             )
     except LogflumeError as error:
         code, message = error.code, str(error)
+    return _changed(resource, code, message)
+
+
+def _changed(resource: Any, code: int = 0, message: str | None = None) -> dict[str, Any]:
     return {
         "error_code": code,
         "error_message": message,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "add_partitions",
     "alter_settings",
+    "check_assignment",
     "check_assignments",
     "check_replication",
     "create_topic",
@@ -40,10 +41,15 @@ def check_replication(factor: int) -> None:
 def check_assignments(assigned: Sequence[Sequence[int]], node_id: int) -> None:
     """Raise InvalidReplicaAssignment unless each partition has this broker and no other."""
     for number, brokers in enumerate(assigned):
-        if list(brokers) != [node_id]:
-            raise InvalidReplicaAssignment(
-                reason=f"partition {number} goes to brokers {list(brokers)}, and there is only {node_id}"
-            )
+        check_assignment(number, brokers, node_id)
+
+
+def check_assignment(number: int, brokers: Sequence[int], node_id: int) -> None:
+    """Raise InvalidReplicaAssignment unless the partition has this broker and no other."""
+    if list(brokers) != [node_id]:
+        raise InvalidReplicaAssignment(
+            reason=f"partition {number} goes to brokers {list(brokers)}, and there is only {node_id}"
+        )
 
 
 def create_topic(

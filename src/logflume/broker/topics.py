@@ -70,6 +70,13 @@ class Topics:
             raise UnknownTopicOrPartition(topic=name)
         return entry
 
+    def with_partition(self, name: str, number: int) -> TopicEntry:
+        """The topic that has this partition; raises UnknownTopicOrPartition."""
+        entry = self.find(name)
+        if entry is None or not 0 <= number < entry.partitions:
+            raise UnknownTopicOrPartition(topic=name, partition=number)
+        return entry
+
     def recent(self, name: str) -> TopicEntry | None:
         """As `find`, with a look at the directory twenty times a second at most: for the hot path."""
         now = monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 from cyclopts import App, Group, Parameter
@@ -122,6 +123,8 @@ def _launch(
 ) -> int:
     """Bind the words to a command and give it what all commands share."""
     command, bound, wanted = app.parse_args(words, exit_on_error=False, print_error=False)
+    if directory == "" and os.environ.get("LOGFLUME_DIR") != "":
+        raise Usage("--dir: names no directory")  # a script's variable that is not set
     context = Context(directory, json=json, read_only=read_only)
     shared = {"context": context} if "context" in wanted else {}
     code = command(*bound.args, **bound.kwargs, **shared)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -53,6 +54,7 @@ def _guarded(words: list[str]) -> int:
         if (error.name or "").partition(".")[0] not in ("cyclopts", "rich"):
             raise
         return _complain("the command line needs more: pip install 'logflume[cli]'", FAILED)
+    _write_whole()
     _survive_odd_names()
     try:
         code = run(words)
@@ -67,6 +69,14 @@ def _guarded(words: list[str]) -> int:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _complain(f"{where}{error.strerror or error}", FAILED)
+
+
+def _write_whole() -> None:
+    """With PYTHONUNBUFFERED standard output is a bare file: a write may take a part, and nobody looks how much."""
+    out = sys.stdout
+    if isinstance(getattr(out, "buffer", None), io.RawIOBase):
+        whole = io.BufferedWriter(io.FileIO(out.fileno(), "w", closefd=False))
+        sys.stdout = io.TextIOWrapper(whole, encoding=out.encoding, errors=out.errors)
 
 
 def _survive_odd_names() -> None:

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from logflume.cli.amounts import bytes_text, plural, rate_text
 from logflume.cli.context import Shared
-from logflume.cli.failures import Usage
+from logflume.cli.failures import Failed, Usage
 from logflume.cli.line_keys import keys_by_field, keys_by_regex
 from logflume.cli.lines import line_chunks
 from logflume.cli.progress import Progress
@@ -71,6 +71,8 @@ def put(
         raise Usage(f"unknown option {file} (see: logflume put --help)")
     keys = _keys(key_regex, key_field)
     headers = [(name, value.encode()) for name, value in parse_pairs(header, "--header")]
+    if os.path.isdir(file):
+        raise Failed(f"{file}: is a directory")
     descriptor = 0 if file == "-" else os.open(file, os.O_RDONLY | os.O_CLOEXEC)
     try:
         with context.open() as log:
