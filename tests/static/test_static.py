@@ -45,6 +45,11 @@ def test_types_hold() -> None:
 
 
 @pytest.mark.timeout(300)
+def test_a_users_program_is_typed() -> None:
+    run(sys.executable, "-m", "mypy", "--strict", "tests/typing/program.py")
+
+
+@pytest.mark.timeout(300)
 def test_stubs_match_the_native_modules() -> None:
     if not NATIVE:
         pytest.skip("no native modules yet")

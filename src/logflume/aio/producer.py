@@ -8,8 +8,12 @@ from logflume.closing import AsyncClosing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
+    from typing_extensions import Buffer
+
+    from logflume._native.delivery import Delivery
     from logflume.client.engine import Engine
     from logflume.client.producer import Producer as SyncProducer
     from logflume.config import ProducerConfig
@@ -25,18 +29,29 @@ class Producer(AsyncClosing):
     syncs. May be used from several event loops and threads.
     """
 
-    send: Any
-    """send(topic, value, key=None, headers=None, partition=None, timestamp=None) -> Delivery; not a coroutine.
-
-    As logflume.Producer.send, with its errors. A topic's partitions are opened at the first send to it, in the
-    loop; `await producer.partitions_for(topic)` before does that off the loop. On a cluster a full buffer does not
-    stop the loop: what is sent then waits its turn, up to max.block.ms; await deliveries now and then.
-    """
-
     def __init__(self, engine: Engine, producer: SyncProducer) -> None:
         self._engine = engine
         self._producer = producer
-        self.send = producer.send_soon
+        # The method below, without a Python frame around it.
+        self.send = producer.send_soon  # type: ignore[method-assign]
+
+    def send(
+        self,
+        topic: str,
+        value: Buffer | None,
+        key: Buffer | None = None,
+        headers: Iterable[tuple[str, bytes | None]] | None = None,
+        partition: int | None = None,
+        timestamp: int | None = None,
+    ) -> Delivery:
+        """Put a record on its way; not a coroutine. Await the Delivery for the acknowledgement, or drop it.
+
+        As logflume.Producer.send, with its errors. A topic's partitions are opened at the first send to it, in the
+        loop; `await producer.partitions_for(topic)` before does that off the loop. On a cluster a full buffer does
+        not stop the loop: what is sent then waits its turn, up to max.block.ms; await deliveries now and then.
+        """
+        made: Delivery = self._producer.send_soon(topic, value, key, headers, partition, timestamp)
+        return made
 
     @property
     def blocking(self) -> SyncProducer:

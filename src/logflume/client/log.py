@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable, Iterator, Mapping
     from re import Pattern
-    from typing import Any
+    from typing import Any, TypeVar, overload
 
     from logflume._native.partition import Partition
     from logflume.client.consumer import Consumer
@@ -37,9 +37,13 @@ if TYPE_CHECKING:
     from logflume.client.queue.queue import Listener
     from logflume.client.table import Changelog, Table
     from logflume.client.table.core import Core as TableCore
+    from logflume.client.table.table import Form
     from logflume.client.upkeep import Upkeep
     from logflume.coordinator.transactions.administration import Transactions
     from logflume.types import CompactionReport, PartitionReport
+
+    K = TypeVar("K")
+    V = TypeVar("V")
 
 __all__ = ["Log", "open_log"]
 
@@ -248,6 +252,19 @@ class Log(Closing):
     def forget_producer(self, producer: Producer) -> None:
         """It is closed."""
         self._producers.discard(producer)
+
+    if TYPE_CHECKING:  # for the type checker: what the keys and values are
+
+        @overload
+        def table(
+            self, topic: str, *, key_serde: Form[K], value_serde: Form[V], **options: Any
+        ) -> Table[K, V]: ...
+        @overload
+        def table(self, topic: str, *, key_serde: Form[K], **options: Any) -> Table[K, bytes]: ...
+        @overload
+        def table(self, topic: str, *, value_serde: Form[V], **options: Any) -> Table[bytes, V]: ...
+        @overload
+        def table(self, topic: str, **options: Any) -> Table[bytes, bytes]: ...
 
     def table(self, topic: str, **options: Any) -> Table[Any, Any]:
         """A topic as a mapping, the last value of each key; options as keywords, see `table.Table`.

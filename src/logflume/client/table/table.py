@@ -17,11 +17,13 @@ if TYPE_CHECKING:
     from logflume._native.delivery import Delivery
     from logflume.client.log import Log
 
-__all__ = ["Table"]
+__all__ = ["Form", "Table"]
 
 K = TypeVar("K")
 V = TypeVar("V")
 D = TypeVar("D")
+Form = tuple[Callable[[K], bytes], Callable[[bytes], K]]
+"""Keys, or values, to bytes and back: a Serde, or any such pair."""
 
 
 class Table(Closing, Mapping[K, V]):
@@ -50,8 +52,8 @@ class Table(Closing, Mapping[K, V]):
         *,
         partitions: Iterable[int] | None = None,
         follow: Follow = "read",
-        key_serde: tuple[Callable[[K], bytes], Callable[[bytes], K]] | None = None,
-        value_serde: tuple[Callable[[V], bytes], Callable[[bytes], V]] | None = None,
+        key_serde: Form[K] | None = None,
+        value_serde: Form[V] | None = None,
         checkpoint: bool = True,
         state_dir: str | os.PathLike[str] | None = None,
         inline_bytes_max: int = 1024,
