@@ -47,7 +47,7 @@ cdef extern from "lf/fill.h" nogil:
 
 cdef enum:
     KEPT_BYTES_MAX = 16 * 1024 * 1024       # of buffers that nobody uses
-    KEPT_CODECS_MAX = 2                     # contexts of the codecs: those of zstd take megabytes
+    KEPT_CODECS_MAX = 16                    # contexts of the codecs: as many as threads compress at once
 
 # The GIL guards them.
 cdef Stage kept = None                      # a chain, through `Stage.below`
