@@ -10,6 +10,8 @@ from __future__ import annotations
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.described_topics import described_topic, missing_topic
 from logflume.broker.dispatch import handles
+from logflume.broker.kept_metadata import KeptMetadata
+from logflume.broker.messages import encode_response
 from logflume.broker.partitions import UNKNOWN_TOPIC_ID
 from logflume.broker.permissions import NO_OPERATIONS
 from logflume.broker.refusals import TopicForbidden
@@ -35,6 +37,37 @@ UNKNOWN_TOPIC = code_of("UnknownTopicOrPartition")
 @handles(ApiKey.METADATA, versions="0-13")
 async def metadata(call: Call, request: Any) -> Answer:
     """Brokers and topics; creates topics that a producer asks for, where that is allowed."""
+    kept = call.broker.service(KeptMetadata)
+    question = _question(call, request)
+    answer = None if question is None else kept.find(question)
+    if answer is None:
+        seen = call.broker.topics.entries()
+        fields = await _fields(call, request)
+        answer = encode_response(ApiKey.METADATA, call.version, call.correlation_id, fields)
+        if question is not None and not any(topic["error_code"] for topic in fields["topics"]):
+            kept.keep(question, answer, seen)
+        return [answer]
+    # All but the number of the request.
+    return [answer[:4], call.correlation_id.to_bytes(4, "big", signed=True), memoryview(answer)[8:]]
+
+
+def _question(call: Call, request: Any) -> tuple[Any, ...] | None:
+    """All that an answer depends on, but for the topics themselves; None: and for who asks, or for ids."""
+    if call.broker.authorizer is not None:
+        return None
+    names = None if request.topics is None else tuple(topic.name for topic in request.topics)
+    if names is not None and None in names:
+        return None
+    return (
+        call.version,
+        call.address,
+        names,
+        getattr(request, "include_topic_authorized_operations", False),
+        getattr(request, "include_cluster_authorized_operations", False),
+    )
+
+
+async def _fields(call: Call, request: Any) -> dict[str, Any]:
     broker = call.broker
     operations = getattr(request, "include_topic_authorized_operations", False)
     cluster_operations = getattr(request, "include_cluster_authorized_operations", False)
