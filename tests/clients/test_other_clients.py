@@ -1,6 +1,7 @@
-"""Clients in other languages: kcat (C), sarama (Go), kafkajs (Node), each with all codecs it has, and a group.
+"""Clients in other languages: kcat (C), sarama and franz-go (Go), kafkajs (Node), each with all codecs it has, and a
+group; Kafka Streams (Java).
 
-kcat is a Debian package; the other two are fetched by their own package managers into a folder of the user, so
+kcat is a Debian package; the others are fetched by their own package managers into a folder of the user, so
 their tests have the mark `peers`. What cannot be had is skipped, and says so.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -198,3 +200,62 @@ def test_sarama_commits_and_aborts_transactions(broker: ThreadedBroker, log: log
     program = str(sarama("sarama_transactions") / "sarama")
     refused = transact(log, "sarama", program, broker.bootstrap)
     assert refused == "PRODUCER_FENCED"
+
+
+@pytest.mark.peers
+@pytest.mark.timeout(700)
+def test_franz_go_copies_in_a_groups_transactions(
+    broker: ThreadedBroker, log: logflume.Log
+) -> None:
+    found("go")
+    files = {"franz.go.txt": "main.go", "franz.mod.txt": "go.mod"}
+    folder = installed("franz", files, "sh", "-c", "go mod tidy && go build -o franz .")
+    for topic in ("in", "out"):
+        log.create_topic(topic, partitions=3)
+    got = run(str(folder / "franz"), broker.bootstrap, str(COUNT), timeout=400)
+    assert sorted(got.split()) == sorted(f"{codec}-{n}" for codec in CODECS for n in range(COUNT))
+    places = open_offsets(log.directory, "franz").offsets("franz")
+    assert sum(told.offset for told in places.values()) == COUNT * len(CODECS)
+
+
+WORDS = ["the", "quick", "brown", "fox", "jumps", "over", "the", "lazy", "dog"]
+
+
+@pytest.mark.peers
+@pytest.mark.timeout(700)
+def test_kafka_streams_counts_and_joins_exactly_once(
+    broker: ThreadedBroker, log: logflume.Log, tmp_path: Path
+) -> None:
+    """Repartition topics and changelogs that it makes itself, standbys, a global table, transactions of two threads."""
+    found("mvn")
+    java = found("java")
+    folder = installed(
+        "streams",
+        {"streams.pom.xml": "pom.xml", "Words.java": "Words.java"},
+        "mvn", "-q", "-B", "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies",
+        "-DoutputDirectory=lib",
+    )  # fmt: skip
+    for topic in ("lines", "counts", "joined"):
+        log.create_topic(topic, partitions=2)
+    log.create_topic("names", config={"cleanup.policy": "compact"})
+    lines = [f"{WORDS[n % 9]} {WORDS[n * 5 % 9]}" for n in range(3000)]
+    with log.producer() as producer:
+        for word in set(WORDS):
+            producer.send("names", word.upper().encode(), key=word.encode())
+        for n, line in enumerate(lines):
+            producer.send("lines", line.encode(), partition=n % 2)
+    words = [word for line in lines for word in line.split()]
+    path = f"{folder}/lib/*"
+    program = (java, "-Xmx300m", "-cp", path, str(folder / "Words.java"))
+    told = run(*program, broker.bootstrap, str(len(words)), str(tmp_path / "state"), timeout=400)
+    assert f"counted {len(words)}" in told
+    counts: dict[str, int] = {}
+    joined = []
+    for number in range(2):
+        reader = log.partition("counts", number).reader(0, read_committed=True)
+        while reader.position < log.partition("counts", number).last_stable_offset:
+            for record in reader.read():
+                counts[bytes(record.key or b"").decode()] = int.from_bytes(record.value or b"")
+        joined += texts(log.partition("joined", number), read_committed=True)
+    assert counts == Counter(words)
+    assert sorted(joined) == sorted(f"{line}/{line.split()[0].upper()}" for line in lines)
