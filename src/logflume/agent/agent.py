@@ -214,6 +214,7 @@ class Agent:
     def _stop(self, keep: Kept, following: Plan | None, timeout: float) -> None:
         """Stop and close all but what is kept. `following`: the plan that comes next; it takes memory channels over."""
         until = time.monotonic() + timeout
+        staying = {*keep.channels, *(following.channels if following is not None else ())}
         sources = [n for n in self._source_runners if n not in keep.sources]
         groups = [n for n in self._sink_runners if n not in keep.groups]
         for name in sources:
@@ -222,10 +223,7 @@ class Agent:
         runners = [self._sink_runners.pop(name) for name in groups]
         for runner in runners:
             channel = runner.channel
-            stays = channel.name in keep.channels or (
-                following is not None and channel.name in following.channels
-            )
-            runner.finish(drain=not stays and not channel.is_durable)
+            runner.finish(drain=channel.name not in staying and not channel.is_durable)
         _join([runner.thread for runner in runners], until)
         for runner in runners:
             runner.finish(drain=False)
@@ -234,10 +232,7 @@ class Agent:
             runner.release()
         self._close(keep)
         for name, one in self.channels.items():
-            ends = name not in keep.channels and name not in (
-                following.channels if following else ()
-            )
-            if ends and one.room.used and not one.is_durable:
+            if name not in staying and one.room.used and not one.is_durable:
                 _logger.error("events_dropped", channel=name, events=one.room.used)
 
     def _close(self, keep: Kept) -> None:

@@ -125,43 +125,52 @@ class _SegmentWalk:
     def run(self, expected: int | None, *, active: bool, clean: bool) -> int | None:
         """Returns the offset that must follow; None when damage hides it."""
         self._check.segments += 1
-        if expected is not None and self._base != expected:
-            if self._base < expected:
-                self._found(
-                    0,
-                    f"begins at {self._base}, but offsets up to {expected - 1} are in the segment before",
-                )
-            elif not self._allow_gaps:
-                self._found(0, f"offsets {expected} to {self._base - 1} are missing before it")
+        settled = clean or not active
+        self._compare_beginning(expected)
+        next_offset = self._walk(settled=settled)
+        if self._torn and not settled:
+            # The last batch fails its check and nothing follows: a write that did not end.
+            torn = self._check.findings.pop()
+            self._check.findings.append(torn._replace(reason=torn.reason + _CUT, damage=False))
+        if self._broken:
+            return None  # and over damage an index has nothing to agree with
+        for index in self._indexes:
+            self._check.findings += [
+                Finding(index.path, position, reason)
+                for position, reason in index.findings(settled=settled)
+            ]
+        return next_offset
+
+    def _compare_beginning(self, expected: int | None) -> None:
+        if expected is None or self._base == expected:
+            return
+        if self._base < expected:
+            self._found(
+                0,
+                f"begins at {self._base}, but offsets up to {expected - 1} are in the segment before",
+            )
+        elif not self._allow_gaps:
+            self._found(0, f"offsets {expected} to {self._base - 1} are missing before it")
+
+    def _walk(self, *, settled: bool) -> int | None:
+        """All batches, also those behind damage; the offset behind the last, None when damage hides it."""
         next_offset: int | None = self._base
         with SegmentScan(self._path) as scan:
             while True:
                 try:
                     for batch in scan:
                         next_offset = self._batch(batch, next_offset)
-                    break
+                    return next_offset
                 except (CorruptRecord, UnsupportedFormat) as error:
                     at = scan.position
                     self._torn = False
                     if not scan.resync(0 if next_offset is None else next_offset):
-                        unfinished = active and not clean and isinstance(error, CorruptRecord)
+                        unfinished = not settled and isinstance(error, CorruptRecord)
                         self._tail(scan, at, _reason(error), unfinished=unfinished)
-                        break
+                        return next_offset
                     self._found(at, f"{_reason(error)}; readable again at position {scan.position}")
                     self._broken = True
                     next_offset = None
-            if self._torn and active and not clean:
-                # The last batch fails its check and nothing follows: a write that did not end.
-                torn = self._check.findings.pop()
-                self._check.findings.append(torn._replace(reason=torn.reason + _CUT, damage=False))
-        for index in self._indexes:
-            # Over damage an index has nothing to agree with.
-            if not self._broken:
-                findings = index.findings(settled=clean or not active)
-                self._check.findings += [
-                    Finding(index.path, position, reason) for position, reason in findings
-                ]
-        return None if self._broken else next_offset
 
     def _batch(self, batch: Batch, expected: int | None) -> int:
         check = self._check

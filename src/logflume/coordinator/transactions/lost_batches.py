@@ -12,7 +12,7 @@ from itertools import pairwise
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from logflume._native.partition import Partition
 
@@ -60,17 +60,8 @@ def put_back(partition: Partition, parts: list[Part], mark: Mark) -> int:
     for part in sorted(parts, key=lambda part: part.first):
         by_producer.setdefault(part.producer_id, []).append(part)
     walk = _Walk(partition, mark)
+    _await_open(walk, by_producer, before)
     following = {id(part): later for own in by_producer.values() for part, later in pairwise(own)}
-    for found in partition.open_transactions():
-        own = by_producer.get(found.producer_id, [])
-        there = [part for part in own if part.first <= found.first_offset < part.end]
-        later = [part for part in own if part.first > found.first_offset]
-        if later and not there:
-            # It was aborted: had it been committed, there would be a record of that before the next one's.
-            gone = Part(found.producer_id, later[0].epoch, found.first_offset, 0, commit=False)
-            walk.waiting.append((later[0].first, gone))
-        elif there and all(base < before for base, _ in there[-1].batches) and later:
-            walk.waiting.append((later[0].first, there[-1]))
     lost = sorted(
         ((base, data, part) for part in parts for base, data in part.batches if base >= before),
         key=lambda item: item[0],
@@ -83,6 +74,20 @@ def put_back(partition: Partition, parts: list[Part], mark: Mark) -> int:
     for part in parts:
         _end_last(walk, part)
     return len(lost)
+
+
+def _await_open(walk: _Walk, by_producer: Mapping[int, list[Part]], before: int) -> None:
+    """What is open on the disk, below `before`, and has to end before its producer's next transaction."""
+    for found in walk.partition.open_transactions():
+        own = by_producer.get(found.producer_id, [])
+        there = [part for part in own if part.first <= found.first_offset < part.end]
+        later = [part for part in own if part.first > found.first_offset]
+        if later and not there:
+            # It was aborted: had it been committed, there would be a record of that before the next one's.
+            gone = Part(found.producer_id, later[0].epoch, found.first_offset, 0, commit=False)
+            walk.waiting.append((later[0].first, gone))
+        elif there and all(base < before for base, _ in there[-1].batches) and later:
+            walk.waiting.append((later[0].first, there[-1]))
 
 
 def _end_last(walk: _Walk, part: Part) -> None:
