@@ -75,6 +75,7 @@ CORE_SOURCES: list[str] = [  # native/csrc/
     "log_retain.c",
     "log_roll.c",
     "log_sync.c",
+    "lookup.c",
     "lost_pages.c",
     "marker.c",
     "outcome.c",

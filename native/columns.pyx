@@ -12,13 +12,7 @@ from libc.string cimport memcpy
 cimport cython
 
 from logflume._native.core cimport (
-    lf_columns,
-    lf_columns_free,
-    lf_get_varint,
-    lf_heap_ref,
-    lf_heap_unref,
-    lf_segment_ref,
-    lf_segment_unref,
+    lf_columns, lf_columns_free, lf_get_varint, lf_heap_ref, lf_heap_unref, lf_segment_ref, lf_segment_unref,
 )
 from logflume._native.exported cimport memory_view, numpy_array
 
@@ -30,8 +24,12 @@ cdef int32_t SPARE_ROWS_MAX = 1 << 17
 
 cdef int SHOWN_BYTES_MAX = 200
 
+cdef list NO_TOPICS = []        # of batches without rows
+
 
 @cython.final
+@cython.freelist(64)
+@cython.no_gc
 cdef class RecordBatch:
     """Records of one or several partitions as columns.
 
@@ -41,11 +39,7 @@ cdef class RecordBatch:
     """
 
     def __cinit__(self):
-        global spare
-        self.topics = []
-        if spare.cap:
-            self.c = spare
-            spare.cap = 0
+        self.topics = NO_TOPICS
 
     def __dealloc__(self):
         global spare
@@ -56,6 +50,8 @@ cdef class RecordBatch:
         for i in range(self.n_parts):
             lf_segment_unref(self.parts[i].segment)
             lf_heap_unref(self.parts[i].heap)
+        if self.parts == &self.one_part:
+            return
         free(self.parts)
         if self.c.cap <= SPARE_ROWS_MAX and spare.cap == 0:
             spare = self.c
@@ -66,10 +62,16 @@ cdef class RecordBatch:
 
     cdef int add_part(self, str topic, int32_t partition, const uint8_t *base, size_t length,
                       lf_segment *segment, lf_heap *heap) except -1:
+        global spare
         cdef lf_part *p
         cdef int32_t cap
         cdef void *more
-        if self.n_parts:
+        if not self.n_parts:
+            self.topics = [topic]
+            if not self.c.cap and spare.cap:
+                self.c = spare
+                spare.cap = 0
+        else:
             p = &self.parts[self.n_parts - 1]
             if p.base == base and p.partition == partition and self.topics[p.topic] is topic:
                 if length > p.len:
@@ -82,7 +84,7 @@ cdef class RecordBatch:
                 raise MemoryError
             self.parts = <lf_part *>more
             self.cap_parts = cap
-        if not self.topics or self.topics[len(self.topics) - 1] is not topic:
+        if self.topics[len(self.topics) - 1] is not topic:
             self.topics.append(topic)
         p = &self.parts[self.n_parts]
         p.base = base
@@ -117,7 +119,7 @@ cdef class RecordBatch:
         cdef Record out = Record.__new__(Record)
         out.batch = self
         out.row = row
-        out.part = self.part_of(row)
+        out.part = self.parts if self.n_parts == 1 else self.part_of(row)
         return out
 
     cdef object bytes_at(self, int32_t row, bint key):

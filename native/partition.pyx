@@ -1,5 +1,7 @@
 """A partition with look-ups: what users and the upper layers hold."""
 
+import os
+
 from libc.stdint cimport INT32_MAX, int32_t, int64_t, uint64_t
 from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memmove
@@ -9,17 +11,28 @@ cimport cython
 from logflume import errors
 from logflume._native.waiting import wait_any
 
-from logflume._native.columns cimport RecordBatch
+from logflume._native.columns cimport RecordBatch, lf_row
 from logflume._native.core cimport *
 from logflume._native.partition_reader cimport PartitionReader
 from logflume._native.partition_transactions cimport PartitionTransactions
+from logflume._native.row_picker cimport add_row, one_row, push_row
 
 __all__ = ["Partition"]
 
 cdef double FOREVER_S = 1e9
 
-# Rows decoded for look-ups that a partition keeps, 32 bytes each; then it begins anew.
-cdef int64_t CACHE_ROWS_MAX = 2_000_000
+cdef extern from "lf/lookup.h" nogil:
+    ctypedef struct lf_place:
+        lf_segment *segment
+        lf_records records
+    int32_t lf_lookup(lf_log *log, const int64_t *offsets, int32_t n, lf_place *places) noexcept
+
+cdef extern from "lf/records.h" nogil:
+    int lf_records_next(lf_records *r, lf_row *row, const char **reason) noexcept
+
+# What a partition keeps of batches that were unpacked and decoded for look-ups; then a quarter goes. Unpacking one again
+# costs thirty times what finding it does, so this is not little; but not what a machine cannot spare.
+cdef int64_t CACHE_BYTES_MAX = min(1 << 30, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 16)
 # A batch of more records than this is decoded when it is met the second time, or in the neighbourhood.
 cdef int32_t GLANCE_FROM = 32
 
@@ -28,12 +41,15 @@ cdef enum:
     # that share one would displace each other for ever.
     MET_BITS = 12
     MET_WAYS = 4
+    NEIGHBOURHOOD_BYTES = 16384     # that are decoded at once, where batches are small
+    LOOKUPS_AT_ONCE = 32            # their lines are on the way from memory at the same time
 
 
 @cython.final
 @cython.internal
 cdef class LookupCache:
-    """Decoded neighbourhoods of offsets that were looked up: a dense index of what is hot."""
+    """Decoded neighbourhoods of offsets that were looked up, of batches that lf_lookup() cannot look into: compressed ones,
+    and ones with gaps."""
 
     def __cinit__(self):
         self.batches = []
@@ -92,14 +108,12 @@ cdef class LookupCache:
         row[0] = low
         return batch if low < batch.c.n and batch.c.offsets[low] == offset else None
 
-    cdef int insert(self, RecordBatch batch) except -1:
+    cdef int insert(self, RecordBatch batch, int64_t bytes_max) except -1:
         cdef int64_t first = batch.c.offsets[0], last = batch.c.offsets[batch.c.n - 1]
         cdef int32_t i, cap
         cdef void *more
-        if self.rows + batch.c.n > CACHE_ROWS_MAX:
-            self.batches = []
-            self.n = 0
-            self.rows = 0
+        while self.n and self.bytes > bytes_max:
+            self._drop_quarter()
         i = self.place(first)
         if i < self.n and self.firsts[i] <= last:
             last = self.firsts[i] - 1
@@ -122,8 +136,31 @@ cdef class LookupCache:
         self.firsts[i] = first
         self.lasts[i] = last
         self.n += 1
-        self.rows += batch.c.n
+        self.bytes += bytes_of(batch)
         return 0
+
+    cdef int _drop_quarter(self) except -1:
+        """Each time the next one, so that what is asked for all over the log is found as often as there is room for it."""
+        cdef int32_t n = self.n // 4 + 1, first, i
+        self.quarter = (self.quarter + 1) % 4
+        first = min(self.quarter * n, self.n - n)
+        for i in range(first, first + n):
+            self.bytes -= bytes_of(<RecordBatch>self.batches[i])
+        del self.batches[first:first + n]
+        self.n -= n
+        memmove(self.firsts + first, self.firsts + first + n, (self.n - first) * sizeof(int64_t))
+        memmove(self.lasts + first, self.lasts + first + n, (self.n - first) * sizeof(int64_t))
+        return 0
+
+
+cdef int64_t bytes_of(RecordBatch batch) noexcept:
+    """Of its columns, and of what was unpacked for it."""
+    cdef int64_t total = <int64_t>batch.c.cap * sizeof(lf_row)
+    cdef int32_t i
+    for i in range(batch.n_parts):
+        if batch.parts[i].heap != NULL:
+            total += batch.parts[i].len
+    return total
 
 
 cdef class Partition(PartitionTransactions):
@@ -131,6 +168,7 @@ cdef class Partition(PartitionTransactions):
 
     def __cinit__(self):
         self.cache = LookupCache.__new__(LookupCache)
+        self._lookup_cache_bytes = CACHE_BYTES_MAX
 
     cdef RecordBatch locate(self, int64_t offset, int32_t *row):
         """The decoded batch and the row of `offset`, or of the next record where compaction removed it."""
@@ -144,8 +182,12 @@ cdef class Partition(PartitionTransactions):
                 # What compaction removed must not go on being found here and nowhere else.
                 self.cache = LookupCache.__new__(LookupCache)
                 self.cache.swaps = log.state.swaps
-            batch = self.cache.find(offset, row)
+            batch = self.cache.find(offset, row) if self.cache.n else None
             if batch is None:
+                batch = self._find_alone(offset)
+                if batch is not None:
+                    row[0] = 0
+                    return batch
                 batch = self._decode_near(offset)
                 i = 0
                 while i < batch.c.n and batch.c.offsets[i] < offset:
@@ -159,10 +201,26 @@ cdef class Partition(PartitionTransactions):
         raise errors.OffsetOutOfRange(topic=self.topic, partition=self.partition, offset=offset,
                                       start_offset=log.state.start_offset, end_offset=log.state.end_offset)
 
+    cdef RecordBatch _find_alone(self, int64_t offset):
+        """The record at `offset` as a batch of its own, or None where its batch has to be decoded."""
+        cdef lf_place place
+        cdef const char *reason
+        cdef RecordBatch out
+        cdef int32_t found = lf_lookup(self.enter(), &offset, 1, &place)
+        self.leave()
+        if not found:
+            return None
+        if self.topics is None:
+            self.topics = [self.topic]
+        out = one_row(self.topics, self.partition, place.records.base, place.records.end, place.segment)
+        return None if lf_records_next(&place.records, &out.one, &reason) or out.one.offset != offset else out
+
     cdef RecordBatch _decode_near(self, int64_t offset):
         """Decodes the batch of `offset` and some that follow; what is cached already is not decoded twice."""
         cdef PartitionReader reader = self.spare_reader
         cdef RecordBatch batch = RecordBatch.__new__(RecordBatch)
+        cdef lf_part *part
+        cdef int64_t taken = 0      # unpacked: a hundred bytes may be a megabyte
         self.spare_reader = None    # another thread makes its own meanwhile
         if reader is None:
             reader = PartitionReader(self, offset)
@@ -174,9 +232,11 @@ cdef class Partition(PartitionTransactions):
                 self.spare_reader = reader
                 return batch
             reader.seek_batch(offset)   # the rest of this batch was compacted away: the next record is elsewhere
-        reader.read_into(batch, 8192, 16384)
+        while taken < NEIGHBOURHOOD_BYTES and reader.read_into(batch, 8192, 1):
+            part = &batch.parts[batch.n_parts - 1]
+            taken += part.len if part.heap != NULL else reader.batch.size
         if batch.c.n:
-            self.cache.insert(batch)
+            self.cache.insert(batch, self._lookup_cache_bytes)
         self.spare_reader = reader
         return batch
 
@@ -218,24 +278,41 @@ cdef class Partition(PartitionTransactions):
             raise ValueError(f"offsets: a 1-d array is needed, not {array.ndim}-d")
         cdef const int64_t *wanted = <const int64_t *><size_t>array.ctypes.data
         cdef RecordBatch out = RecordBatch.__new__(RecordBatch), batch
-        cdef Py_ssize_t i, n = len(array)
-        cdef int32_t row = 0, k
-        cdef lf_part *part
+        cdef Py_ssize_t i = 0, n = len(array)
+        cdef int32_t row = 0
         if lf_columns_reserve(&out.c, <int32_t>n):
             raise MemoryError
-        for i in range(n):
-            batch = self.locate(wanted[i], &row)
-            part = batch.part_of(row)
-            out.add_part(self.topic, self.partition, part.base, part.len, part.segment, part.heap)
-            k = out.c.n
-            out.c.offsets[k] = batch.c.offsets[row]
-            out.c.timestamps[k] = batch.c.timestamps[row]
-            out.c.value_at[k] = batch.c.value_at[row]
-            out.c.value_len[k] = batch.c.value_len[row]
-            out.c.key_at[k] = batch.c.key_at[row]
-            out.c.key_len[k] = batch.c.key_len[row]
-            out.c.n = k + 1
+        while i < n:
+            # What has to be decoded is asked for one by one, and kept.
+            found = 0 if self.cache.n else self._find_some(wanted + i, <int32_t>min(n - i, LOOKUPS_AT_ONCE), out)
+            if not found:
+                batch = self.locate(wanted[i], &row)
+                add_row(out, batch, row)
+                found = 1
+            i += found
         return out
+
+    cdef int32_t _find_some(self, const int64_t *offsets, int32_t n, RecordBatch out) except -1:
+        """Adds the first of the records at `offsets`: how many. 0: the first one's batch has to be decoded."""
+        cdef lf_place places[LOOKUPS_AT_ONCE]
+        cdef lf_place *p
+        cdef lf_row row
+        cdef const char *reason
+        cdef lf_log *log = self.enter()
+        cdef int32_t i, found, good = 0
+        with nogil:
+            found = lf_lookup(log, offsets, n, places)
+        self.leave()
+        for i in range(found):
+            p = &places[i]
+            try:
+                if good == i and not lf_records_next(&p.records, &row, &reason) and row.offset == offsets[i]:
+                    out.add_part(self.topic, self.partition, p.records.base, p.records.end, p.segment, NULL)
+                    push_row(out, &row)
+                    good += 1
+            finally:
+                lf_segment_unref(p.segment)
+        return good
 
     def reader(self, offset=None, *, bint read_committed=False):
         """A PartitionReader that stands at `offset` (default: the start)."""

@@ -1,35 +1,62 @@
-"""Records of any batches as one RecordBatch, without copying their bytes."""
+"""Rows put into a RecordBatch one by one, or from other batches, without copying their bytes."""
 
-from libc.stdint cimport int32_t, int64_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from libc.string cimport memcpy
 
-from logflume._native.columns cimport Record, RecordBatch
-from logflume._native.core cimport LF_OK, lf_columns_reserve, lf_part
+from logflume._native.columns cimport Record, RecordBatch, lf_row
+from logflume._native.core cimport LF_OK, lf_columns, lf_columns_reserve, lf_part, lf_segment
 
 __all__ = ["join_batches", "pick_rows"]
+
+
+cdef RecordBatch one_row(list topics, int32_t partition, const uint8_t *base, size_t length, lf_segment *segment):
+    cdef RecordBatch out = RecordBatch.__new__(RecordBatch)
+    out.c.offsets = &out.one.offset
+    out.c.timestamps = &out.one.timestamp
+    out.c.value_at = &out.one.value_at
+    out.c.value_len = &out.one.value_len
+    out.c.key_at = &out.one.key_at
+    out.c.key_len = &out.one.key_len
+    out.c.n = out.c.cap = 1
+    out.one_part.base = base
+    out.one_part.len = length
+    out.one_part.segment = segment
+    out.one_part.partition = partition
+    out.topics = topics
+    out.parts = &out.one_part
+    out.n_parts = out.cap_parts = 1
+    return out
+
+
+cdef void push_row(RecordBatch out, const lf_row *row) noexcept:
+    cdef lf_columns *c = &out.c
+    c.offsets[c.n] = row.offset
+    c.timestamps[c.n] = row.timestamp
+    c.value_at[c.n] = row.value_at
+    c.value_len[c.n] = row.value_len
+    c.key_at[c.n] = row.key_at
+    c.key_len[c.n] = row.key_len
+    c.n += 1
+
+
+cdef int add_row(RecordBatch out, RecordBatch source, int32_t row) except -1:
+    cdef lf_part *part = source.part_of(row)
+    cdef lf_columns *c = &source.c
+    cdef lf_row copied = lf_row(c.offsets[row], c.timestamps[row], c.value_at[row], c.key_at[row], c.value_len[row],
+                                c.key_len[row])
+    out.add_part(source.topics[part.topic], part.partition, part.base, part.len, part.segment, part.heap)
+    push_row(out, &copied)
+    return 0
 
 
 def pick_rows(records):
     """The records, in the order given, as columns over the same memory."""
     cdef RecordBatch out = RecordBatch.__new__(RecordBatch)
-    cdef RecordBatch source
     cdef Record record
-    cdef lf_part *part
-    cdef int32_t row
     if lf_columns_reserve(&out.c, <int32_t>len(records)) != LF_OK:
         raise MemoryError
     for record in records:
-        source = record.batch
-        part = record.part
-        out.add_part(source.topics[part.topic], part.partition, part.base, part.len, part.segment, part.heap)
-        row = out.c.n
-        out.c.offsets[row] = source.c.offsets[record.row]
-        out.c.timestamps[row] = source.c.timestamps[record.row]
-        out.c.key_at[row] = source.c.key_at[record.row]
-        out.c.key_len[row] = source.c.key_len[record.row]
-        out.c.value_at[row] = source.c.value_at[record.row]
-        out.c.value_len[row] = source.c.value_len[record.row]
-        out.c.n += 1
+        add_row(out, record.batch, record.row)
     return out
 
 

@@ -12,6 +12,7 @@
 #include "lf/log.h"
 
 void lf_index_drop(lf_segment *s) {
+    lf_marks_drop(s);
     free(s->entries);
     free(s->times);
     s->entries = NULL;
@@ -222,13 +223,28 @@ int lf_index_rebuild(lf_log *log, lf_segment *s, int64_t end, lf_error *e) {
     return rc;
 }
 
-int64_t lf_index_floor(const lf_segment *s, int64_t offset, int64_t *last_offset) {
+#define NEAR 8 /* entries: four cache lines */
+
+int32_t lf_index_at(const lf_segment *s, int64_t offset) {
     int32_t low = 0, high = s->n_entries;
+    /* Batches are alike, mostly: around where it would be then, the entry is found without asking all over the array. */
+    if (high > NEAR) {
+        int64_t last = s->entries[high - 1].offset - s->base_offset, from = offset - s->base_offset;
+        int32_t guess = from < last ? (int32_t)((double)from / (double)last * high) : high - 1;
+        if (guess >= NEAR && s->entries[guess - NEAR].offset < offset) low = guess - NEAR + 1;
+        if (guess < high - NEAR && s->entries[guess + NEAR].offset >= offset) high = guess + NEAR;
+    }
     while (low < high) {
         int32_t mid = (low + high) / 2;
-        if (s->entries[mid].offset <= offset) low = mid + 1;
+        if (s->entries[mid].offset < offset) low = mid + 1;
         else high = mid;
     }
+    return low;
+}
+
+int64_t lf_index_floor(const lf_segment *s, int64_t offset, int64_t *last_offset) {
+    int32_t low = lf_index_at(s, offset);
+    if (low < s->n_entries && s->entries[low].offset == offset) low++;
     if (last_offset) *last_offset = low ? s->entries[low - 1].offset : -1;
     return low ? s->entries[low - 1].position : 0;
 }

@@ -7,6 +7,7 @@
 #include "lf/crc32c.h"
 #include "lf/log.h"
 #include "lf/lost_pages.h"
+#include "read_impl.h"
 
 int lf_batch_check(const uint8_t *p, int64_t available, int64_t position, bool check_crc, lf_batch *b, const char **reason) {
     if (available <= LF_BATCH_MAGIC_AT) {
@@ -127,8 +128,7 @@ void lf_cursor_release(lf_cursor *c) {
     memset(c, 0, sizeof *c);
 }
 
-/* Refreshes the list until the published end of its last segment is known. log->mu held. */
-static int settle(lf_log *log, int64_t *end, lf_segment **s, int64_t offset, lf_error *e) {
+int lf_read_settle(lf_log *log, int64_t *end, lf_segment **s, int64_t offset, lf_error *e) {
     for (int tries = 0; tries < 64; tries++) {
         int rc = lf_segments_refresh(log, e);
         if (rc) return rc;
@@ -189,35 +189,24 @@ static inline void note_verified(lf_segment *s, int64_t from, int64_t to) {
     atomic_store_explicit(&s->verified, (uint64_t)from << 32 | (uint64_t)to, memory_order_relaxed);
 }
 
-/* The CRC of a batch whose header is good, checked once in this process. */
-static int check_once(lf_segment *s, lf_batch *b, int64_t end, const char **reason) {
+int lf_read_check_once(lf_segment *s, lf_batch *b, int64_t end, const char **reason) {
     if (is_verified(s, b->position, b->position + b->size)) return LF_OK;
     int rc = lf_batch_check(b->at, end - b->position, b->position, true, b, reason);
     if (!rc) note_verified(s, b->position, b->position + b->size);
     return rc;
 }
 
-/* Whether the index names the batch that holds `offset`, as it does where batches are no smaller than its interval. Then
- * one header is looked at, instead of that of the batch before as well, on a page of its own. That the last offset is the
- * index's own confirms the base offset, which no CRC covers. */
-static bool is_indexed(const lf_segment *s, int64_t offset, int64_t end, lf_batch *b) {
+bool lf_read_indexed(const lf_segment *s, int32_t i, int64_t offset, int64_t end, lf_batch *b) {
     const char *reason;
-    int32_t low = 0, high = s->n_entries;
-    while (low < high) {
-        int32_t mid = (low + high) / 2;
-        if (s->entries[mid].offset < offset) low = mid + 1;
-        else high = mid;
-    }
-    if (low == s->n_entries || s->entries[low].position >= end) return false;
-    const lf_index_entry *found = &s->entries[low];
+    if (i >= s->n_entries || s->entries[i].position >= end) return false;
+    const lf_index_entry *found = &s->entries[i];
     return !lf_batch_check(s->map + found->position, end - found->position, found->position, false, b, &reason) &&
            b->last_offset == found->offset && b->base_offset <= offset;
 }
 
 #define NEAR_BYTES 4096
 
-/* Asks for a batch: of the disk, where it is not in memory, and of memory, while that question is answered. */
-static void bring(const lf_log *log, lf_segment *s, const lf_batch *b) {
+void lf_read_bring(const lf_log *log, lf_segment *s, const lf_batch *b) {
     if (!is_verified(s, b->position, b->position + b->size))
         for (int32_t at = 64; at < b->size && at < NEAR_BYTES; at += 64) __builtin_prefetch(b->at + at);
     lf_segment_fetch(log, s->map, b->position, b->position + b->size);
@@ -228,14 +217,14 @@ static int seek_once(lf_log *log, lf_cursor *c, int64_t offset, lf_error *e) {
     lf_batch b;
     const char *reason;
     int64_t end;
-    int rc = settle(log, &end, &s, offset, e);
+    int rc = lf_read_settle(log, &end, &s, offset, e);
     if (!rc) rc = lf_index_ready(log, s, end, e);
     if (!rc) rc = lf_segment_map(log, s, (size_t)end, e);
     if (rc) return rc;
     lf_segment_expect(s, true);
-    if (is_indexed(s, offset, end, &b)) {
-        bring(log, s, &b);
-        if (check_once(s, &b, end, &reason) == LF_OK) {
+    if (lf_read_indexed(s, lf_index_at(s, offset), offset, end, &b)) {
+        lf_read_bring(log, s, &b);
+        if (lf_read_check_once(s, &b, end, &reason) == LF_OK) {
             stand_in(c, s, b.position, b.base_offset, end);
             c->fetched = c->fetch_at = b.position + b.size;
             c->next_offset = offset;
@@ -256,8 +245,8 @@ static int seek_once(lf_log *log, lf_cursor *c, int64_t offset, lf_error *e) {
         bool good = !rc && lf_batch_follows(log, &b, expected);
         if (good && b.last_offset >= offset) {
             fetched = b.position + b.size;
-            bring(log, s, &b);
-            if (check_once(s, &b, end, &reason) == LF_OK) break;
+            lf_read_bring(log, s, &b);
+            if (lf_read_check_once(s, &b, end, &reason) == LF_OK) break;
             good = false;
         }
         if (!good) {
@@ -308,7 +297,7 @@ static int step_locked(lf_log *log, lf_cursor *c, int64_t *end, lf_error *e) {
     *end = s->sealed ? s->size : -1;
     if (*end < 0 || c->position >= *end) {
         lf_segment *now;
-        rc = settle(log, end, &now, c->next_offset, e);
+        rc = lf_read_settle(log, end, &now, c->next_offset, e);
         if (!rc) rc = lf_segment_map(log, now, (size_t)*end, e);
         if (!rc && now == s && s->sealed && c->position >= s->size) {
             /* The segment's last offsets are gone (compaction): its successor begins behind a gap. */
@@ -372,7 +361,7 @@ int lf_cursor_peek(lf_log *log, lf_cursor *c, bool check_crc, lf_batch *b, lf_er
             reason = "offsets are missing before this batch";
         }
         if (!rc && b->position + b->size > c->fetch_at) fetch_ahead(log, c, b);
-        if (!rc && check_crc) rc = check_once(s, b, end, &reason);
+        if (!rc && check_crc) rc = lf_read_check_once(s, b, end, &reason);
         if (!rc && (b->last_offset >= atomic_load_explicit(&log->state->end_offset, memory_order_acquire) ||
                     b->last_offset - s->base_offset > INT32_MAX)) {
             /* The newest batch of a log with gaps may be on its way: written, not published yet. */

@@ -159,3 +159,44 @@ def test_the_next_record_lies_behind_large_batches_without_their_ends(tmp_path: 
         for _ in range(3):
             assert log.read(50).offset == 100
             assert log.read(160).value == log.read(249).value == b"next"
+
+
+@pytest.mark.parametrize("sizes", [(100, 100), (3, 5000), (0, 40)], ids=str)
+def test_arrays_of_offsets_in_any_order_find_what_reading_in_order_finds(
+    tmp_path: Path, sizes: tuple[int, int]
+) -> None:
+    """Large batches and small ones, over several segments; the end is appended to meanwhile."""
+    rng = random.Random(7)
+    with opened(tmp_path, segment_bytes=300_000) as log:
+        values: list[bytes] = []
+        for batch_bytes in (65536, 900, 20_000) * 3:
+            more = [rng.randbytes(rng.randint(*sizes)) for _ in range(700)]
+            values += more
+            log.append_many(more, batch_bytes=batch_bytes)
+            for _ in range(3):
+                offsets = [rng.randrange(len(values)) for _ in range(400)]
+                assert log.lookup(offsets).values.tolist() == [values[n] for n in offsets]
+                offsets.sort()
+                found = log.lookup(offsets)
+                assert found.offsets.tolist() == offsets
+                assert found.values.tolist() == [values[n] for n in offsets]
+            offsets = [rng.randrange(len(values)) for _ in range(100)]
+            records = [log.read(n) for n in offsets]
+            assert [record.value for record in records] == [values[n] for n in offsets]
+        with pytest.raises(errors.OffsetOutOfRange):
+            log.lookup([0, len(values), 1])
+        log.set_start_offset(2)
+        with pytest.raises(errors.OffsetOutOfRange):
+            log.lookup([5, 1])
+
+
+@pytest.mark.parametrize("room", [0, 50_000, 300_000])
+def test_what_is_kept_for_look_ups_makes_room_for_what_is_new(tmp_path: Path, room: int) -> None:
+    values = [b"%d" % n * 20 for n in range(8000)]
+    with opened(tmp_path, compression=LZ4) as log:
+        log.append_many(values, batch_bytes=8192)
+        log._lookup_cache_bytes = room
+        rng = random.Random(3)
+        for _ in range(5000):
+            n = rng.randrange(len(values))
+            assert log.read(n).value == values[n]

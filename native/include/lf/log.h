@@ -75,6 +75,8 @@ typedef struct lf_segment {
     lf_time_entry *times;
     _Atomic int32_t n_entries, n_times;     /* changed under log->mu; appenders read them without it */
     int32_t cap_entries, cap_times;
+    struct lf_marks **marks;        /* of the batches that the entries name; NULL where nothing was looked up (lookup.c) */
+    int32_t cap_marks;
     bool txn_checked;               /* its .txnindex has been compared with the log in this process */
     _Atomic uint64_t verified;      /* from << 32 | to: bytes whose CRCs this process has checked */
     _Atomic uint32_t checked_at;    /* lf_lost_pages, when that was so */
@@ -134,6 +136,8 @@ typedef struct lf_log {
     lf_error *sync_failure;         /* the first one's cause: all whom it concerns are told that. NULL before */
     int64_t trimmed_offset;         /* the end when lf_log_trim() wrote the index, -1 before */
     struct lf_producers *producers; /* lf/producers.h */
+    size_t marks_bytes;             /* of all segments since they were last dropped (lookup.c) */
+    int marks_dropped;              /* so often */
     bool wrote;                     /* this process appended, rolled or deleted */
     lf_recovery recovery;
 } lf_log;
@@ -210,6 +214,9 @@ int64_t lf_index_time_from(const lf_segment *s, const lf_time_entry *floor);
 /* Whether the log agrees with the entry; the segment is mapped up to `end`. */
 bool lf_index_time_holds(const lf_segment *s, const lf_time_entry *t, int64_t end);
 void lf_index_drop(lf_segment *s);
+/* The first entry whose batch ends at or behind `offset`; n_entries when there is none. */
+int32_t lf_index_at(const lf_segment *s, int64_t offset);
+void lf_marks_drop(lf_segment *s);                          /* (lookup.c) */
 
 /* ---- appending (log_append.c, log_roll.c) ---- */
 typedef struct lf_append_info {

@@ -28,11 +28,20 @@ typedef struct lf_records {
     int64_t base_offset, last_offset, base_timestamp, append_time;
 } lf_records;
 
+/* One record's. */
+typedef struct lf_row {
+    int64_t offset, timestamp;
+    uint32_t value_at, key_at;
+    int32_t value_len, key_len;
+} lf_row;
+
 int lf_columns_reserve(lf_columns *c, int32_t more);
 void lf_columns_free(lf_columns *c);
 void lf_records_begin(lf_records *r, const lf_batch *b, const uint8_t *base, uint32_t at, uint32_t end);
 /* Appends up to `limit` records with offsets >= `from`. LF_OK, or LF_E_CORRUPT with *reason. */
 int lf_records_decode(lf_records *r, int64_t from, int32_t limit, lf_columns *c, const char **reason);
+/* The next record alone. LF_OK, or LF_E_CORRUPT with *reason. */
+int lf_records_next(lf_records *r, lf_row *row, const char **reason);
 /* Passes over records by their lengths alone, up to the one with index `index`. LF_OK, or LF_E_CORRUPT with *reason. */
 int lf_records_skip(lf_records *r, int32_t index, const char **reason);
 /* The first record not below `from` with a time at or after `timestamp`: LF_OK, LF_E_END when this batch has none,

@@ -12,12 +12,21 @@ cdef extern from "lf/rows.h" nogil:
     void lf_rows_unref(lf_rows *r) noexcept
 
 
+cdef extern from "lf/records.h" nogil:
+    ctypedef struct lf_row:
+        int64_t offset, timestamp
+        uint32_t value_at, key_at
+        int32_t value_len, key_len
+
+
 cdef class RecordBatch:
     cdef lf_columns c
     cdef lf_part *parts
     cdef int32_t n_parts, cap_parts
     cdef lf_rows *shared            # owns `c` and `parts` once Arrow consumers have them; else NULL
     cdef list topics
+    cdef lf_row one                 # the columns and the part of a batch of one (row_picker)
+    cdef lf_part one_part
     cdef object __weakref__
 
     # The part that rows to come will point into; a new one only when the base differs from the last.

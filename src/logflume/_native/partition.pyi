@@ -8,6 +8,8 @@ from logflume._native.partition_transactions import PartitionTransactions
 __all__ = ["Partition"]
 
 class Partition(PartitionTransactions):
+    _lookup_cache_bytes: int
+
     def wait(
         self, offset: int, timeout: float | None = None, *, read_committed: bool = False
     ) -> bool: ...

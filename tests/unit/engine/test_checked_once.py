@@ -114,3 +114,23 @@ def test_times_that_many_batches_share(tmp_path: Path) -> None:
         handle = Handle(tmp_path, segment_bytes=200_000)
         log = handle.log
     handle.close()
+
+
+def test_a_damaged_batch_is_refused_by_every_kind_of_look_up(tmp_path: Path) -> None:
+    handle = Handle(tmp_path)
+    log = handle.log
+    for _ in range(10):
+        log.append_many([bytes(100)] * RECORDS)
+    handle.close()
+    handle = Handle(tmp_path)
+    log = handle.log
+    segment = Path(log.segments()[0].path)
+    assert len(log.lookup([5, 555])) == 2
+    damage(segment, 6 * (segment.stat().st_size // 10) + 200)
+    for _ in range(2):
+        with pytest.raises(errors.CorruptRecord):
+            log.lookup([5, 650])
+        with pytest.raises(errors.CorruptRecord):
+            log.read(650)
+        assert log.lookup([5, 555, 750]).offsets.tolist() == [5, 555, 750]
+    handle.close()
