@@ -311,7 +311,7 @@ cdef class PartitionLog:
             raise errors.InvalidRecord(reason="no key, and the topic is compacted: nothing could tell which record replaces it")
         if headers is not None or self.codec or not PyBytes_CheckExact(value) or (
                 key is not None and not PyBytes_CheckExact(key)):
-            return self.append_many((value,), keys=(key,), headers=(headers,), timestamps=(timestamp,))
+            return self._append_built(value, key, headers, timestamp)
         cdef int32_t key_len = -1
         cdef const uint8_t *key_at = NULL
         if PyBytes_GET_SIZE(value) > self.max_message_bytes - 128:
@@ -334,6 +334,19 @@ cdef class PartitionLog:
         if rc:
             self.raise_error(&e)
         return offset
+
+    def _append_built(self, value, key, headers, timestamp):
+        """As append(), of what has to be built before it is written: any types, with headers, compressed."""
+        cdef lf_append_info info
+        cdef int64_t when = lf_stamp_ms(&clock) if timestamp is None else stamp_of(timestamp)
+        cdef Stage stage = self.stage_for(self.max_message_bytes)
+        try:
+            stage.put(value, key, headers, when)
+            stage.finish()
+            self.write_batches(stage.b.buf, stage.b.start, False, &info)
+        finally:
+            give_stage(stage)
+        return info.base_offset
 
     def append_many(self, values, keys=None, timestamps=None, headers=None, *, int64_t batch_bytes=65536,
                     bint followed=False, lock_timeout_s=None):
