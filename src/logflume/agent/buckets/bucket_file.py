@@ -33,13 +33,8 @@ class BucketFile:
         self.opened_at = now
         self.touched_at = now
 
-    def open(self) -> None:
-        """Make it. Its name is noted by then."""
-        self._output = self.store.create(self.path)
-        self._write(self._encoder.head())
-
-    def room(self, events: EventBatch, count_max: int, bytes_max: int) -> int:
-        """How many of these fit before it is full; 0 for a limit that is none."""
+    def take(self, events: EventBatch, count_max: int, bytes_max: int, now: float) -> EventBatch:
+        """As many of these as go in before the file is full; 0 for a limit that is none. `put` writes them."""
         room = len(events)
         if count_max:
             room = min(room, count_max - self.events)
@@ -47,7 +42,12 @@ class BucketFile:
             ends = list(accumulate(map(len, events.body_list())))
             # The event that reaches the limit still goes in: the next does not.
             room = min(room, bisect_left(ends, bytes_max - self.body_bytes) + 1)
-        return max(room, 0)
+        taken = events[:room]
+        self.events += len(taken)
+        self.body_bytes += taken.nbytes
+        self.touched_at = now
+        self.is_dirty = True
+        return taken
 
     def is_full(self, count_max: int, bytes_max: int) -> bool:
         """Nothing more goes in."""
@@ -55,13 +55,12 @@ class BucketFile:
             (count_max and self.events >= count_max) or (bytes_max and self.body_bytes >= bytes_max)
         )
 
-    def put(self, events: EventBatch, now: float) -> None:
-        """Append events."""
-        self.is_dirty = True
+    def put(self, events: EventBatch) -> None:
+        """Append events; the first time the file is made. Its name is noted by then."""
+        if self._output is None:
+            self._output = self.store.create(self.path)
+            self._write(self._encoder.head())
         self._write(self._encoder.encode(events))
-        self.events += len(events)
-        self.body_bytes += events.nbytes
-        self.touched_at = now
 
     def sync(self) -> None:
         """All events that were put are in it, and on disk."""

@@ -137,6 +137,9 @@ class Escapes:
             if rows is None:
                 rows = found[key] = buckets.setdefault(self._filled(key), [])
             rows.append(index)
+        if len(buckets) > 1:
+            # Once: each bucket picks some of them.
+            batch = batch.with_bodies(batch.body_list())
         for texts, indices in buckets.items():
             yield texts, batch.select(indices)
 

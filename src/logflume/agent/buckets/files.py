@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     Bucket = tuple[str, ...]
     """Directory, and what names begin with."""
+    Step = Callable[[], None]
 
 __all__ = ["Files"]
 
@@ -74,30 +75,64 @@ class Files:
 
     # ---- writing
 
-    def put(self, bucket: Bucket, events: EventBatch) -> None:
-        """Append to the bucket's file, and to the next when that is full."""
+    def write(self, parts: Sequence[tuple[Bucket, EventBatch]]) -> None:
+        """Append to each bucket's file, and to the next when that is full; buckets at the same time."""
+        most = self._config.max_open_files
+        for at in range(0, len(parts), most):
+            self._write_some(parts[at : at + most])
+
+    def _write_some(self, parts: Sequence[tuple[Bucket, EventBatch]]) -> None:
+        closed = len(self._closed)
+        work = self._evict(parts)
+        begun = 0
+        for bucket, events in parts:
+            steps, new = self._plan(bucket, events)
+            work.append(steps)
+            begun += new
+        if begun:
+            self._remember()
+        self._call_all([lambda steps=steps: _do(steps) for steps in work])  # type: ignore[misc]
+        self._counters.add("ConnectionCreatedCount", begun)
+        self._counters.add("ConnectionClosedCount", len(self._closed) - closed)
+
+    def _evict(self, parts: Sequence[tuple[Bucket, EventBatch]]) -> list[list[Step]]:
+        """Close files that were not written to for longest, so that these buckets' files may be open."""
+        wanted = {bucket for bucket, _ in parts}
+        excess = len(wanted | self._open.keys()) - self._config.max_open_files
+        others = [bucket for bucket in self._open if bucket not in wanted]
+        out: list[list[Step]] = []
+        for bucket in others[: max(excess, 0)]:
+            file = self._open.pop(bucket)
+            self._closed.append(file)
+            out.append([file.end])
+        return out
+
+    def _plan(self, bucket: Bucket, events: EventBatch) -> tuple[list[Step], int]:
+        """What is to be done for a bucket, one after the other, and how many files begin with it.
+
+        Those are in the note from here on: that is stored before any of it is done.
+        """
         count_max, bytes_max = self._config.roll_count, self._config.roll_size
+        steps: list[Step] = []
+        begun = 0
+        now = self._clock()
         while len(events):
             file = self._open.get(bucket)
             if file is not None and file.is_full(count_max, bytes_max):
-                self._retire(bucket)
+                del self._open[bucket]
+                self._closed.append(file)
+                steps.append(file.end)
                 file = None
             if file is None:
-                file = self._begin(bucket)
-            room = file.room(events, count_max, bytes_max)
-            some, now = events[:room], self._clock()
-            self._call(lambda file=file, some=some, now=now: file.put(some, now))  # type: ignore[misc]
+                file = self._open[bucket] = self._new(bucket, now)
+                begun += 1
+            some = file.take(events, count_max, bytes_max, now)
+            steps.append(lambda file=file, some=some: file.put(some))  # type: ignore[misc]
             self._open.move_to_end(bucket)
-            events = events[room:]
+            events = events[len(some) :]
+        return steps, begun
 
-    @property
-    def is_pressed(self) -> bool:
-        """So many files wait for their names that they should be settled."""
-        return len(self._closed) >= _CLOSED_MAX
-
-    def _begin(self, bucket: Bucket) -> BucketFile:
-        while len(self._open) >= self._config.max_open_files:
-            self._retire(next(iter(self._open)))
+    def _new(self, bucket: Bucket, now: float) -> BucketFile:
         directory, prefix = bucket
         self._counter += 1
         name = f"{prefix}.{self._counter}{self._suffix}"
@@ -105,23 +140,18 @@ class Files:
         if ".." in final.split("/"):
             raise InvalidRecord(reason=f"{final} leads out of its directory")
         path = f"{directory.rstrip('/')}/{self._config.in_use_prefix}{name}{self._in_use_suffix}"
-        file = BucketFile(path, final, self._systems.of(path), self._make_encoder(), self._clock())
-        self._open[bucket] = file
-        self._remember()
-        self._call(file.open)
-        self._counters.add("ConnectionCreatedCount")
-        return file
+        return BucketFile(path, final, self._systems.of(path), self._make_encoder(), now)
 
-    def _retire(self, bucket: Bucket) -> None:
-        """Close a file; it gets its final name when it is settled."""
-        file = self._open[bucket]
-        self._call(file.end)
-        del self._open[bucket]
-        self._closed.append(file)
-        self._counters.add("ConnectionClosedCount")
+    @property
+    def is_pressed(self) -> bool:
+        """So many files wait for their names that they should be settled."""
+        return len(self._closed) >= _CLOSED_MAX
 
-    def _call(self, function: Callable[[], None]) -> None:
-        self._call_all([function])
+    def _retire(self, buckets: Sequence[Bucket]) -> None:
+        """Close files of settled events."""
+        self._call_all([self._open[bucket].end for bucket in buckets])
+        self._closed += [self._open.pop(bucket) for bucket in buckets]
+        self._counters.add("ConnectionClosedCount", len(buckets))
 
     def _call_all(self, functions: Sequence[Callable[[], None]]) -> None:
         try:
@@ -146,11 +176,14 @@ class Files:
         """The note of it is stored: files that are closed get their names, those that are old are closed."""
         now = self._clock()
         interval, idle = self._config.roll_interval, self._config.idle_timeout
-        for bucket, file in list(self._open.items()):
-            if (interval and now - file.opened_at >= interval) or (
-                idle and now - file.touched_at >= idle
-            ):
-                self._retire(bucket)
+        old = [
+            bucket
+            for bucket, file in self._open.items()
+            if (interval and now - file.opened_at >= interval)
+            or (idle and now - file.touched_at >= idle)
+        ]
+        if old:
+            self._retire(old)
         self._publish()
         self._left.mend()
 
@@ -203,21 +236,24 @@ class Files:
 
     def close(self) -> None:
         """Close all; those whose events are all settled get their final names, the others wait for a restore."""
-        for bucket, file in list(self._open.items()):
-            try:
-                if file.is_dirty:
-                    self._call(file.close)
-                    del self._open[bucket]
-                else:
-                    self._retire(bucket)
-            except LogflumeError as error:
-                _logger.warning("file_not_closed", path=file.path, error=error)
+        clean = [bucket for bucket, file in self._open.items() if not file.is_dirty]
+        try:
+            self._retire(clean)
+            self._call_all([file.close for file in self._open.values()])
+        except LogflumeError as error:
+            _logger.warning("files_not_closed", error=error)
+        self._open.clear()
         self._closed = [file for file in self._closed if file.settled == file.written]
         try:
             self._publish()
         except LogflumeError as error:
             _logger.warning("files_not_renamed", error=error)
         self._left.mend()
+
+
+def _do(steps: Sequence[Step]) -> None:
+    for step in steps:
+        step()
 
 
 def _published(file: BucketFile) -> LogflumeError | None:

@@ -94,8 +94,7 @@ class HdfsSink(Sink):
 
     def write(self, batch: EventBatch) -> None:
         try:
-            for bucket, events in self._escapes.split(batch):
-                self._files.put(bucket, events)
+            self._files.write(list(self._escapes.split(batch)))
         except BaseException:
             # Another sink of the group may deliver this batch: what of it is in files must not be settled.
             self._files.restore(self._files.note())
