@@ -26,9 +26,7 @@ class Case(NamedTuple):
 
 
 SPOOL = "type = spooldir\nspoolDir = FOLDER\n"
-TAIL = (
-    "type = TAILDIR\nfilegroups = f\nfilegroups.f = FOLDER/.*\\\\.log\npositionFile = FOLDER/positions\n"
-)
+TAIL = "type = TAILDIR\nfilegroups = f\nfilegroups.f = FOLDER/.*\\\\.log\npositionFile = FOLDER/positions\n"
 LINES = b'{"city":"bj"} 1\nDROP it\nlvl=WARN caught\n{"city":"sh"} 22\n'
 
 CASES = {

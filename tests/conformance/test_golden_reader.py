@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import struct
@@ -15,29 +14,8 @@ from hypothesis import strategies as st
 
 from logflume import errors
 from model import batch_twin
+from support.golden import GOLDEN, TOPICS, as_json
 from support.partitions import opened, read_all, row_of
-
-GOLDEN = Path(__file__).resolve().parents[1] / "golden"
-TOPICS = sorted(path.stem for path in (GOLDEN / "kafka").glob("*.json"))
-
-
-def as_text(data: bytes | None) -> Any:
-    """Bytes as generate.py writes them into the JSON."""
-    if data is None:
-        return None
-    if len(data) > 1000:
-        return {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-    return data.decode("latin-1")
-
-
-def as_json(row: Any) -> dict[str, Any]:
-    return {
-        "offset": row.offset,
-        "timestamp": row.timestamp,
-        "key": as_text(row.key),
-        "value": as_text(row.value),
-        "headers": [[as_text(name.encode()), as_text(value)] for name, value in row.headers],
-    }
 
 
 def golden_copy(topic: str, to: Path, kind: str = "kafka") -> Path:

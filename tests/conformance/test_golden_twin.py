@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import struct
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +11,8 @@ import pytest
 from logflume._native import codecs
 from model import batch_twin
 from model.batch_twin import Batch, Record, decode_batches
+from support.golden import GOLDEN, TOPICS, as_json
 
-GOLDEN = Path(__file__).resolve().parents[1] / "golden"
-TOPICS = sorted(path.stem for path in (GOLDEN / "kafka").glob("*.json"))
 CODEC_NAMES = ("none", "gzip", "snappy", "lz4", "zstd")
 
 
@@ -26,25 +23,6 @@ def expectation(topic: str) -> dict[str, Any]:
 def segments(topic: str) -> dict[str, bytes]:
     where = GOLDEN / "kafka" / f"{topic}-0"
     return {path.name: path.read_bytes() for path in sorted(where.glob("*.log"))}
-
-
-def as_text(data: bytes | None) -> Any:
-    """Bytes as generate.py writes them into the JSON."""
-    if data is None:
-        return None
-    if len(data) > 1000:
-        return {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-    return data.decode("latin-1")
-
-
-def as_json(record: Record) -> dict[str, Any]:
-    return {
-        "offset": record.offset,
-        "timestamp": record.timestamp,
-        "key": as_text(record.key),
-        "value": as_text(record.value),
-        "headers": [[as_text(name), as_text(value)] for name, value in record.headers],
-    }
 
 
 def test_all_topics_are_there() -> None:

@@ -75,6 +75,12 @@ def read_all(log: Partition, start: int | None = None, max_records: int = 100_00
     return rows
 
 
+def appended(log: Partition, values: Any, **more: Any) -> list[bytes | None]:
+    """Appends `values` and gives what can be read of them."""
+    first = log.append_many(values, **more)
+    return log.read_batch(first, 10_000_000, 1 << 40).values.tolist() if log.end_offset else []
+
+
 def as_after_kill(directory: Path, copy: Path) -> Path:
     """The directory as a kill -9 of all who have it open would leave it: nothing closed, nothing trimmed."""
     shutil.copytree(directory, copy)

@@ -1,9 +1,10 @@
-"""What tests of producers look at: the records and batches that came out."""
+"""What tests of producers and readers write, and look at: the records and batches that came out."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+import logflume
 from logflume._native.batches import BatchScan
 
 
@@ -23,3 +24,16 @@ def spread(log, topic="t"):
 def batches_of(log, topic="one", number=0):
     """The batches of the first segment, as they are on disk."""
     return list(BatchScan(Path(log[topic][number].segments()[0].path).read_bytes()))
+
+
+def numbered(records):
+    """Where they are, in order."""
+    return sorted((record.partition, record.offset) for record in records)
+
+
+def fill(path, count=100, topic="t"):
+    """So many records into each of the topic's two partitions."""
+    with logflume.open(path) as log, log.producer(acks=1) as producer:
+        for number in range(2):
+            values = [b"%d-%d" % (number, i) for i in range(count)]
+            producer.send_many(topic, values, partition=number)

@@ -9,6 +9,7 @@ import pytest
 
 import logflume
 from logflume import errors
+from support.producing import fill, numbered
 
 
 @pytest.fixture
@@ -18,28 +19,10 @@ def path(tmp_path):
     return tmp_path / "data"
 
 
-@pytest.fixture(params=["asyncio", "uvloop"])
-def run(request):
-    if request.param == "uvloop":
-        return pytest.importorskip("uvloop").run
-    return asyncio.run
-
-
-def fill(path, count=100, topic="t"):
-    with logflume.open(path) as log, log.producer(acks=1) as producer:
-        for number in range(2):
-            values = [b"%d-%d" % (number, i) for i in range(count)]
-            producer.send_many(topic, values, partition=number)
-
-
-def numbered(records):
-    return sorted((record.partition, record.offset) for record in records)
-
-
 # ---- the log
 
 
-def test_open_awaited_and_as_a_context_manager(tmp_path, run):
+def test_open_awaited_and_as_a_context_manager(tmp_path, run_loop):
     async def main():
         log = await logflume.aio.open(tmp_path / "data")
         assert await log.create_topic("a", partitions=3, config={"retention.ms": 1000})
@@ -60,10 +43,10 @@ def test_open_awaited_and_as_a_context_manager(tmp_path, run):
         with pytest.raises(errors.Closed):
             await log.topics()
 
-    run(main())
+    run_loop(main())
 
 
-def test_errors_come_where_it_is_awaited(tmp_path, run):
+def test_errors_come_where_it_is_awaited(tmp_path, run_loop):
     async def main():
         with pytest.raises(errors.UnknownConfig):
             await logflume.aio.open(tmp_path / "data", no_such_option=1)
@@ -77,10 +60,10 @@ def test_errors_come_where_it_is_awaited(tmp_path, run):
             with pytest.raises(errors.UnknownTopicOrPartition):
                 await log.partition("none", 0)
 
-    run(main())
+    run_loop(main())
 
 
-def test_a_partition(path, run):
+def test_a_partition(path, run_loop):
     async def main():
         async with logflume.aio.open(path) as log:
             partition = await log.partition("t", 0)
@@ -105,10 +88,10 @@ def test_a_partition(path, run):
             assert await waits == [True] * 5
             assert await log.delete_records({("t", 0): 2}) == {("t", 0): 2}
 
-    run(main())
+    run_loop(main())
 
 
-def test_a_producer(path, run):
+def test_a_producer(path, run_loop):
     async def main():
         async with logflume.aio.open(path) as log, log.producer() as producer:
             assert await producer.partitions_for("t") == 2
@@ -123,13 +106,13 @@ def test_a_producer(path, run):
             with pytest.raises(errors.Closed):
                 producer.send("t", b"x")
 
-    run(main())
+    run_loop(main())
 
 
 # ---- reading
 
 
-def test_poll_and_poll_batch_and_iterate(path, run):
+def test_poll_and_poll_batch_and_iterate(path, run_loop):
     fill(path)
 
     async def main():
@@ -152,10 +135,10 @@ def test_poll_and_poll_batch_and_iterate(path, run):
             with pytest.raises(ValueError, match="max_records"):
                 await consumer.poll(max_records=0)
 
-    run(main())
+    run_loop(main())
 
 
-def test_positions_are_of_what_was_handed_out(path, run):
+def test_positions_are_of_what_was_handed_out(path, run_loop):
     fill(path)
 
     async def main():
@@ -196,10 +179,10 @@ def test_positions_are_of_what_was_handed_out(path, run):
             assert await consumer.assignment() == set()
             assert await consumer.subscription() == set()
 
-    run(main())
+    run_loop(main())
 
 
-def test_a_consumer_that_is_not_entered_subscribes_at_its_first_call(path, run):
+def test_a_consumer_that_is_not_entered_subscribes_at_its_first_call(path, run_loop):
     fill(path)
 
     async def main():
@@ -209,10 +192,10 @@ def test_a_consumer_that_is_not_entered_subscribes_at_its_first_call(path, run):
             assert len(await consumer.poll(max_records=500)) == 200
             assert await (await consumer).poll() == []
 
-    run(main())
+    run_loop(main())
 
 
-def test_tasks_share_a_consumer(path, run):
+def test_tasks_share_a_consumer(path, run_loop):
     fill(path, 3000)
 
     async def main():
@@ -231,10 +214,10 @@ def test_tasks_share_a_consumer(path, run):
             await asyncio.gather(*[work(consumer) for _ in range(5)])
         assert len(seen) == len(set(seen)) == 6000
 
-    run(main())
+    run_loop(main())
 
 
-def test_iterating_lets_other_tasks_run(path, run):
+def test_iterating_lets_other_tasks_run(path, run_loop):
     fill(path, 50_000)
 
     async def main():
@@ -264,7 +247,7 @@ def test_iterating_lets_other_tasks_run(path, run):
             assert turns > 3
             ticker.cancel()
 
-    run(main())
+    run_loop(main())
 
 
 def test_a_log_that_nobody_awaited_says_how(tmp_path):

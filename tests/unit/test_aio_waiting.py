@@ -13,6 +13,7 @@ import pytest
 
 import logflume
 from logflume import errors
+from support.producing import fill, numbered
 
 
 @pytest.fixture
@@ -20,24 +21,6 @@ def path(tmp_path):
     with logflume.open(tmp_path / "data") as log:
         log.create_topic("t", partitions=2)
     return tmp_path / "data"
-
-
-@pytest.fixture(params=["asyncio", "uvloop"])
-def run(request):
-    if request.param == "uvloop":
-        return pytest.importorskip("uvloop").run
-    return asyncio.run
-
-
-def fill(path, count=100, topic="t"):
-    with logflume.open(path) as log, log.producer(acks=1) as producer:
-        for number in range(2):
-            values = [b"%d-%d" % (number, i) for i in range(count)]
-            producer.send_many(topic, values, partition=number)
-
-
-def numbered(records):
-    return sorted((record.partition, record.offset) for record in records)
 
 
 # ---- waiting
@@ -52,7 +35,7 @@ PUBLISHER = """if True:
 """
 
 
-def test_records_of_another_process_wake_within_a_millisecond(path, run):
+def test_records_of_another_process_wake_within_a_millisecond(path, run_loop):
     import struct
 
     async def main():
@@ -72,7 +55,7 @@ def test_records_of_another_process_wake_within_a_millisecond(path, run):
         return sorted(delays)
 
     # Of a busy machine, the best tenth: what is tested is that nobody polls.
-    delays = run(main())
+    delays = run_loop(main())
     assert delays[20] < 0.001, [delays[0], delays[100], delays[-1]]
 
 
@@ -80,7 +63,7 @@ def news_threads():
     return [thread for thread in threading.enumerate() if thread.name == "logflume-news"]
 
 
-def test_many_waiting_consumers_take_one_thread(path, run):
+def test_many_waiting_consumers_take_one_thread(path, run_loop):
     async def main():
         async with logflume.aio.open(path) as log:
             consumers = [await log.consumer("t", auto_offset_reset="earliest") for _ in range(50)]
@@ -93,10 +76,10 @@ def test_many_waiting_consumers_take_one_thread(path, run):
             found = await asyncio.wait_for(asyncio.gather(*polls), 10)
             assert [[record.value for record in records] for records in found] == [[b"x"]] * 50
 
-    run(main())
+    run_loop(main())
 
 
-def test_more_partitions_than_the_kernel_waits_for(path, run):
+def test_more_partitions_than_the_kernel_waits_for(path, run_loop):
     async def main():
         async with logflume.aio.open(path) as log:
             await log.create_topic("wide", partitions=150)
@@ -106,10 +89,10 @@ def test_more_partitions_than_the_kernel_waits_for(path, run):
                 await log["wide"][149].append(b"x")
                 assert [record.partition for record in await poll] == [149]
 
-    run(main())
+    run_loop(main())
 
 
-def test_a_waiting_consumer_ends_linger(path, run):
+def test_a_waiting_consumer_ends_linger(path, run_loop):
     async def main():
         async with logflume.aio.open(path) as log:
             producer = log.producer(acks=1, linger_ms=60_000)
@@ -121,10 +104,10 @@ def test_a_waiting_consumer_ends_linger(path, run):
             producer.send("t", b"sent while waiting")
             assert [r.value for r in await poll] == [b"sent while waiting"]
 
-    run(main())
+    run_loop(main())
 
 
-def test_timeouts_are_kept(path, run):
+def test_timeouts_are_kept(path, run_loop):
     async def main():
         async with logflume.aio.open(path) as log, log.consumer("t") as consumer:
             for timeout in (0.0, 0.05, 0.2):
@@ -134,10 +117,10 @@ def test_timeouts_are_kept(path, run):
             nothing = log.consumer()
             assert await nothing.poll(0.05) == []
 
-    run(main())
+    run_loop(main())
 
 
-def test_a_poll_sees_what_other_tasks_change(path, run):
+def test_a_poll_sees_what_other_tasks_change(path, run_loop):
     fill(path)
 
     async def main():
@@ -154,10 +137,10 @@ def test_a_poll_sees_what_other_tasks_change(path, run):
             await log["u"][0].append(b"after")
             assert [record.value for record in await poll] == [b"after"]
 
-    run(main())
+    run_loop(main())
 
 
-def test_wakeup_ends_a_poll(path, run):
+def test_wakeup_ends_a_poll(path, run_loop):
     async def main():
         async with logflume.aio.open(path) as log, log.consumer("t") as consumer:
             loop = asyncio.get_running_loop()
@@ -166,13 +149,13 @@ def test_wakeup_ends_a_poll(path, run):
             assert await consumer.poll(timeout=60) == []
             assert time.monotonic() - began < 30
 
-    run(main())
+    run_loop(main())
 
 
 # ---- cancellation and ends
 
 
-def test_a_cancelled_poll_loses_nothing(path, run):
+def test_a_cancelled_poll_loses_nothing(path, run_loop):
     """Records come all the time, and so do cancellations: every record is returned once."""
 
     async def main():
@@ -199,10 +182,10 @@ def test_a_cancelled_poll_loses_nothing(path, run):
             seen.extend(record.offset for record in await consumer.poll())
             assert seen == list(range(300))
 
-    run(main())
+    run_loop(main())
 
 
-def test_a_cancelled_iteration_goes_on_where_it_was(path, run):
+def test_a_cancelled_iteration_goes_on_where_it_was(path, run_loop):
     fill(path)
 
     async def main():
@@ -231,10 +214,10 @@ def test_a_cancelled_iteration_goes_on_where_it_was(path, run):
             with pytest.raises(asyncio.TimeoutError):
                 await asyncio.wait_for(anext(stream), 0.05)
 
-    run(main())
+    run_loop(main())
 
 
-def test_close_ends_iterations_and_polls(path, run):
+def test_close_ends_iterations_and_polls(path, run_loop):
     async def main():
         async with logflume.aio.open(path) as log:
             consumer = await log.consumer("t", auto_offset_reset="earliest")
@@ -253,10 +236,10 @@ def test_close_ends_iterations_and_polls(path, run):
             with pytest.raises(errors.Closed):
                 await consumer.poll()
 
-    run(main())
+    run_loop(main())
 
 
-def test_closing_the_log_ends_everything(path, run):
+def test_closing_the_log_ends_everything(path, run_loop):
     async def main():
         log = await logflume.aio.open(path)
         producer = log.producer(acks=1, linger_ms=60_000)
@@ -276,10 +259,10 @@ def test_closing_the_log_ends_everything(path, run):
         with pytest.raises(errors.Closed):
             producer.send("t", b"x")
 
-    run(main())
+    run_loop(main())
 
 
-def test_the_synchronous_log_below_may_be_closed_too(path, run):
+def test_the_synchronous_log_below_may_be_closed_too(path, run_loop):
     async def main():
         log = await logflume.aio.open(path)
         consumer = await log.consumer("t")
@@ -290,10 +273,10 @@ def test_the_synchronous_log_below_may_be_closed_too(path, run):
         with pytest.raises(errors.Closed):
             await consumer.poll()
 
-    run(main())
+    run_loop(main())
 
 
-def test_deleting_a_topic_that_is_waited_on(path, run):
+def test_deleting_a_topic_that_is_waited_on(path, run_loop):
     async def main():
         async with logflume.aio.open(path) as log:
             consumer = await log.consumer("t")
@@ -303,7 +286,7 @@ def test_deleting_a_topic_that_is_waited_on(path, run):
             with pytest.raises((errors.Closed, errors.UnknownTopicOrPartition)):
                 await asyncio.wait_for(poll, 10)
 
-    run(main())
+    run_loop(main())
 
 
 def test_a_loop_that_ends_while_a_consumer_waits(path):
@@ -343,7 +326,7 @@ def test_a_consumer_belongs_to_one_loop(path):
     asyncio.run(main())
 
 
-def test_loops_in_threads_share_a_log(path, run):
+def test_loops_in_threads_share_a_log(path, run_loop):
     fill(path)
     below = logflume.open(path)
     counts = []
@@ -357,7 +340,7 @@ def test_loops_in_threads_share_a_log(path, run):
         counts.append(count)
         await consumer.close()
 
-    threads = [threading.Thread(target=lambda: run(work())) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: run_loop(work())) for _ in range(4)]
     for thread in threads:
         thread.start()
     time.sleep(0.2)

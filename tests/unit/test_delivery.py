@@ -28,13 +28,6 @@ def producer(log, request):
     return log.producer(acks=request.param, linger_ms=LONG_MS)
 
 
-@pytest.fixture(params=["asyncio", "uvloop"])
-def run(request):
-    if request.param == "uvloop":
-        return pytest.importorskip("uvloop").run
-    return asyncio.run
-
-
 # ---- threads
 
 
@@ -102,20 +95,20 @@ def test_one_sync_serves_full_and_open_batches(log, loops):
     assert all(delivery.done() for delivery in deliveries)
 
 
-def test_acks_0_is_settled_at_once(log, run):
+def test_acks_0_is_settled_at_once(log, run_loop):
     producer = log.producer(acks=0, linger_ms=LONG_MS)
 
     async def main():
         assert (await producer.send("one", b"x")).offset == -1
         assert [place.offset for place in await asyncio.gather(producer.send("one", b"y"))] == [-1]
 
-    run(main())
+    run_loop(main())
 
 
 # ---- event loops
 
 
-def test_await(log, producer, run):
+def test_await(log, producer, run_loop):
     async def main():
         place = await producer.send("one", b"x")
         assert place == ("one", 0, 0, place.timestamp)
@@ -124,26 +117,26 @@ def test_await(log, producer, run):
         assert await again == await again
         assert again.result().offset == 1
 
-    run(main())
+    run_loop(main())
 
 
-def test_lingering_is_not_waited_for(log, producer, run):
+def test_lingering_is_not_waited_for(log, producer, run_loop):
     async def main():
         began = time.monotonic()
         await producer.send("one", b"x")
         assert time.monotonic() - began < 20
 
-    run(main())
+    run_loop(main())
 
 
-def test_what_is_sent_together_shares_a_batch(log, producer, run):
+def test_what_is_sent_together_shares_a_batch(log, producer, run_loop):
     async def one(i):
         return (await producer.send("one", b"%d" % i)).offset
 
     async def main():
         return await asyncio.gather(*(one(i) for i in range(100)))
 
-    assert run(main()) == list(range(100))
+    assert run_loop(main()) == list(range(100))
     from pathlib import Path
 
     from logflume._native.batches import BatchScan
@@ -152,7 +145,7 @@ def test_what_is_sent_together_shares_a_batch(log, producer, run):
     assert [batch.count for batch in BatchScan(segment.read_bytes())] == [100]
 
 
-def test_gather_wants_no_task_for_each(log, producer, run):
+def test_gather_wants_no_task_for_each(log, producer, run_loop):
     async def main():
         deliveries = [producer.send("t", b"x", key=b"%d" % i) for i in range(1000)]
         before = len(asyncio.all_tasks())
@@ -161,10 +154,10 @@ def test_gather_wants_no_task_for_each(log, producer, run):
         places = await gathered
         assert [place.offset for place in places] == [delivery.offset for delivery in deliveries]
 
-    run(main())
+    run_loop(main())
 
 
-def test_gather_with_a_delivery_twice_and_a_settled_one(log, producer, run):
+def test_gather_with_a_delivery_twice_and_a_settled_one(log, producer, run_loop):
     async def main():
         first = producer.send("one", b"x")
         await first
@@ -172,10 +165,10 @@ def test_gather_with_a_delivery_twice_and_a_settled_one(log, producer, run):
         places = await asyncio.gather(first, second, second)
         assert [place.offset for place in places] == [0, 1, 1]
 
-    run(main())
+    run_loop(main())
 
 
-def test_wait_and_as_completed_and_wait_for_and_shield(log, producer, run):
+def test_wait_and_as_completed_and_wait_for_and_shield(log, producer, run_loop):
     async def main():
         deliveries = {producer.send("t", b"x") for _ in range(10)}
         done, pending = await asyncio.wait(deliveries)
@@ -185,10 +178,10 @@ def test_wait_and_as_completed_and_wait_for_and_shield(log, producer, run):
         assert (await asyncio.wait_for(producer.send("one", b"x"), 10)).offset == 0
         assert (await asyncio.shield(producer.send("one", b"x"))).offset == 1
 
-    run(main())
+    run_loop(main())
 
 
-def test_callbacks_are_called_by_the_loop_in_their_context(log, producer, run):
+def test_callbacks_are_called_by_the_loop_in_their_context(log, producer, run_loop):
     where = contextvars.ContextVar("where", default="outside")
 
     async def main():
@@ -212,10 +205,10 @@ def test_callbacks_are_called_by_the_loop_in_their_context(log, producer, run):
         assert order == ["first"]
         assert delivery.remove_done_callback(forgotten) == 0
 
-    run(main())
+    run_loop(main())
 
 
-def test_a_callback_that_fails_is_the_loops_to_report(log, producer, run):
+def test_a_callback_that_fails_is_the_loops_to_report(log, producer, run_loop):
     async def main():
         reported = []
         loop = asyncio.get_running_loop()
@@ -226,10 +219,10 @@ def test_a_callback_that_fails_is_the_loops_to_report(log, producer, run):
         await asyncio.sleep(0.01)
         assert [type(error) for error in reported] == [ZeroDivisionError]
 
-    run(main())
+    run_loop(main())
 
 
-def test_a_failed_batch_raises_in_every_await(log, producer, run):
+def test_a_failed_batch_raises_in_every_await(log, producer, run_loop):
     async def main():
         deliveries = [producer.send("one", b"x") for _ in range(3)]
         log.partition("one", 0).close()
@@ -240,11 +233,11 @@ def test_a_failed_batch_raises_in_every_await(log, producer, run):
         with pytest.raises(errors.Closed):
             await asyncio.gather(*deliveries)
 
-    run(main())
+    run_loop(main())
     producer.flush()  # it was told
 
 
-def test_a_cancelled_task_leaves_the_delivery_to_others(log, producer, run):
+def test_a_cancelled_task_leaves_the_delivery_to_others(log, producer, run_loop):
     async def main():
         delivery = producer.send("one", b"x")
 
@@ -262,10 +255,10 @@ def test_a_cancelled_task_leaves_the_delivery_to_others(log, producer, run):
         assert tasks[1].cancelled()
         assert not delivery.cancelled()
 
-    run(main())
+    run_loop(main())
 
 
-def test_a_timeout_leaves_the_record_on_its_way(log, producer, run):
+def test_a_timeout_leaves_the_record_on_its_way(log, producer, run_loop):
     """Whatever this interpreter's wait_for does with a delivery that it gave up: it can be awaited again."""
 
     async def main():
@@ -275,10 +268,10 @@ def test_a_timeout_leaves_the_record_on_its_way(log, producer, run):
             await asyncio.wait_for(delivery, 0)
         assert (await delivery).offset == 0
 
-    run(main())
+    run_loop(main())
 
 
-def test_cancel_gives_up_until_awaited_anew(log, producer, run):
+def test_cancel_gives_up_until_awaited_anew(log, producer, run_loop):
     async def main():
         delivery = producer.send("one", b"x")
         gathered = asyncio.gather(delivery, return_exceptions=True)
@@ -294,11 +287,11 @@ def test_cancel_gives_up_until_awaited_anew(log, producer, run):
         assert delivery.result().offset == 0
         assert not delivery.cancel()
 
-    run(main())
+    run_loop(main())
     assert log.partition("one", 0).end_offset == 1
 
 
-def test_cancelled_gather_sends_all_the_same(log, producer, run):
+def test_cancelled_gather_sends_all_the_same(log, producer, run_loop):
     async def main():
         async def work():
             await asyncio.gather(*[producer.send("one", b"x") for _ in range(10)])
@@ -309,7 +302,7 @@ def test_cancelled_gather_sends_all_the_same(log, producer, run):
         with pytest.raises(asyncio.CancelledError):
             await task
 
-    run(main())
+    run_loop(main())
     producer.flush()
     assert log.partition("one", 0).end_offset == 10
 
@@ -333,7 +326,7 @@ def test_a_loop_that_ends_with_waits_left(log):
         task.get_coro().close()
 
 
-def test_loops_in_threads_share_a_producer(log, run):
+def test_loops_in_threads_share_a_producer(log, run_loop):
     producer = log.producer(acks="all")
     offsets = []
 
@@ -342,7 +335,7 @@ def test_loops_in_threads_share_a_producer(log, run):
             places = await asyncio.gather(*[producer.send("t", b"x") for _ in range(50)])
             offsets.extend((place.partition, place.offset) for place in places)
 
-    threads = [threading.Thread(target=lambda: run(work())) for _ in range(6)]
+    threads = [threading.Thread(target=lambda: run_loop(work())) for _ in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from logflume._native.partition import Partition
 from logflume.errors import InvalidRecord
-from support.partitions import opened
+from support.partitions import appended, opened
 
 Strings = list[bytes | None]
 
@@ -30,12 +30,6 @@ SOME: Strings = [b"one", None, b"", b"two" * 10, None, b"\0\xff", b"twelve bytes
 def log(tmp_path: Path) -> Iterator[Partition]:
     with opened(tmp_path) as partition:
         yield partition
-
-
-def appended(log: Partition, values: Any, **more: Any) -> Strings:
-    """Appends `values` and gives what can be read of them."""
-    first = log.append_many(values, **more)
-    return log.read_batch(first, 10_000_000, 1 << 40).values.tolist() if log.end_offset else []
 
 
 # ---- numpy

@@ -6,7 +6,6 @@ import mmap
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +14,7 @@ import pytest
 from logflume._native.input_columns import Packed
 from logflume._native.partition import Partition
 from logflume.errors import InvalidRecord, RecordTooLarge
-from support.partitions import opened
+from support.partitions import appended, opened
 
 Strings = list[bytes | None]
 
@@ -26,12 +25,6 @@ SOME: Strings = [b"one", None, b"", b"two" * 10, None, b"\0\xff", b"twelve bytes
 def log(tmp_path: Path) -> Iterator[Partition]:
     with opened(tmp_path) as partition:
         yield partition
-
-
-def appended(log: Partition, values: Any, **more: Any) -> Strings:
-    """Appends `values` and gives what can be read of them."""
-    first = log.append_many(values, **more)
-    return log.read_batch(first, 10_000_000, 1 << 40).values.tolist() if log.end_offset else []
 
 
 # ---- packed
