@@ -443,6 +443,12 @@ cdef object as_sequence(object values, str what="values"):
     return list(values) if column is None else column.items()
 
 
+def _whole_ms(given):
+    if not hasattr(given, "__index__"):
+        raise TypeError(f"a timestamp is an int, milliseconds since 1970, not {type(given).__name__}")
+    return given
+
+
 cdef object as_timestamps(object values):
     import numpy
     array = numpy.asarray(values)
@@ -454,7 +460,7 @@ cdef object as_timestamps(object values):
             row = int(numpy.argmin(array))
             raise errors.InvalidTimestamp(timestamp=INT64_MIN, reason=f"row {row} is NaT, no time")
     elif array.dtype.kind == "O" or not len(array):
-        array = numpy.fromiter((int(t) for t in array), dtype=numpy.int64, count=len(array))
+        array = numpy.fromiter((_whole_ms(t) for t in array), dtype=numpy.int64, count=len(array))
     elif array.dtype.kind not in "iu" or (array.dtype.kind == "u" and array.max() > numpy.iinfo(numpy.int64).max):
         raise TypeError(f"timestamps: int64 milliseconds or datetime64 are needed, not {array.dtype}")
     return numpy.ascontiguousarray(array, dtype=numpy.int64)

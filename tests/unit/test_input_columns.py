@@ -440,3 +440,12 @@ def test_lies_about_the_interface_are_errors(log: Partition) -> None:
         log.append_many(Liar())
     with pytest.raises(RuntimeError, match="cannot"):
         log.append_many(Breaks())
+
+
+@pytest.mark.parametrize(
+    "stamps", [pa.array(["1"]), pa.array([b"1"]), np.array([None]), pa.array([None])]
+)
+def test_what_is_no_time_is_said(log: Partition, stamps: Any) -> None:
+    with pytest.raises(TypeError, match="a timestamp is an int, milliseconds since 1970, not"):
+        log.append_many(np.array([1]), timestamps=stamps)
+    assert log.end_offset == 0

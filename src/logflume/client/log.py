@@ -182,7 +182,12 @@ class Log(Closing):
     # ---- writing and reading
 
     def producer(self, **config: object) -> Producer:
-        """A Producer; options as keywords: `acks="all"`, `linger_ms=5`, `compression_type="lz4"`, ..."""
+        """A Producer. Options are keywords, with Kafka's names and underscores for dots; those wanted most:
+
+        `acks` ("all", 1 or 0), `linger_ms` (5), `batch_size` (65536 or "64KiB"), `compression_type` ("none", "gzip",
+        "snappy", "lz4", "zstd"), `transactional_id`, `max_request_size`, `partitioner`. All of them are in
+        docs/configuration.md. Raises UnknownConfig, InvalidConfig, ReadOnlyDirectory, Closed.
+        """
         from logflume.client.producer import Producer
 
         self._check_open()
@@ -199,7 +204,11 @@ class Log(Closing):
         """A Consumer of topics (names, or one compiled pattern); without any, use `assign` or `subscribe`.
 
         With `group`, the group's members share the partitions and positions are committed to it; without,
-        this consumer reads all of them. Options as keywords: `auto_offset_reset="earliest"`, ...
+        this consumer reads all of them. Options are keywords, with Kafka's names and underscores for dots; those wanted
+        most: `auto_offset_reset` ("latest", "earliest", "none", "by_duration:PT1H"), `enable_auto_commit` (True),
+        `isolation_level` ("read_uncommitted", "read_committed"), `max_poll_records` (500), `group_instance_id`,
+        `partition_assignment_strategy`. All of them are in docs/configuration.md. Raises UnknownConfig, InvalidConfig,
+        UnknownTopicOrPartition, Closed.
         """
         from logflume.client.consumer import Consumer
 
@@ -382,6 +391,7 @@ class Log(Closing):
 
     @property
     def closed(self) -> bool:
+        """True once it was closed."""
         return self._engine.closed
 
     def _check_open(self) -> None:

@@ -40,13 +40,21 @@ class TopicEntry(NamedTuple):
 
 
 class TopicStore:
-    """Reads the file again when it or the directory changed. Not thread-safe: the directory's owner locks."""
+    """Reads the file again when it or the directory changed. Not thread-safe: the directory's owner locks.
+
+    A change writes the whole file. What was read, written or taken apart before is kept, so that with thousands of
+    topics it costs a look at each, and no more.
+    """
 
     def __init__(self, directory: str) -> None:
         self._directory = directory
         self._path = os.path.join(directory, layout.TOPICS_FILE)
         self._stamp: tuple[int, ...] | None = None
         self._topics: dict[str, TopicEntry] = {}
+        self._data: bytes | None = None  # the file as it was read or written last, and what it says
+        self._listed: dict[str, TopicEntry] = {}
+        self._texts: dict[str, tuple[TopicEntry, str]] = {}
+        self._names: dict[str, layout.PartitionDirectory | None] = {}
 
     def topics(self, *, fresh: bool = False) -> dict[str, TopicEntry]:
         """All topics by name, the same object until somebody changes one.
@@ -72,20 +80,27 @@ class TopicStore:
         known.update({entry.name: entry._replace(foreign=False) for entry in entries})
         if remove is not None:
             known.pop(remove, None)
-        document = {
-            "version": _VERSION,
-            "topics": {
-                entry.name: {
-                    "id": entry.topic_id,
-                    "partitions": entry.partitions,
-                    "config": entry.config.strings(),
-                    **({"deleting": True} if entry.deleting else {}),
-                }
-                for entry in sorted(known.values(), key=lambda e: e.name)
-            },
-        }
-        write_atomic(self._path, json.dumps(document, indent=1).encode() + b"\n")
+        listed = {name: known[name] for name in sorted(known)}
+        self._texts = {name: (entry, self._text(entry)) for name, entry in listed.items()}
+        lines = ",\n".join(text for _, text in self._texts.values())
+        data = f'{{\n"version": {_VERSION},\n"topics": {{\n{lines}\n}}\n}}\n'.encode()
+        write_atomic(self._path, data)
+        self._data, self._listed = data, listed
         self._stamp = None
+
+    def _text(self, entry: TopicEntry) -> str:
+        """Its line in the file."""
+        written, text = self._texts.get(entry.name, (None, ""))
+        if written is entry:
+            return text
+        fields: dict[str, object] = {
+            "id": entry.topic_id,
+            "partitions": entry.partitions,
+            "config": entry.config.strings(),
+        }
+        if entry.deleting:
+            fields["deleting"] = True
+        return f"{json.dumps(entry.name)}: {json.dumps(fields)}"
 
     def _look(self) -> tuple[int, ...]:
         out: list[int] = []
@@ -99,7 +114,11 @@ class TopicStore:
         return tuple(out)
 
     def _read(self) -> dict[str, TopicEntry]:
-        topics = {entry.name: entry for entry in self._parse(read_small(self._path))}
+        data = read_small(self._path)
+        if data != self._data:
+            self._listed = {entry.name: entry for entry in self._parse(data)}
+            self._data = data
+        topics = dict(self._listed)
         for name, partitions in self._found().items():
             if name not in topics:
                 topics[name] = TopicEntry(
@@ -136,8 +155,11 @@ class TopicStore:
     def _found(self) -> dict[str, int]:
         """Topics that have partition directories: name to the highest partition + 1."""
         found: dict[str, int] = {}
+        known, self._names = self._names, {}
         for entry in os.scandir(self._directory):
-            parsed = layout.parse_partition_directory(entry.name)
+            name = entry.name
+            parsed = known[name] if name in known else layout.parse_partition_directory(name)
+            self._names[name] = parsed
             if parsed is None or parsed.mark or parsed.topic == layout.CLUSTER_METADATA_TOPIC:
                 continue
             if entry.is_dir():
