@@ -80,8 +80,8 @@ def test_producing_to_a_cluster(contest: Contest, kafka: Kafka) -> None:
                 through("confluent-kafka, produce", "peer", each),
             ],
             about=f"acks=1, linger 5 ms; {ABOUT}",
-            rounds=3,
             warmup=False,
+            cpu="shown",
             goals=[
                 Goal(
                     "send_many(list)",
@@ -143,8 +143,8 @@ def test_consuming_from_a_cluster(contest: Contest, kafka: Kafka) -> None:
                 through("confluent-kafka, consume", "peer", lists),
             ],
             about=f"from the beginning, with a connection made each time; {ABOUT}",
-            rounds=3,
             warmup=False,
+            cpu="shown",
             goals=[
                 Goal(
                     "poll_batch",

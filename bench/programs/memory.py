@@ -17,7 +17,7 @@ from typing import Any
 PEERS = Path(__file__).resolve().parents[1] / "peers"
 MODULES = {"Lmdb": "lmdb_store", "Rocks": "rocks", "Sqlite": "sqlite", "FramedFile": "framed_file"}
 VALUE = bytes(100)
-COUNT = 200_000
+COUNT = 100_000
 
 
 def used() -> dict[str, int]:
