@@ -33,7 +33,7 @@ def measure(files: list[Path], scale: str, arguments: list[str]) -> str:
     result = RUNS / f"{files[0].stem if len(files) == 1 else 'all'}.json"
     words = [sys.executable, "-m", "pytest", *map(str, files), f"--scale={scale}"]
     words += ["--benchmark-only", "--benchmark-quiet", f"--timeout={FILE_SECONDS_MAX // 2}"]
-    words += [f"--benchmark-json={result}", *arguments]
+    words += [f"--benchmark-json={result}", "-Wignore:Not saving anything", *arguments]
     try:
         status = subprocess.run(words, cwd=ROOT, timeout=FILE_SECONDS_MAX, check=False).returncode
     except subprocess.TimeoutExpired:
