@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from logflume.agent.events import EventBatch
 from logflume.agent.options import parse_component
 from logflume.agent.sinks import HdfsSink
 from logflume.agent.stores import Stores
-from logflume.errors import InvalidConfig, InvalidRecord, StorageError, Timeout
+from logflume.errors import InvalidConfig, InvalidRecord, MissingExtra, StorageError, Timeout
 
 from .running import running, until
 
@@ -489,3 +490,15 @@ def test_the_bound_of_closed_files_asks_for_settling(
     assert one.sink.is_pressed
     one.settle()
     assert not one.sink.is_pressed
+
+
+@pytest.mark.parametrize(
+    ("path", "module", "extra"),
+    [("hdfs://nn:8020/x", "hdfs_native", "hdfs"), ("s3a://bucket/x", "obstore.store", "store")],
+)
+def test_a_library_that_is_missing_is_named_at_the_start(
+    path: str, module: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingExtra, match=rf"\[{extra}\]"):
+        sink_of(PLAIN | {"hdfs.path": path}).open()

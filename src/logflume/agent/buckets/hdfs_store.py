@@ -20,13 +20,17 @@ _COPY_BYTES = 4 << 20
 
 def hdfs_client(address: str, **login: str) -> Any:
     """A client of a name node or name service. Raises MissingExtra, StorageError."""
+    client: Any = _library().Client
+    with _errors(address):
+        return client(address, **login)
+
+
+def _library() -> Any:
     try:
         import hdfs_native
     except ImportError as error:
         raise MissingExtra(what="HDFS", extra="hdfs", reason=str(error)) from error
-    client: Any = hdfs_native.Client
-    with _errors(address):
-        return client(address, **login)
+    return hdfs_native
 
 
 @contextmanager
@@ -83,14 +87,15 @@ class HdfsStore(Store):
         with self._mutex:
             self._client = None
 
+    def check(self) -> None:
+        _library()
+
     def create(self, path: str) -> Output:
         return self._begin(path, overwrite=False)
 
     def _begin(self, path: str, *, overwrite: bool) -> Output:
         client = self._connected()
-        import hdfs_native
-
-        how = hdfs_native.WriteOptions(overwrite=overwrite, create_parent=True)
+        how = _library().WriteOptions(overwrite=overwrite, create_parent=True)
         with _errors(path):
             try:
                 return _HdfsOutput(path, client.create(_path(path), how))

@@ -45,11 +45,16 @@ class ObjectStore(Store):
         self._mutex = threading.Lock()
         self._store: Any = None
 
-    def _opened(self) -> Any:
+    def check(self) -> None:
         try:
-            import obstore.store
+            import obstore.store  # noqa: F401  # asked for, not used
         except ImportError as error:
             raise MissingExtra(what="an object store", extra="store", reason=str(error)) from error
+
+    def _opened(self) -> Any:
+        self.check()
+        import obstore.store
+
         with self._mutex:
             if self._store is None:
                 scheme = urlsplit(self._address).scheme

@@ -27,6 +27,9 @@ class Store:
     All raise StorageError (or a kind of it), and whatever says that the store cannot be reached.
     """
 
+    def check(self) -> None:
+        """What it needs is installed. Raises MissingExtra."""
+
     def create(self, path: str) -> Output:
         """A new file, with the directories above it. Never one that is there: it may be somebody else's."""
         raise NotImplementedError

@@ -58,7 +58,7 @@ class HdfsSink(Sink):
         systems = FileSystems(
             config.spool_dir, **{name: value for name, value in login.items() if value is not None}
         )
-        systems.of(with_file_system(config.path))
+        self._store = systems.of(with_file_system(config.path))
         self._calls = Calls(f"the files of {self.name}", config.threads, config.call_timeout / 1000)
         self._files = Files(
             config,
@@ -88,6 +88,9 @@ class HdfsSink(Sink):
     @property
     def is_pressed(self) -> bool:
         return self._files.is_pressed
+
+    def open(self) -> None:
+        self._store.check()
 
     def restore(self, note: str | None) -> None:
         self._files.restore(note)
