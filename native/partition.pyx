@@ -232,6 +232,9 @@ cdef class Partition(PartitionTransactions):
                 self.spare_reader = reader
                 return batch
             reader.seek_batch(offset)   # the rest of this batch was compacted away: the next record is elsewhere
+        if not reader.batch.attributes & LF_ATTR_CODEC:
+            reader.read_into(batch, 8192, NEIGHBOURHOOD_BYTES)
+            taken = NEIGHBOURHOOD_BYTES
         while taken < NEIGHBOURHOOD_BYTES and reader.read_into(batch, 8192, 1):
             part = &batch.parts[batch.n_parts - 1]
             taken += part.len if part.heap != NULL else reader.batch.size

@@ -12,8 +12,11 @@
 #define MARK_EVERY 128              /* bytes of records, about: so many are in the processor's next lines anyhow */
 #define MARKS_BYTES_MAX (64 << 20)  /* of a partition's marks; then they are begun anew, half as many to a batch */
 
+#define MARKED_FROM 8               /* records of a batch */
+
 /* Of a batch whose checksum was right. */
 typedef struct lf_marks {
+    struct lf_marks *next;  /* of a batch near by: those that are smaller than the index's interval share an entry */
     lf_records first;       /* stand before the first record; `base` is that of each look-up */
     uint32_t checked_at;    /* lf_lost_pages, when that was so */
     int32_t stride;         /* records from one mark to the next */
@@ -22,19 +25,32 @@ typedef struct lf_marks {
 } lf_marks;
 
 void lf_marks_drop(lf_segment *s) {
-    for (int32_t i = 0; i < s->cap_marks; i++) free(s->marks[i]);
+    for (int32_t i = 0; i < s->cap_marks; i++) {
+        for (lf_marks *m = s->marks[i], *next; m; m = next) {
+            next = m->next;
+            free(m);
+        }
+    }
     free(s->marks);
     s->marks = NULL;
     s->cap_marks = 0;
 }
 
-/* Whether a record's index in the batch is its offset's distance, and its bytes are there as they were. */
+/* Whether a record's index in the batch is its offset's distance, and its bytes are there as they were. Batches of few records
+ * are better decoded with their neighbours. */
 static bool is_plain(const lf_batch *b) {
-    return !(b->attributes & (LF_ATTR_CODEC | LF_ATTR_CONTROL)) && b->count && b->last_offset - b->base_offset == b->count - 1;
+    return !(b->attributes & (LF_ATTR_CODEC | LF_ATTR_CONTROL)) && b->count >= MARKED_FROM &&
+           b->last_offset - b->base_offset == b->count - 1;
 }
 
 static void begin(const lf_segment *s, const lf_batch *b, lf_records *r) {
     lf_records_begin(r, b, s->map, (uint32_t)(b->position + LF_BATCH_RECORDS_AT), (uint32_t)(b->position + b->size));
+}
+
+static lf_marks *find_marks(const lf_segment *s, int32_t i, int64_t offset) {
+    lf_marks *m = i < s->cap_marks ? s->marks[i] : NULL;
+    while (m && (offset < m->first.base_offset || offset > m->first.last_offset)) m = m->next;
+    return m;
 }
 
 /* NULL: no memory. */
@@ -58,11 +74,10 @@ static lf_marks *make_marks(lf_log *log, lf_segment *s, int32_t i, const lf_batc
     lf_marks *m = malloc(bytes);
     if (!m) return NULL;
     begin(s, b, &m->first);
-    m->checked_at = atomic_load_explicit(&lf_lost_pages, memory_order_relaxed);
     m->stride = stride;
     m->n = 1;
     m->at[0] = m->first.at;
-    free(s->marks[i]);
+    m->next = s->marks[i];
     s->marks[i] = m;
     log->marks_bytes += bytes;
     return m;
@@ -95,8 +110,8 @@ static int walk_to_batch(const lf_log *log, const lf_segment *s, int32_t i, int6
 }
 
 /* A batch where something is looked up for the first time, or again where bytes may have been lost since: its checksum, and
- * marks for entry `i` of the index where that names it. */
-static int meet(lf_log *log, lf_segment *s, int32_t i, int64_t offset, int64_t end, lf_records *r) {
+ * marks, which lie with entry `i` of the index, the first that is not before it. */
+static int meet(lf_log *log, lf_segment *s, int32_t i, int64_t offset, int64_t end, uint32_t lost, lf_records *r) {
     lf_batch b;
     const char *reason;
     bool indexed = lf_read_indexed(s, i, offset, end, &b);
@@ -104,7 +119,9 @@ static int meet(lf_log *log, lf_segment *s, int32_t i, int64_t offset, int64_t e
     if (!is_plain(&b) || b.last_offset >= atomic_load_explicit(&log->state->end_offset, memory_order_acquire)) return LF_E_END;
     lf_read_bring(log, s, &b);
     if (lf_read_check_once(s, &b, end, &reason)) return LF_E_END;
-    lf_marks *m = indexed ? make_marks(log, s, i, &b) : NULL;
+    lf_marks *m = find_marks(s, i, offset);
+    if (!m && i < s->n_entries) m = make_marks(log, s, i, &b);
+    if (m) m->checked_at = lost;
     begin(s, &b, r);
     return m ? walk(m, r, (int32_t)(offset - b.base_offset)) : lf_records_skip(r, (int32_t)(offset - b.base_offset), &reason);
 }
@@ -138,15 +155,15 @@ int32_t lf_lookup(lf_log *log, const int64_t *offsets, int32_t n, lf_place *plac
             i = lf_index_at(s, offset);
         }
         ask_for(s, i, offset);
-        lf_marks *m = i < s->cap_marks ? s->marks[i] : NULL;
-        if (m && m->first.base_offset <= offset && m->checked_at == lost) {
+        lf_marks *m = find_marks(s, i, offset);
+        if (m && m->checked_at == lost) {
             place->records = m->first;
             place->records.base = s->map;
             if (walk(m, &place->records, (int32_t)(offset - m->first.base_offset))) break;
         } else {
             lf_segment_expect(s, true);
             met = true;
-            if (meet(log, s, i, offset, end, &place->records)) break;
+            if (meet(log, s, i, offset, end, lost, &place->records)) break;
         }
         place->segment = lf_segment_ref(s);
         const uint8_t *record = place->records.base + place->records.at;

@@ -11,7 +11,7 @@ typedef struct lf_place {
 } lf_place;
 
 /* Where the records at `offsets` lie: of how many, counted from the front. After 0, reading the first one's batch in order
- * tells why it was not found: it is compressed, damaged, a marker, has gaps, or is not in the log. Thread-safe. */
+ * tells why it was not found: it is compressed, small, damaged, a marker, has gaps, or is not in the log. Thread-safe. */
 int32_t lf_lookup(lf_log *log, const int64_t *offsets, int32_t n, lf_place *places);
 
 #endif
