@@ -22,6 +22,7 @@ sys.meta_path[sys.meta_path.index(PathFinder)] = Without
 
 import logflume
 from logflume import bridge, errors
+from logflume.agent import load as agent_load
 
 log = logflume.open("data")
 log.create_topic("t")
@@ -43,6 +44,7 @@ log.close()
         ("broker", "kio", "logflume.serve(log)"),
         ("broker", "kio", "logflume.serve('other')"),
         ("kafka", "confluent_kafka", "logflume.open('kafka://127.0.0.1:1').topics()"),
+        ("agent", "javaproperties", "agent_load(['flume.properties'], 'a1')"),
         ("store", "obstore", "bridge.open_archive('s3://bucket/prefix')"),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-from logflume.errors import InvalidConfig, StorageError
+from logflume.errors import InvalidConfig, MissingExtra, StorageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _NAMING = (
 def read_files(paths: Iterable[str | os.PathLike[str]]) -> dict[str, str]:
     """The properties of some files; later ones win. `.toml` is TOML, everything else Java properties.
 
-    Raises StorageError for a file that cannot be read, InvalidConfig for one that is not of its format.
+    Raises StorageError for a file that cannot be read, InvalidConfig for one that is not of its format, MissingExtra.
     """
     merged: dict[str, str] = {}
     for path in paths:
@@ -47,8 +47,10 @@ def read_files(paths: Iterable[str | os.PathLike[str]]) -> dict[str, str]:
 
 
 def _java(path: str) -> dict[str, str]:
-    import javaproperties
-
+    try:
+        import javaproperties
+    except ImportError as error:
+        raise MissingExtra(what="a .properties file", extra="agent", reason=str(error)) from error
     try:
         # Flume reads what Java's Properties do: ISO-8859-1 with \uXXXX for the rest.
         with open(path, encoding="iso-8859-1", newline="") as file:

@@ -47,10 +47,8 @@ _LOOK_S = 0.2
 
 
 def _plan(conf: list[str], name: str, system: list[str] | None) -> Plan:
-    try:
-        from logflume.agent.reading import load
-    except ModuleNotFoundError as error:
-        raise Failed(f"{error.name} is not installed: pip install 'logflume[agent]'") from None
+    from logflume.agent.reading import load
+
     return load(conf, name, system=dict(parse_pairs(system, "--system")))
 
 
