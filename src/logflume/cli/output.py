@@ -47,15 +47,15 @@ class Output:
     def answer(self, document: object, *texts: str | Table) -> None:
         """The command's whole answer: the document, or the texts and tables one below the other."""
         if self.json:
-            sys.stdout.write(to_json(document, indent=True) + "\n")
-            return
-        for text in texts:
+            print(to_json(document, indent=True))
+        for text in () if self.json else texts:
             if isinstance(text, str):
                 print(text)
             elif sys.stdout.isatty():
                 _print_rich(text)
             else:
                 print(text.plain())
+        sys.stdout.flush()  # some commands go on for hours after their answer
 
     def note(self, text: str) -> None:
         """Something to know beside the answer: on standard error, so that it is in nobody's data."""
