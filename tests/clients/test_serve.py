@@ -20,8 +20,6 @@ import logflume
 from logflume.errors import InvalidConfig
 
 COMMAND = [sys.executable, "-m", "logflume", "--json", "serve"]
-# As most shells have it: where the broker listens must be told without Python's being told to write at once.
-ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
 
 
 @contextmanager
@@ -31,7 +29,8 @@ def serving(directory: Path, *words: str) -> Iterator[tuple[subprocess.Popen[byt
         [*COMMAND, str(directory), "--listen", "127.0.0.1:0", *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=ENVIRONMENT,
+        # As most shells have it: the line must come without Python's being told to write at once.
+        env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
     ) as process:
         try:
             assert process.stdout is not None
