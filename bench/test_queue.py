@@ -120,7 +120,7 @@ def lots_of(contest: Contest, kind: type[WorkQueue], lot: int) -> int:
 
 
 def test_committing(contest: Contest, lot: int) -> None:
-    lots = max(10, int(contest.scale.seconds * 1500))
+    lots = max(10, int(contest.scale.seconds * 1500 / (1 + lot / 100)))
     durable = (SqliteQueue, PersistAckQueue)
     contest.run(
         "Queue",
