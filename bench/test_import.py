@@ -48,7 +48,7 @@ def test_import(contest: Contest) -> None:
         about="in an interpreter that has just started; `import logflume` defers nearly all,"
         " `logflume.open` brings it with numpy",
         unit="starts",
-        rounds=9 if contest.scale.name == "full" else 5,
+        rounds=9 if contest.scale.name == "full" else 3,
         cpu="unseen",
         goals=[Goal("import logflume", "≤ +15 ms", at_most=15e6)],
     )

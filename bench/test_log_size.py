@@ -215,6 +215,7 @@ def test_memory(contest: Contest, big: Path, log_mb: int) -> None:
         f" 1 KiB from the log, or wrote as many of 100 bytes to it; mapped files are pages of the page cache",
         unit="MB",
         x=("MB of log", log_mb),
+        rounds=5 if contest.scale.name == "full" else 2,
         warmup=False,
         cpu="unseen",
     )

@@ -61,6 +61,7 @@ def run(
         ],
         about=f"{about}: {ABOUT}",
         unit="MB",
+        rounds=5 if contest.scale.name == "full" else 2,
         warmup=False,
         cpu="unseen",
     )
