@@ -35,7 +35,16 @@ plt.rcParams.update(
     }
 )
 PALETTE = {
-    "logflume": ["#1a9e6e", "#4cc38a", "#0f766e", "#84cc16", "#2dd4bf", "#65a30d", "#a3e635"],
+    "logflume": [
+        "#1a9e6e",
+        "#4cc38a",
+        "#0f766e",
+        "#84cc16",
+        "#2dd4bf",
+        "#65a30d",
+        "#a3e635",
+        "#0891b2",
+    ],
     "limit": ["#7d8590", "#a1a8b0", "#b9bfc6"],
     "peer": [
         "#d1603d",
