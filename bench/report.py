@@ -117,7 +117,7 @@ def page(info: dict[str, Any], paths: list[Path_]) -> str:
         summary="\n".join(summary_table(paths)),
         contents=" · ".join(links),
         counts=said(goal_counts(paths)),
-        goals="\n".join(goals_table(paths)),
+        goals="\n".join(goals_table(path for some in chapters.values() for path in some)),
         pages="\n".join(of_pages()),
     )
     for chapter, some in chapters.items():
