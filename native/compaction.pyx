@@ -1,7 +1,5 @@
 """Compaction of one partition, for Python: one pass a call, without the GIL."""
 
-import os
-
 from cpython.exc cimport PyErr_CheckSignals
 from libc.stdint cimport int32_t, int64_t
 
@@ -12,12 +10,11 @@ from logflume._native.core cimport (
     LF_E_INTERRUPTED,
     LF_E_LOCKED,
     lf_error,
-    lf_failpoints_parse,
     lf_log,
 )
 from logflume._native.partition_log cimport PartitionLog
 
-__all__ = ["arm_failpoints", "compact_once", "first_timestamp"]
+__all__ = ["compact_once", "first_timestamp"]
 
 cdef extern from "lf/compact.h" nogil:
     ctypedef struct lf_compaction:
@@ -28,16 +25,6 @@ cdef extern from "lf/compact.h" nogil:
         int32_t segments_read, segments_removed
     int lf_compact(lf_log *log, lf_compaction *job, lf_error *e) noexcept
     int lf_compact_first_timestamp(lf_log *log, int64_t offset, int64_t *timestamp, lf_error *e) noexcept
-
-
-def arm_failpoints(text):
-    """As partition_log.arm_failpoints: this module has its own copy of the core, and its own failpoints."""
-    if lf_failpoints_parse((text or "").encode()):
-        raise errors.InvalidConfig(name="LOGFLUME_FAILPOINT", value=text,
-                                   reason="expected name:nth:action of a known failpoint (logflume doctor --failpoints)")
-
-
-arm_failpoints(os.environ.get("LOGFLUME_FAILPOINT"))
 
 
 cdef class _Watch:

@@ -7,6 +7,7 @@ import os
 
 from libc.stdint cimport INT64_MAX, int16_t, int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
 
 cimport cython
 
@@ -16,7 +17,7 @@ from logflume._native.core cimport *
 from logflume._native.failures cimport fail
 from logflume._native.partition_log cimport PartitionLog
 
-__all__ = ["TransactionPage", "arm_failpoints", "complete", "extents", "may_have_open", "reserve"]
+__all__ = ["TransactionPage", "complete", "extents", "may_have_open", "reserve"]
 
 cdef extern from "lf/state.h" nogil:
     enum:
@@ -43,16 +44,6 @@ cdef extern from "lf/txn_page.h" nogil:
                         int64_t *offsets, int32_t *failed, lf_error *e) noexcept
     int lf_txn_extents(lf_log **logs, int32_t n, int64_t producer_id, lf_extent *out, int32_t *failed, lf_error *e) noexcept
     int lf_txn_reserve(lf_log **logs, int32_t n, int32_t *failed, lf_error *e) noexcept
-
-
-def arm_failpoints(text):
-    """As partition_log.arm_failpoints: this module has its own copy of the core, and its own failpoints."""
-    if lf_failpoints_parse((text or "").encode()):
-        raise errors.InvalidConfig(name="LOGFLUME_FAILPOINT", value=text,
-                                   reason="expected name:nth:action of a known failpoint (logflume doctor --failpoints)")
-
-
-arm_failpoints(os.environ.get("LOGFLUME_FAILPOINT"))
 
 
 @cython.final
@@ -301,7 +292,7 @@ cdef object _or_none(int64_t offset):
 def may_have_open(path):
     """Whether the partition in the directory `path` may have an open transaction: False only when its shared state says
     that it was closed with none. Opens nothing else, and does not recover it."""
-    cdef const lf_state *state
+    cdef lf_state state         # a copy: the bytes of a bytes object are not aligned as the page is
     try:
         with open(os.path.join(path, "logflume.state"), "rb", buffering=0) as file:
             data = file.read(LF_STATE_BYTES)
@@ -309,6 +300,6 @@ def may_have_open(path):
         return True
     if len(data) < LF_STATE_BYTES:
         return True
-    state = <const lf_state *><const char *>data
-    return not (state.magic == LF_STATE_MAGIC and state.phase == LF_STATE_CLEAN and state.crc == lf_state_clean_crc(state)
+    memcpy(&state, <const char *>data, sizeof(state))
+    return not (state.magic == LF_STATE_MAGIC and state.phase == LF_STATE_CLEAN and state.crc == lf_state_clean_crc(&state)
                 and state.first_unstable == INT64_MAX)

@@ -10,8 +10,7 @@ import pytest
 
 from crash.compaction_script import SETTINGS, put
 from logflume import errors
-from logflume._native.compaction import arm_failpoints
-from logflume._native.partition_log import failpoint_names
+from logflume._native.partition_log import arm_failpoints, failpoint_names
 from support.children import Child
 from support.cleaning import batches_of, compact
 from support.partitions import Handle, Row, as_after_kill, opened, read_all

@@ -1,9 +1,8 @@
 from logflume._native.partition_log import PartitionLog
 from logflume.types import CompactionPass
 
-__all__ = ["arm_failpoints", "compact_once", "first_timestamp"]
+__all__ = ["compact_once", "first_timestamp"]
 
-def arm_failpoints(text: str | None) -> None: ...
 def compact_once(
     log: PartitionLog,
     *,

@@ -4,9 +4,7 @@ from typing import final
 
 from logflume._native.partition_log import PartitionLog
 
-__all__ = ["TransactionPage", "arm_failpoints", "complete", "extents", "may_have_open", "reserve"]
-
-def arm_failpoints(text: str | None) -> None: ...
+__all__ = ["TransactionPage", "complete", "extents", "may_have_open", "reserve"]
 
 @final
 class TransactionPage:

@@ -11,7 +11,7 @@ import pytest
 
 import logflume
 from logflume._native.fetch import read_parts
-from logflume._native.transactions import arm_failpoints
+from logflume._native.partition_log import arm_failpoints
 from logflume.broker import serve
 from logflume.broker.api_keys import ApiKey
 from logflume.broker.handlers import fetch

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from logflume import errors
-from logflume._native.compaction import arm_failpoints, compact_once, first_timestamp
+from logflume._native.compaction import compact_once, first_timestamp
+from logflume._native.partition_log import arm_failpoints
 from model import batch_twin
 from support.cleaning import NOW, batches_of, compact
 from support.partitions import Row, opened, read_all

@@ -12,7 +12,7 @@ import pytest
 
 import logflume
 from logflume import errors
-from logflume._native.compaction import arm_failpoints
+from logflume._native.partition_log import arm_failpoints
 from logflume.client.log import Log
 from logflume.log.checkpoints import read_offsets
 from logflume.types import TopicPartition
