@@ -235,7 +235,14 @@ cdef class Partition(PartitionTransactions):
         if not reader.batch.attributes & LF_ATTR_CODEC:
             reader.read_into(batch, 8192, NEIGHBOURHOOD_BYTES)
             taken = NEIGHBOURHOOD_BYTES
-        while taken < NEIGHBOURHOOD_BYTES and reader.read_into(batch, 8192, 1):
+        while taken < NEIGHBOURHOOD_BYTES:
+            try:
+                if not reader.read_into(batch, 8192, 1):
+                    break
+            except errors.LogflumeError:
+                if not batch.c.n:
+                    raise
+                break       # what was asked for is good; a neighbour's damage is told to who asks for that
             part = &batch.parts[batch.n_parts - 1]
             taken += part.len if part.heap != NULL else reader.batch.size
         if batch.c.n:

@@ -422,7 +422,7 @@ SURVIVES = """
     assert stream.read_all()["value"][-1].as_py() == wanted
     assert relation.fetchall() == [(200_000 * 28, wanted)]
     assert bytes(views[999]) == b"0000999" * 4
-    print("alive")
+    print("alive", flush=True)
     if sys.argv[3] == "exit":
         os._exit(0)
     # Else frames, tables and streams are dropped while the interpreter goes down.
