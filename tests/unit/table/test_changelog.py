@@ -92,7 +92,7 @@ def test_a_forked_child_goes_on_with_its_copy(log):
             try:
                 assert table[b"k"] == b"parent"
                 place = table.put(b"child", b"v").result(60)
-                table.wait_until(place, 10)
+                table.wait_until(place, 60)
                 assert table[b"child"] == b"v"
                 status = 0
             finally:
