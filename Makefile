@@ -41,7 +41,7 @@ check:
 
 test-peers:
 	@tools/setup test
-	timeout --signal=INT --kill-after=30 1500 $(PYTEST) -m peers $(ARGS)
+	timeout --signal=INT --kill-after=30 1800 $(PYTEST) -m peers $(ARGS)
 
 # Not in CI: more than a gigabyte is fetched.
 test-engines:
