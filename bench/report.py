@@ -34,8 +34,8 @@ A **limit** is a loop in C that does the least work possible for the same end: a
 code, only by less work. [bench/README.md](../bench/README.md) says what each is, what the peers promise, and how to
 read all this: ratios within a run count, rates only show the order.
 
-Written by `make bench` in {minutes:.0f} minutes ({date}, commit {commit}; {cpu}, {cores} cores, Python {python},
-{system}, scale {scale}). Pages of their own: [the broker beside a real Kafka](benchmarks/broker.md),
+Written by `make bench`, {minutes:.0f} minutes of it measuring ({date}, commit {commit}; {cpu}, {cores} cores,
+Python {python}, {system}, scale {scale}). Pages of their own: [the broker beside a real Kafka](benchmarks/broker.md),
 [the agent beside a real Flume](benchmarks/agent.md), [the broker's soak](benchmarks/broker-soak.md).
 
 {contents}
